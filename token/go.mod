@@ -1,0 +1,3 @@
+module github.com/propusk/propusk/token
+
+go 1.26

@@ -1,0 +1,3 @@
+// Package token is what a Propusk IAM token looks like and how any service
+// verifies it offline.
+package token
