@@ -1,0 +1,109 @@
+package token
+
+import (
+	"hash/maphash"
+	"strings"
+	"sync/atomic"
+)
+
+// memory is a bounded set of tokens whose signatures have been verified, found
+// by their whole text. It is a table of small sets, read and written without
+// locks; the seed keeps anyone from choosing tokens that share a set.
+type memory struct {
+	seed maphash.Seed
+	mask uint64
+	sets []set
+}
+
+const ways = 8
+
+type set struct {
+	tags    [ways]atomic.Uint32 // part of the hash; a wrong tag costs a miss, never a wrong answer
+	recent  atomic.Uint32       // a bit for each way found since the hand last passed
+	hand    atomic.Uint32       // where the next search for a victim begins
+	entries [ways]atomic.Pointer[entry]
+}
+
+// entry is a token that was verified. Everything but checked is never changed.
+type entry struct {
+	text    string
+	claims  Claims
+	issued  int64 // Unix milliseconds
+	expires int64
+	key     string         // bytes of the public key that verified it
+	depends []dependencyID // implied ones included
+
+	// checked is the version of the verifier's knowledge under which the key
+	// and the dependencies were last found good.
+	checked atomic.Uint64
+}
+
+// dependencyID is what a revocation would name.
+type dependencyID = [16]byte
+
+func newMemory(tokens int) *memory {
+	n := 1
+	for n*ways < tokens {
+		n *= 2
+	}
+	return &memory{seed: maphash.MakeSeed(), mask: uint64(n - 1), sets: make([]set, n)}
+}
+
+// find returns the entry of exactly this text, or nil.
+func (m *memory) find(text string) *entry {
+	hash := maphash.String(m.seed, text)
+	s, tag := &m.sets[hash&m.mask], uint32(hash>>32)
+	for i := range s.tags {
+		if s.tags[i].Load() != tag {
+			continue
+		}
+		if e := s.entries[i].Load(); e != nil && e.text == text {
+			if bit := uint32(1) << i; s.recent.Load()&bit == 0 {
+				s.recent.Or(bit)
+			}
+			return e
+		}
+	}
+	return nil
+}
+
+// add remembers an entry in the place of an empty, expired or long unused one.
+// now is in Unix milliseconds.
+func (m *memory) add(e *entry, now int64) {
+	e.text = strings.Clone(e.text) // the caller's may be part of a longer string
+	hash := maphash.String(m.seed, e.text)
+	s := &m.sets[hash&m.mask]
+	i := s.victim(now)
+	s.entries[i].Store(e)
+	s.tags[i].Store(uint32(hash >> 32))
+}
+
+func (s *set) victim(now int64) int {
+	for i := range s.entries {
+		if e := s.entries[i].Load(); e == nil || e.expires <= now {
+			return i
+		}
+	}
+	for range ways {
+		i := s.hand.Add(1) % ways
+		bit := uint32(1) << i
+		if s.recent.Load()&bit == 0 {
+			return int(i)
+		}
+		s.recent.And(^bit)
+	}
+	return int(s.hand.Add(1) % ways)
+}
+
+// size counts the remembered tokens.
+func (m *memory) size() int {
+	n := 0
+	for i := range m.sets {
+		for j := range m.sets[i].entries {
+			if m.sets[i].entries[j].Load() != nil {
+				n++
+			}
+		}
+	}
+	return n
+}
