@@ -21,6 +21,9 @@ type Verifier struct {
 	fresh atomic.Int64 // monotonic clock when confirmed-at last advanced
 	ready chan struct{}
 	once  sync.Once
+
+	following atomic.Bool // guards heard
+	heard     heard
 }
 
 // NewVerifier returns a verifier that takes nothing until it is fed, by Follow
