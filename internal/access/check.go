@@ -1,0 +1,141 @@
+// Package access decides whether a subject may do something on a resource. It
+// owns the role catalogue and the rule of decision, and nothing else: what is
+// bound where it reads through Reads, and neither remembers nor writes a thing.
+//
+// The rule: a subject holds what is bound to itself, to its groups (groups do
+// not contain groups) and to the system groups it belongs to; a binding on a
+// resource holds for all that stands below it; roles add up and nothing is
+// ever subtracted [API fact: access-control].
+package access
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/resource"
+)
+
+// Reads is what a decision asks of the world. All answers to one Check must
+// hold at one moment. Slices returned are only read.
+type Reads interface {
+	// Ancestors is the resource itself, then its parents, the organization
+	// last; iam.NotFound when there is no such resource.
+	Ancestors(id string) ([]resource.Ref, error)
+	// Groups are the groups that the subject is a member of.
+	Groups(subject iam.SubjectID) ([]iam.SubjectID, error)
+	// OrganizationGroups are the system groups (iam.OrganizationUsers) of the
+	// organizations that the subject belongs to.
+	OrganizationGroups(subject iam.SubjectID) ([]iam.SubjectID, error)
+	// Bound calls visit for every pair of a resource of path and a subject of
+	// holders that has roles bound, in any order, with their indexes, until
+	// visit returns false.
+	Bound(path []resource.Ref, holders []iam.SubjectID, visit func(at, holder int, roles []iam.RoleID) bool) error
+}
+
+// Decision is the answer to a check.
+type Decision struct {
+	Allowed bool
+	Path    []resource.Ref // the resource itself, then its parents, the organization last; read only
+	By      Grant          // one binding that allows it; zero when nothing does
+}
+
+// Grant is a binding where it is bound.
+type Grant struct {
+	Resource resource.Ref
+	Holder   iam.SubjectID // the subject or a group it counts as
+	Role     iam.RoleID
+}
+
+// Checker decides with the roles of one catalogue. Safe for concurrent use.
+type Checker struct {
+	catalogue *Catalogue
+	pool      sync.Pool
+}
+
+// NewChecker makes a checker.
+func NewChecker(c *Catalogue) *Checker {
+	ch := &Checker{catalogue: c}
+	ch.pool.New = func() any {
+		q := &question{}
+		q.visit = q.weigh // made once: a method value is an allocation
+		return q
+	}
+	return ch
+}
+
+// Catalogue is the roles that the checker decides with.
+func (c *Checker) Catalogue() *Catalogue { return c.catalogue }
+
+// Check decides. It reports iam.NotFound for a resource that does not exist,
+// iam.InvalidArgument for a permission that is in no role, and whatever the
+// reads fail with. It allocates nothing when the reads do not.
+func (c *Checker) Check(r Reads, subject iam.Subject, what iam.Permission, resourceID string) (Decision, error) {
+	number, ok := c.catalogue.numbers[what]
+	if !ok {
+		return Decision{}, iam.Errorf(iam.InvalidArgument, "Permission %s does not exist", what)
+	}
+	path, err := r.Ancestors(resourceID)
+	if err != nil {
+		return Decision{}, err
+	}
+	q := c.pool.Get().(*question)
+	defer c.release(q)
+	q.catalogue, q.number, q.path = c.catalogue, number, path
+	if q.holders, err = Holders(q.holders[:0], r, subject); err != nil {
+		return Decision{}, err
+	}
+	if err := r.Bound(path, q.holders, q.visit); err != nil {
+		return Decision{}, err
+	}
+	return Decision{Allowed: q.found, Path: path, By: q.by}, nil
+}
+
+// Holders appends everyone a subject counts as: itself, its groups, and the
+// system groups it belongs to. A subject that cannot call (a group, nobody)
+// counts as no one.
+func Holders(dst []iam.SubjectID, r Reads, s iam.Subject) ([]iam.SubjectID, error) {
+	if s.ID == "" || (s.Type != iam.TypeUserAccount && s.Type != iam.TypeServiceAccount && s.Type != iam.TypeFederatedUser) {
+		return dst, nil
+	}
+	groups, err := r.Groups(s.ID)
+	if err != nil {
+		return dst, err
+	}
+	organizations, err := r.OrganizationGroups(s.ID)
+	if err != nil {
+		return dst, err
+	}
+	dst = slices.Grow(dst, len(groups)+len(organizations)+3)
+	dst = append(dst, s.ID)
+	dst = append(dst, groups...)
+	dst = append(dst, organizations...)
+	return append(dst, iam.AllAuthenticatedUsers, iam.AllUsers), nil
+}
+
+// question is one check under way. It is kept between checks for its space.
+type question struct {
+	catalogue *Catalogue
+	number    int
+	path      []resource.Ref
+	holders   []iam.SubjectID
+	visit     func(at, holder int, roles []iam.RoleID) bool
+	found     bool
+	by        Grant
+}
+
+func (q *question) weigh(at, holder int, roles []iam.RoleID) bool {
+	for _, role := range roles {
+		if q.catalogue.grants(role, q.number) {
+			q.found, q.by = true, Grant{Resource: q.path[at], Holder: q.holders[holder], Role: role}
+			return false
+		}
+	}
+	return true
+}
+
+func (c *Checker) release(q *question) {
+	clear(q.holders)
+	*q = question{holders: q.holders[:0], visit: q.visit}
+	c.pool.Put(q)
+}
