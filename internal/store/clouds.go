@@ -1,0 +1,94 @@
+package store
+
+import (
+	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/resource"
+)
+
+const cloudColumns = `id, organization_id, name, description, labels, created_at`
+
+// InsertCloud adds a cloud to a live organization. Names of clouds need not be
+// unique [API fact: CloudService says nothing of it].
+func InsertCloud(tx *Tx, c *iam.Cloud) error {
+	labels, err := labelsText(c.Labels)
+	if err != nil {
+		return err
+	}
+	if err := mustLive(tx, "Organization", resource.Organization, c.OrganizationID); err != nil {
+		return err
+	}
+	if err := insertResource(tx, resource.Ref{Kind: resource.Cloud, ID: c.ID}, c.OrganizationID); err != nil {
+		return err
+	}
+	_, err = tx.exec(`INSERT INTO clouds (`+cloudColumns+`) VALUES ($1, $2, $3, $4, $5, $6)`,
+		c.ID, c.OrganizationID, c.Name, c.Description, labels, micros(c.CreatedAt))
+	return err
+}
+
+// GetCloud returns a cloud by id.
+func GetCloud(tx *Tx, id string) (*iam.Cloud, error) {
+	return first(tx, "Cloud", id, scanCloud, `SELECT `+cloudColumns+` FROM clouds WHERE id = $1`, id)
+}
+
+// UpdateCloud writes name, description and labels.
+func UpdateCloud(tx *Tx, c *iam.Cloud) error {
+	labels, err := labelsText(c.Labels)
+	if err != nil {
+		return err
+	}
+	n, err := tx.exec(`UPDATE clouds SET name = $1, description = $2, labels = $3 WHERE id = $4`,
+		c.Name, c.Description, labels, c.ID)
+	tx.record(ChangeResource, c.ID)
+	return mustChange(n, err, "Cloud", c.ID)
+}
+
+// DeleteCloud deletes a cloud with everything below it; see Deleted.
+func DeleteCloud(tx *Tx, id string) (*Deleted, error) {
+	if _, err := GetCloud(tx, id); err != nil {
+		return nil, err
+	}
+	d := &Deleted{}
+	folders, err := collect(tx, scanString, `SELECT id FROM folders WHERE cloud_id = $1 ORDER BY id`, id)
+	if err != nil {
+		return nil, err
+	}
+	for _, folder := range folders {
+		if err := d.folder(tx, folder); err != nil {
+			return nil, err
+		}
+	}
+	if err := removeBindingsOn(tx, id); err != nil {
+		return nil, err
+	}
+	if _, err := tx.exec(`DELETE FROM clouds WHERE id = $1`, id); err != nil {
+		return nil, err
+	}
+	return d, buryResource(tx, id)
+}
+
+// ListCloudsOf returns a page of an organization's clouds.
+func ListCloudsOf(tx *Tx, organizationID string, p Page) ([]*iam.Cloud, error) {
+	return listPage(tx, p, scanCloud, `SELECT `+cloudColumns+` FROM clouds WHERE organization_id = $1`, organizationID)
+}
+
+// ListVisibleClouds returns a page of the clouds that carry a binding of one of
+// the subjects, or whose organization carries one; organizationID "" means in
+// any organization. Whether the binding's role is enough is for the caller to
+// check.
+func ListVisibleClouds(tx *Tx, subjects []iam.SubjectID, organizationID string, p Page) ([]*iam.Cloud, error) {
+	list, args := in(nil, subjects)
+	query := `SELECT ` + cloudColumns + ` FROM clouds
+		WHERE (id IN (SELECT resource_id FROM access_bindings WHERE subject_id IN ` + list + `)
+			OR organization_id IN (SELECT resource_id FROM access_bindings WHERE subject_id IN ` + list + `))`
+	if organizationID != "" {
+		args = append(args, organizationID)
+		query += ` AND organization_id = ` + placeholder(args)
+	}
+	return listPage(tx, p, scanCloud, query, args...)
+}
+
+func scanCloud(r Rows) (*iam.Cloud, error) {
+	var c iam.Cloud
+	err := r.Scan(&c.ID, &c.OrganizationID, &c.Name, &c.Description, asLabels(&c.Labels), asTime(&c.CreatedAt))
+	return &c, err
+}

@@ -1,0 +1,88 @@
+package store
+
+import "github.com/propusk/propusk/internal/iam"
+
+// Deleted tells what went with a deleted resource, so that the caller can end
+// the tokens that rest on it. Everything below the resource goes, the bindings
+// on all of that, and the bindings and memberships, anywhere, of the accounts
+// among it. The ids of resources are never used again.
+type Deleted struct {
+	Folders         []string
+	ServiceAccounts []string
+	Keys            []string
+}
+
+func (d *Deleted) folder(tx *Tx, id string) error {
+	accounts, err := collect(tx, scanString, `SELECT id FROM service_accounts WHERE folder_id = $1 ORDER BY id`, id)
+	if err != nil {
+		return err
+	}
+	for _, account := range accounts {
+		if err := d.serviceAccount(tx, account); err != nil {
+			return err
+		}
+	}
+	if err := removeBindingsOn(tx, id); err != nil {
+		return err
+	}
+	if _, err := tx.exec(`DELETE FROM folders WHERE id = $1`, id); err != nil {
+		return err
+	}
+	d.Folders = append(d.Folders, id)
+	return buryResource(tx, id)
+}
+
+func (d *Deleted) serviceAccount(tx *Tx, id string) error {
+	keys, err := collect(tx, scanString, `DELETE FROM authorized_keys WHERE service_account_id = $1 RETURNING id`, id)
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		tx.record(ChangeKey, key)
+	}
+	d.Keys = append(d.Keys, keys...)
+	if err := removeSubject(tx, iam.SubjectID(id)); err != nil {
+		return err
+	}
+	if err := removeBindingsOn(tx, id); err != nil {
+		return err
+	}
+	if _, err := tx.exec(`DELETE FROM service_accounts WHERE id = $1`, id); err != nil {
+		return err
+	}
+	tx.record(ChangeServiceAccount, id)
+	d.ServiceAccounts = append(d.ServiceAccounts, id)
+	return buryResource(tx, id)
+}
+
+// removeSubject takes a subject out of every binding, group and organization.
+func removeSubject(tx *Tx, subject iam.SubjectID) error {
+	held, err := collect(tx, scanString, `DELETE FROM access_bindings WHERE subject_id = $1 RETURNING resource_id`, string(subject))
+	if err != nil {
+		return err
+	}
+	for _, resourceID := range held {
+		tx.record(ChangeBinding, BindingKey(resourceID, subject))
+	}
+	n, err := tx.exec(`DELETE FROM group_members WHERE subject_id = $1`, string(subject))
+	if err != nil {
+		return err
+	}
+	if n > 0 {
+		tx.record(ChangeGroups, string(subject))
+	}
+	n, err = tx.exec(`DELETE FROM organization_members WHERE subject_id = $1`, string(subject))
+	if n > 0 {
+		tx.record(ChangeMember, string(subject))
+	}
+	return err
+}
+
+// removeBindingsOn takes every binding off a resource.
+func removeBindingsOn(tx *Tx, resourceID string) error {
+	subjects, err := collect(tx, scanSubjectID, `DELETE FROM access_bindings WHERE resource_id = $1 RETURNING subject_id`, resourceID)
+	for _, subject := range subjects {
+		tx.record(ChangeBinding, BindingKey(resourceID, subject))
+	}
+	return err
+}

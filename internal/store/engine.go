@@ -1,0 +1,43 @@
+package store
+
+import "context"
+
+// Engine is the least that a database must give. Its SQL understands $1
+// placeholders, ON CONFLICT, RETURNING, row values, EXISTS and recursive CTEs,
+// and compares text byte by byte. storetest is the contract in full.
+type Engine interface {
+	// View runs fn on one read-only snapshot.
+	View(ctx context.Context, fn func(Conn) error) error
+	// Update runs fn in a transaction, durable once Update has returned nil and
+	// without any trace when it returns an error. Concurrent updates are
+	// isolated so that the order in which they take the row of feed_head is the
+	// order in which they become visible. fn may be run again after a conflict.
+	Update(ctx context.Context, fn func(Conn) error) error
+	// Migrate brings the schema to the version that the program knows; a newer
+	// one is an error.
+	Migrate(ctx context.Context) error
+	// IsUnique says whether an error of Conn is the violation of a unique
+	// constraint, by the engine's error code.
+	IsUnique(err error) bool
+	// Close waits for what runs and gives everything back.
+	Close() error
+}
+
+// Conn is the inside of one transaction. It is used by one goroutine.
+// Arguments are nil, integers, strings, booleans, []byte and types whose
+// underlying type is one of these.
+type Conn interface {
+	// Exec runs a statement and returns how many rows it changed.
+	Exec(query string, args ...any) (int64, error)
+	// Query runs a statement that yields rows; they must be closed.
+	Query(query string, args ...any) (Rows, error)
+}
+
+// Rows is what a query yields, row by row. Scan takes pointers to integers,
+// strings, booleans and []byte, and sql.Scanner for columns that may be NULL.
+type Rows interface {
+	Next() bool
+	Scan(dest ...any) error
+	Err() error
+	Close() error
+}

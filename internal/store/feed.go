@@ -1,0 +1,146 @@
+package store
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+
+	"github.com/propusk/propusk/internal/iam"
+)
+
+// ChangeKind is the class of what changed. A reader that meets a kind it does
+// not know must forget everything it remembers.
+type ChangeKind string
+
+// The kinds of change, with what Change.Key holds.
+const (
+	ChangeResource       ChangeKind = "resource"       // resource id: created, changed, deleted
+	ChangeBinding        ChangeKind = "binding"        // resource id + "/" + subject id
+	ChangeGroups         ChangeKind = "groups"         // subject id: the groups it is in
+	ChangeMember         ChangeKind = "member"         // subject id: the organizations it belongs to
+	ChangeKey            ChangeKind = "key"            // authorized key id
+	ChangeServiceAccount ChangeKind = "serviceAccount" // service account id
+	ChangeUserAccount    ChangeKind = "userAccount"    // user account id
+	ChangeSigningKeys    ChangeKind = "signingKeys"    // ""
+	ChangeRevocation     ChangeKind = "revocation"     // hex of the revocation's hash
+)
+
+// Change names one thing that has changed.
+type Change struct {
+	Kind ChangeKind
+	Key  string
+}
+
+// BindingKey is the key of ChangeBinding.
+func BindingKey(resourceID string, subject iam.SubjectID) string {
+	return resourceID + "/" + string(subject)
+}
+
+// Entry is what one transaction changed. Entries have consecutive numbers, in
+// the order of their commits.
+type Entry struct {
+	Seq     iam.Position
+	Nonce   string // random: two histories differ here even where their numbers agree
+	Changes []Change
+}
+
+// ErrTrimmed is what ReadChanges returns when the feed no longer holds what
+// followed the asked position.
+var ErrTrimmed = errors.New("the change feed no longer goes back that far")
+
+// ReadChanges returns the entries after a position, oldest first, at most
+// limit of them, each whole. When there are entries but the next one is gone it
+// returns ErrTrimmed. It cannot tell that history was replaced by another: ask
+// NonceAt for the position first.
+func ReadChanges(tx *Tx, after iam.Position, limit int) ([]Entry, error) {
+	if limit <= 0 {
+		return nil, nil
+	}
+	var entries []Entry
+	err := tx.each(`SELECT seq, nonce, kind, key FROM changes WHERE seq > $1 AND seq <= $2 ORDER BY seq, part`,
+		[]any{uint64(after), uint64(after) + uint64(limit)}, func(r Rows) error {
+			var seq uint64
+			var nonce, kind, key string
+			if err := r.Scan(&seq, &nonce, &kind, &key); err != nil {
+				return err
+			}
+			if n := len(entries); n == 0 || entries[n-1].Seq != iam.Position(seq) {
+				entries = append(entries, Entry{Seq: iam.Position(seq), Nonce: nonce})
+			}
+			e := &entries[len(entries)-1]
+			e.Changes = append(e.Changes, Change{Kind: ChangeKind(kind), Key: key})
+			return nil
+		})
+	if err != nil {
+		return nil, err
+	}
+	if len(entries) > 0 {
+		if entries[0].Seq != after+1 {
+			return nil, ErrTrimmed
+		}
+		return entries, nil
+	}
+	head, err := tx.Head()
+	if err == nil && head > after {
+		err = ErrTrimmed
+	}
+	return nil, err
+}
+
+// NonceAt returns the nonce of the entry at a position; false when the feed
+// does not hold it.
+func NonceAt(tx *Tx, seq iam.Position) (string, bool, error) {
+	var nonce string
+	found, err := tx.one(`SELECT nonce FROM changes WHERE seq = $1 AND part = 0`, []any{uint64(seq)}, &nonce)
+	return nonce, found, err
+}
+
+// TrimChanges forgets the entries before a position, but never the newest one,
+// and returns how many rows went.
+func TrimChanges(tx *Tx, before iam.Position) (int64, error) {
+	return tx.exec(`DELETE FROM changes WHERE seq < $1 AND seq < (SELECT seq FROM feed_head)`, uint64(before))
+}
+
+// seal ends a changing transaction: it draws its number in the feed, last, so
+// that numbers are in the order of commits, and writes the entry and the
+// revocations that carry the number. A transaction that changed nothing the
+// feed tells of gets no number.
+func (tx *Tx) seal(g *guard) (iam.Position, error) {
+	if len(tx.changes) == 0 {
+		return 0, nil
+	}
+	var seq uint64
+	found, err := tx.one(`UPDATE feed_head SET seq = seq + 1 RETURNING seq`, nil, &seq)
+	if err != nil {
+		return 0, err
+	}
+	if !found {
+		return 0, errors.New("store: feed_head has no row")
+	}
+	// An engine that runs updates side by side may have let one in between the
+	// first look and the draw, which holds the rest back until the commit.
+	if g != nil && iam.Position(seq) != tx.head+1 {
+		if err := g.scan(tx, tx.head, iam.Position(seq)-1); err != nil {
+			return 0, err
+		}
+	}
+	nonce := newNonce()
+	for part, c := range tx.changes {
+		_, err := tx.exec(`INSERT INTO changes (seq, part, kind, key, nonce) VALUES ($1, $2, $3, $4, $5)`,
+			seq, part, string(c.Kind), c.Key, nonce)
+		if err != nil {
+			return 0, fmt.Errorf("write change feed: %w", err)
+		}
+	}
+	if err := tx.writeRevocations(seq); err != nil {
+		return 0, fmt.Errorf("write revocations: %w", err)
+	}
+	return iam.Position(seq), nil
+}
+
+func newNonce() string {
+	var b [9]byte
+	_, _ = rand.Read(b[:]) // crypto/rand.Read never fails: it ends the program instead
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
