@@ -17,17 +17,19 @@ const fetchTimeout = 10 * time.Second
 type fetcher struct {
 	base   string
 	client *http.Client
+	close  func()
 }
 
 func newFetcher(base string, client *http.Client) *fetcher {
-	own := http.Client{}
+	f := &fetcher{base: strings.TrimRight(base, "/"), client: &http.Client{}, close: func() {}}
 	if client != nil {
-		own = *client
+		*f.client = *client
 	} else if t, ok := http.DefaultTransport.(*http.Transport); ok {
-		own.Transport = t.Clone() // idle connections of its own, not shared with the program
+		own := t.Clone()
+		f.client.Transport, f.close = own, own.CloseIdleConnections
 	}
-	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &fetcher{strings.TrimRight(base, "/"), &own}
+	f.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return f
 }
 
 // get returns a body of at most limit bytes.

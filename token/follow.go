@@ -33,7 +33,7 @@ func (v *Verifier) Follow(ctx context.Context) error {
 	}
 	defer v.following.Store(false)
 	f := &follower{v: v, fetch: newFetcher(v.config.BaseURL, v.config.HTTPClient)}
-	defer f.fetch.client.CloseIdleConnections()
+	defer f.fetch.close()
 	backoff := minBackoff
 	for {
 		began := v.config.Now()
