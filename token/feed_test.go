@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -67,6 +68,13 @@ func (f *feed) revoke(kind token.Kind, id string) {
 		f.pub.Position++
 		f.live = append(f.live, token.Revocation{Kind: kind, Hash: token.HashID(kind, id), Seq: f.pub.Position})
 	})
+}
+
+// requests returns the queries of the pages asked for so far.
+func (f *feed) requests() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.asked)
 }
 
 func (f *feed) ServeHTTP(w http.ResponseWriter, r *http.Request) {

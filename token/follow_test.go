@@ -88,11 +88,11 @@ func TestFollowSeesARevocationWithinASecond(t *testing.T) {
 		if v.complaint("") {
 			t.Errorf("failures: %v", v.errors)
 		}
-		if polls := len(f.asked); polls > 25 {
+		if polls := len(f.requests()); polls > 25 {
 			t.Errorf("%d requests in five minutes", polls)
 		}
-		if !slices.Contains(f.asked, "after=5000&wait=20") {
-			t.Errorf("asked %q", f.asked)
+		if !slices.Contains(f.requests(), "after=5000&wait=20") {
+			t.Errorf("asked %q", f.requests())
 		}
 	})
 }
@@ -392,8 +392,8 @@ func TestFollowReadsEveryPage(t *testing.T) {
 		if got := v.Status().Revocations; got != token.MaxPageEntries+11 {
 			t.Errorf("%d revocations", got)
 		}
-		if !slices.Equal(f.asked[:2], []string{"", "after=50000"}) {
-			t.Errorf("asked %q", f.asked)
+		if !slices.Equal(f.requests()[:2], []string{"", "after=50000"}) {
+			t.Errorf("asked %q", f.requests())
 		}
 	})
 }

@@ -8,11 +8,30 @@ import (
 
 // memory is a bounded set of tokens whose signatures have been verified, found
 // by their whole text. It is a table of small sets, read and written without
-// locks; the seed keeps anyone from choosing tokens that share a set.
+// locks; each token may stand in either of two sets, so that hardly any set is
+// full before the table is. The seed keeps anyone from choosing tokens that
+// share a set.
 type memory struct {
 	seed maphash.Seed
 	mask uint64
 	sets []set
+}
+
+// place is where a token may stand: two sets, and a tag within them, from
+// different bits of its hash. A table has at most 1<<setBits sets.
+type place struct {
+	sets [2]*set
+	tag  uint32
+}
+
+const setBits = 21
+
+func (m *memory) place(text string) place {
+	hash := maphash.String(m.seed, text)
+	return place{
+		[2]*set{&m.sets[hash&m.mask], &m.sets[hash>>setBits&m.mask]},
+		uint32(hash >> (2 * setBits)),
+	}
 }
 
 const ways = 8
@@ -25,17 +44,19 @@ type set struct {
 }
 
 // entry is a token that was verified. Everything but checked is never changed.
+// What a token seen before needs comes first, on one line of the cache.
 type entry struct {
 	text    string
-	claims  Claims
 	issued  int64 // Unix milliseconds
 	expires int64
-	key     string         // bytes of the public key that verified it
-	depends []dependencyID // implied ones included
 
 	// checked is the version of the verifier's knowledge under which the key
 	// and the dependencies were last found good.
 	checked atomic.Uint64
+
+	key     string         // bytes of the public key that verified it
+	depends []dependencyID // implied ones included
+	claims  Claims
 }
 
 // dependencyID is what a revocation would name.
@@ -51,8 +72,14 @@ func newMemory(tokens int) *memory {
 
 // find returns the entry of exactly this text, or nil.
 func (m *memory) find(text string) *entry {
-	hash := maphash.String(m.seed, text)
-	s, tag := &m.sets[hash&m.mask], uint32(hash>>32)
+	p := m.place(text)
+	if e := p.sets[0].find(p.tag, text); e != nil {
+		return e
+	}
+	return p.sets[1].find(p.tag, text)
+}
+
+func (s *set) find(tag uint32, text string) *entry {
 	for i := range s.tags {
 		if s.tags[i].Load() != tag {
 			continue
@@ -71,19 +98,33 @@ func (m *memory) find(text string) *entry {
 // now is in Unix milliseconds.
 func (m *memory) add(e *entry, now int64) {
 	e.text = strings.Clone(e.text) // the caller's may be part of a longer string
-	hash := maphash.String(m.seed, e.text)
-	s := &m.sets[hash&m.mask]
-	i := s.victim(now)
-	s.entries[i].Store(e)
-	s.tags[i].Store(uint32(hash >> 32))
-}
-
-func (s *set) victim(now int64) int {
-	for i := range s.entries {
-		if e := s.entries[i].Load(); e == nil || e.expires <= now {
-			return i
+	p := m.place(e.text)
+	s := p.sets[0]
+	i, free := s.free(now)
+	if !free {
+		if i, free = p.sets[1].free(now); free || p.tag&1 == 0 {
+			s = p.sets[1]
 		}
 	}
+	if !free {
+		i = s.victim()
+	}
+	s.entries[i].Store(e)
+	s.tags[i].Store(p.tag)
+}
+
+// free finds a way that holds nothing, or nothing that still counts.
+func (s *set) free(now int64) (int, bool) {
+	for i := range s.entries {
+		if e := s.entries[i].Load(); e == nil || e.expires <= now {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// victim picks a way that was not found since the hand last passed it.
+func (s *set) victim() int {
 	for range ways {
 		i := s.hand.Add(1) % ways
 		bit := uint32(1) << i

@@ -36,6 +36,9 @@ func Sign(c *Claims, key crypto.Signer) (string, error) {
 
 // signBytes signs a message and refuses a signer of another algorithm.
 func signBytes(key crypto.Signer, message []byte) ([]byte, error) {
+	if private, ok := key.(ed25519.PrivateKey); ok && len(private) == ed25519.PrivateKeySize {
+		return ed25519.Sign(private, message), nil
+	}
 	if key == nil {
 		return nil, fmt.Errorf("sign: no key")
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"reflect"
 	"slices"
@@ -195,3 +196,20 @@ func TestSignRefusesOtherKeys(t *testing.T) {
 		}
 	}
 }
+
+// issueNow is what a mint does, for an example.
+func issueNow(key ed25519.PrivateKey) (string, token.Claims) {
+	c := sample()
+	c.IssuedAt, c.Position = time.Now(), 100
+	c.ExpiresAt = c.IssuedAt.Add(time.Hour)
+	s, err := token.Sign(&c, key)
+	if err != nil {
+		panic(err)
+	}
+	return s, c
+}
+
+func encoded(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+
+// signAs signs a text of a published document with the feed key.
+func signAs(context, text string) []byte { return ed25519.Sign(feedKey(), []byte(context+text)) }
