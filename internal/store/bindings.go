@@ -1,11 +1,14 @@
 package store
 
-import "github.com/propusk/propusk/internal/iam"
+import (
+	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/resource"
+)
 
 // AddBinding gives a role to a subject on a live resource; false when it was
 // there already.
 func AddBinding(tx *Tx, resourceID string, b iam.AccessBinding) (bool, error) {
-	organizationID, err := OrganizationOf(tx, resourceID)
+	organizationID, err := lockLive(tx, "Resource", resource.Ref{ID: resourceID})
 	if err != nil {
 		return false, err
 	}

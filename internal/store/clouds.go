@@ -14,10 +14,11 @@ func InsertCloud(tx *Tx, c *iam.Cloud) error {
 	if err != nil {
 		return err
 	}
-	if err := mustLive(tx, "Organization", resource.Organization, c.OrganizationID); err != nil {
+	parent := resource.Ref{Kind: resource.Organization, ID: c.OrganizationID}
+	if _, err := lockLive(tx, "Organization", parent); err != nil {
 		return err
 	}
-	if err := insertResource(tx, resource.Ref{Kind: resource.Cloud, ID: c.ID}, c.OrganizationID); err != nil {
+	if err := insertResource(tx, resource.Ref{Kind: resource.Cloud, ID: c.ID}, parent.ID, parent.ID); err != nil {
 		return err
 	}
 	_, err = tx.exec(`INSERT INTO clouds (`+cloudColumns+`) VALUES ($1, $2, $3, $4, $5, $6)`,
@@ -47,7 +48,10 @@ func DeleteCloud(tx *Tx, id string) (*Deleted, error) {
 	if _, err := GetCloud(tx, id); err != nil {
 		return nil, err
 	}
-	d := &Deleted{}
+	if err := buryResource(tx, id); err != nil {
+		return nil, err
+	}
+	d := &Deleted{Clouds: []string{id}}
 	folders, err := collect(tx, scanString, `SELECT id FROM folders WHERE cloud_id = $1 ORDER BY id`, id)
 	if err != nil {
 		return nil, err
@@ -60,10 +64,8 @@ func DeleteCloud(tx *Tx, id string) (*Deleted, error) {
 	if err := removeBindingsOn(tx, id); err != nil {
 		return nil, err
 	}
-	if _, err := tx.exec(`DELETE FROM clouds WHERE id = $1`, id); err != nil {
-		return nil, err
-	}
-	return d, buryResource(tx, id)
+	_, err = tx.exec(`DELETE FROM clouds WHERE id = $1`, id)
+	return d, err
 }
 
 // ListCloudsOf returns a page of an organization's clouds.

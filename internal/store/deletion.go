@@ -2,17 +2,21 @@ package store
 
 import "github.com/propusk/propusk/internal/iam"
 
-// Deleted tells what went with a deleted resource, so that the caller can end
+// Deleted tells what went with a deleted resource, itself included, so that the caller can end
 // the tokens that rest on it. Everything below the resource goes, the bindings
 // on all of that, and the bindings and memberships, anywhere, of the accounts
 // among it. The ids of resources are never used again.
 type Deleted struct {
+	Clouds          []string
 	Folders         []string
 	ServiceAccounts []string
 	Keys            []string
 }
 
 func (d *Deleted) folder(tx *Tx, id string) error {
+	if err := buryResource(tx, id); err != nil {
+		return err
+	}
 	accounts, err := collect(tx, scanString, `SELECT id FROM service_accounts WHERE folder_id = $1 ORDER BY id`, id)
 	if err != nil {
 		return err
@@ -29,10 +33,13 @@ func (d *Deleted) folder(tx *Tx, id string) error {
 		return err
 	}
 	d.Folders = append(d.Folders, id)
-	return buryResource(tx, id)
+	return nil
 }
 
 func (d *Deleted) serviceAccount(tx *Tx, id string) error {
+	if err := buryResource(tx, id); err != nil {
+		return err
+	}
 	keys, err := collect(tx, scanString, `DELETE FROM authorized_keys WHERE service_account_id = $1 RETURNING id`, id)
 	if err != nil {
 		return err
@@ -52,7 +59,7 @@ func (d *Deleted) serviceAccount(tx *Tx, id string) error {
 	}
 	tx.record(ChangeServiceAccount, id)
 	d.ServiceAccounts = append(d.ServiceAccounts, id)
-	return buryResource(tx, id)
+	return nil
 }
 
 // removeSubject takes a subject out of every binding, group and organization.

@@ -16,6 +16,9 @@ type Engine interface {
 	// Migrate brings the schema to the version that the program knows; a newer
 	// one is an error.
 	Migrate(ctx context.Context) error
+	// RowLock is what a SELECT by primary key appends to hold its row until the
+	// end of an Update: " FOR UPDATE", or "" where updates run one after another.
+	RowLock() string
 	// IsUnique says whether an error of Conn is the violation of a unique
 	// constraint, by the engine's error code.
 	IsUnique(err error) bool

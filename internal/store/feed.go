@@ -107,6 +107,9 @@ func TrimChanges(tx *Tx, before iam.Position) (int64, error) {
 // revocations that carry the number. A transaction that changed nothing the
 // feed tells of gets no number.
 func (tx *Tx) seal(g *guard) (iam.Position, error) {
+	if tx.failed != nil {
+		return 0, tx.failed
+	}
 	if len(tx.changes) == 0 {
 		return 0, nil
 	}

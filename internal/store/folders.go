@@ -13,10 +13,11 @@ func InsertFolder(tx *Tx, f *iam.Folder) error {
 	if err != nil {
 		return err
 	}
-	if err := mustLive(tx, "Cloud", resource.Cloud, f.CloudID); err != nil {
+	organizationID, err := lockLive(tx, "Cloud", resource.Ref{Kind: resource.Cloud, ID: f.CloudID})
+	if err != nil {
 		return err
 	}
-	if err := insertResource(tx, resource.Ref{Kind: resource.Folder, ID: f.ID}, f.CloudID); err != nil {
+	if err := insertResource(tx, resource.Ref{Kind: resource.Folder, ID: f.ID}, f.CloudID, organizationID); err != nil {
 		return err
 	}
 	_, err = tx.exec(`INSERT INTO folders (`+folderColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7)`,

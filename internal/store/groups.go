@@ -20,7 +20,7 @@ const groupColumns = `id, organization_id, name, description, created_at`
 
 // InsertGroup adds a group to a live organization; its name must be free there.
 func InsertGroup(tx *Tx, g *Group) error {
-	if err := mustLive(tx, "Organization", resource.Organization, g.OrganizationID); err != nil {
+	if _, err := lockLive(tx, "Organization", resource.Ref{Kind: resource.Organization, ID: g.OrganizationID}); err != nil {
 		return err
 	}
 	_, err := tx.exec(`INSERT INTO groups (`+groupColumns+`) VALUES ($1, $2, $3, $4, $5)`,

@@ -1,8 +1,6 @@
 package store
 
 import (
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/propusk/propusk/internal/iam"
@@ -48,14 +46,7 @@ func ListKeys(tx *Tx, serviceAccountID string, p Page) ([]*iam.Key, error) {
 // TouchKeys notes when keys were last used. Times only go forward, unknown ids
 // are passed over, and the feed does not tell of it.
 func TouchKeys(tx *Tx, last map[string]time.Time) error {
-	for _, id := range slices.Sorted(maps.Keys(last)) {
-		_, err := tx.exec(`UPDATE authorized_keys SET last_used_at = $1
-			WHERE id = $2 AND (last_used_at IS NULL OR last_used_at < $1)`, micros(last[id]), id)
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return touch(tx, "authorized_keys", "last_used_at", last)
 }
 
 func scanKey(r Rows) (*iam.Key, error) {

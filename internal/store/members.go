@@ -8,7 +8,7 @@ import (
 // AddMember makes a subject a member of a live organization; false when it was
 // one already.
 func AddMember(tx *Tx, organizationID string, subject iam.SubjectID) (bool, error) {
-	if err := mustLive(tx, "Organization", resource.Organization, organizationID); err != nil {
+	if _, err := lockLive(tx, "Organization", resource.Ref{Kind: resource.Organization, ID: organizationID}); err != nil {
 		return false, err
 	}
 	n, err := tx.exec(`INSERT INTO organization_members (organization_id, subject_id, created_at) VALUES ($1, $2, $3)

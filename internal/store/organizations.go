@@ -13,7 +13,7 @@ func InsertOrganization(tx *Tx, o *iam.Organization) error {
 	if err != nil {
 		return err
 	}
-	if err := insertResource(tx, resource.Ref{Kind: resource.Organization, ID: o.ID}, ""); err != nil {
+	if err := insertResource(tx, resource.Ref{Kind: resource.Organization, ID: o.ID}, "", o.ID); err != nil {
 		return err
 	}
 	_, err = tx.exec(`INSERT INTO organizations (`+organizationColumns+`) VALUES ($1, $2, $3, $4, $5, $6)`,

@@ -1,9 +1,6 @@
 package store
 
-import (
-	"github.com/propusk/propusk/internal/iam"
-	"github.com/propusk/propusk/internal/resource"
-)
+import "github.com/propusk/propusk/internal/resource"
 
 // Resource returns a live resource and what stands above it; the parent of a
 // root is the zero Ref.
@@ -42,39 +39,44 @@ func OrganizationOf(tx *Tx, id string) (string, error) {
 		`SELECT organization_id FROM resources WHERE id = $1 AND deleted_at IS NULL`, id)
 }
 
-// insertResource puts a resource below a live parent ("" for a root). The id of
-// a deleted resource is never used again.
-func insertResource(tx *Tx, self resource.Ref, parentID string) error {
-	organizationID := self.ID
+// LockResource holds a live resource until the end of the Update, so that no
+// other Update adds to it, locks or deletes it meanwhile. Whoever counts what a
+// resource holds before adding to it locks it first.
+func LockResource(tx *Tx, id string) error {
+	_, err := lockLive(tx, "Resource", resource.Ref{ID: id})
+	return err
+}
+
+// lockLive holds a live resource, of a kind unless that is "", and returns its
+// organization. The text of a miss is that of the thing's own Get.
+func lockLive(tx *Tx, thing string, r resource.Ref) (organizationID string, err error) {
+	query, args := `SELECT organization_id FROM resources WHERE id = $1 AND deleted_at IS NULL`, []any{r.ID}
+	if r.Kind != "" {
+		query += ` AND kind = $2`
+		args = append(args, string(r.Kind))
+	}
+	return first(tx, thing, r.ID, scanString, query+tx.db.engine.RowLock(), args...)
+}
+
+// insertResource puts a resource into an organization, below a parent that the
+// caller has locked; a root has no parent. The id of a deleted resource is never
+// used again.
+func insertResource(tx *Tx, self resource.Ref, parentID, organizationID string) error {
 	var parent any
 	if parentID != "" {
-		var err error
-		if organizationID, err = OrganizationOf(tx, parentID); err != nil {
-			return err
-		}
 		parent = parentID
 	}
 	_, err := tx.exec(`INSERT INTO resources (id, kind, parent_id, organization_id) VALUES ($1, $2, $3, $4)`,
 		self.ID, string(self.Kind), parent, organizationID)
-	if err != nil {
-		return tx.unlessTaken(err, "Id %s is already used", self.ID)
-	}
 	tx.record(ChangeResource, self.ID)
-	return nil
+	return tx.unlessTaken(err, "Id %s is already used", self.ID)
 }
 
-// buryResource marks a resource as deleted and keeps its id for ever.
+// buryResource marks a resource as deleted and keeps its id for ever. It comes
+// before what stands on the resource is deleted, so that nothing is added meanwhile.
 func buryResource(tx *Tx, id string) error {
 	_, err := tx.exec(`UPDATE resources SET deleted_at = $1 WHERE id = $2`, micros(tx.now), id)
 	tx.record(ChangeResource, id)
-	return err
-}
-
-// mustLive checks that a parent exists and is of the right kind, with the text
-// that its own Get would give.
-func mustLive(tx *Tx, thing string, kind resource.Kind, id string) error {
-	_, err := first(tx, thing, id, scanString,
-		`SELECT id FROM resources WHERE id = $1 AND kind = $2 AND deleted_at IS NULL`, id, string(kind))
 	return err
 }
 
@@ -82,13 +84,4 @@ func scanRef(r Rows) (resource.Ref, error) {
 	var kind, id string
 	err := r.Scan(&kind, &id)
 	return resource.Ref{Kind: resource.Kind(kind), ID: id}, err
-}
-
-// subjectsOf widens ids of service accounts to subjects.
-func subjectsOf(ids []string) []iam.SubjectID {
-	subjects := make([]iam.SubjectID, len(ids))
-	for i, id := range ids {
-		subjects[i] = iam.SubjectID(id)
-	}
-	return subjects
 }

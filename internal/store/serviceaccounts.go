@@ -1,8 +1,6 @@
 package store
 
 import (
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/propusk/propusk/internal/iam"
@@ -18,17 +16,17 @@ func InsertServiceAccount(tx *Tx, a *iam.ServiceAccount) error {
 	if err != nil {
 		return err
 	}
-	folder, err := GetFolder(tx, a.FolderID)
+	organizationID, err := lockLive(tx, "Folder", resource.Ref{Kind: resource.Folder, ID: a.FolderID})
 	if err != nil {
 		return err
 	}
-	if err := insertResource(tx, resource.Ref{Kind: resource.ServiceAccount, ID: a.ID}, a.FolderID); err != nil {
+	if err := insertResource(tx, resource.Ref{Kind: resource.ServiceAccount, ID: a.ID}, a.FolderID, organizationID); err != nil {
 		return err
 	}
 	_, err = tx.exec(`INSERT INTO service_accounts (`+serviceAccountColumns+`, cloud_id)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, (SELECT cloud_id FROM folders WHERE id = $2))`,
 		a.ID, a.FolderID, a.Name, a.Description, labels, string(a.Status), a.SuspendReason,
-		micros(a.ExpiresAt), micros(a.CreatedAt), micros(a.LastAuthenticatedAt), folder.CloudID)
+		micros(a.ExpiresAt), micros(a.CreatedAt), micros(a.LastAuthenticatedAt))
 	tx.record(ChangeServiceAccount, a.ID)
 	return serviceAccountNameTaken(tx, err, a)
 }
@@ -82,14 +80,7 @@ func ListServiceAccounts(tx *Tx, folderID string, p Page) ([]*iam.ServiceAccount
 // TouchServiceAccounts notes when accounts last proved themselves. Times only
 // go forward, unknown ids are passed over, and the feed does not tell of it.
 func TouchServiceAccounts(tx *Tx, last map[string]time.Time) error {
-	for _, id := range slices.Sorted(maps.Keys(last)) {
-		_, err := tx.exec(`UPDATE service_accounts SET last_authenticated_at = $1
-			WHERE id = $2 AND (last_authenticated_at IS NULL OR last_authenticated_at < $1)`, micros(last[id]), id)
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return touch(tx, "service_accounts", "last_authenticated_at", last)
 }
 
 func serviceAccountNameTaken(tx *Tx, err error, a *iam.ServiceAccount) error {

@@ -16,6 +16,7 @@ type Tx struct {
 	now    time.Time
 	writes bool
 
+	failed  error        // of the first statement that failed
 	head    iam.Position // as read by the guard; 0 when there was none
 	changes []Change
 	changed map[Change]struct{}
@@ -34,7 +35,11 @@ func (tx *Tx) Head() (iam.Position, error) {
 	return iam.Position(head), err
 }
 
-var errEnded = errors.New("store: transaction used after its end")
+var (
+	errEnded    = errors.New("store: transaction used after its end")
+	errReadOnly = errors.New("store: a View cannot change anything")
+	errFailed   = errors.New("store: transaction used after one of its statements has failed")
+)
 
 func (tx *Tx) end() { tx.conn = nil }
 
@@ -56,17 +61,39 @@ func (tx *Tx) exec(query string, args ...any) (int64, error) {
 		return 0, errEnded
 	}
 	if !tx.writes {
-		return 0, errors.New("store: a View cannot change anything")
+		return 0, errReadOnly
 	}
-	return tx.conn.Exec(query, args...)
+	if tx.failed != nil {
+		return 0, errFailed
+	}
+	n, err := tx.conn.Exec(query, args...)
+	return n, tx.note(err)
+}
+
+func (tx *Tx) query(query string, args []any) (Rows, error) {
+	if tx.conn == nil {
+		return nil, errEnded
+	}
+	if tx.failed != nil {
+		return nil, errFailed
+	}
+	rows, err := tx.conn.Query(query, args...)
+	return rows, tx.note(err)
+}
+
+// note remembers that a statement has failed. Such a transaction is never
+// committed, even when its function makes light of the error: some engines
+// refuse it, and half of what a table function does is worse than nothing.
+func (tx *Tx) note(err error) error {
+	if err != nil && tx.failed == nil {
+		tx.failed = err
+	}
+	return err
 }
 
 // each runs a query and hands every row to scan.
 func (tx *Tx) each(query string, args []any, scan func(Rows) error) (err error) {
-	if tx.conn == nil {
-		return errEnded
-	}
-	rows, err := tx.conn.Query(query, args...)
+	rows, err := tx.query(query, args)
 	if err != nil {
 		return err
 	}
@@ -76,21 +103,18 @@ func (tx *Tx) each(query string, args []any, scan func(Rows) error) (err error) 
 			return err
 		}
 	}
-	return rows.Err()
+	return tx.note(rows.Err())
 }
 
 // one scans the first row of a query into dest and says whether there was one.
 func (tx *Tx) one(query string, args []any, dest ...any) (found bool, err error) {
-	if tx.conn == nil {
-		return false, errEnded
-	}
-	rows, err := tx.conn.Query(query, args...)
+	rows, err := tx.query(query, args)
 	if err != nil {
 		return false, err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	if !rows.Next() {
-		return false, rows.Err()
+		return false, tx.note(rows.Err())
 	}
 	return true, rows.Scan(dest...)
 }

@@ -1,8 +1,6 @@
 package store
 
 import (
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/propusk/propusk/internal/iam"
@@ -31,14 +29,7 @@ func GetUserAccountByLogin(tx *Tx, login string) (*iam.UserAccount, error) {
 // TouchUserAccounts notes when people last proved themselves. Times only go
 // forward, unknown ids are passed over, and the feed does not tell of it.
 func TouchUserAccounts(tx *Tx, last map[string]time.Time) error {
-	for _, id := range slices.Sorted(maps.Keys(last)) {
-		_, err := tx.exec(`UPDATE user_accounts SET last_authenticated_at = $1
-			WHERE id = $2 AND (last_authenticated_at IS NULL OR last_authenticated_at < $1)`, micros(last[id]), id)
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return touch(tx, "user_accounts", "last_authenticated_at", last)
 }
 
 func scanUser(r Rows) (*iam.UserAccount, error) {

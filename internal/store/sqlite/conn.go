@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/url"
 	"reflect"
 
@@ -247,6 +248,11 @@ func namedValues(args []any) ([]driver.NamedValue, error) {
 		case nil, string, int64, []byte:
 			values[i].Value = a
 		case int:
+			values[i].Value = int64(a)
+		case uint64:
+			if a > math.MaxInt64 {
+				return nil, fmt.Errorf("sqlite: argument %d is too large", i+1)
+			}
 			values[i].Value = int64(a)
 		default:
 			v, err := driver.DefaultParameterConverter.ConvertValue(a)

@@ -111,6 +111,9 @@ func (e *Engine) connectWriter() (*conn, error) {
 	})
 }
 
+// RowLock implements store.Engine: there is one writer.
+func (e *Engine) RowLock() string { return "" }
+
 // IsUnique implements store.Engine.
 func (e *Engine) IsUnique(err error) bool {
 	var s *sqlite.Error

@@ -89,22 +89,7 @@ func (e *Engine) View(ctx context.Context, fn func(store.Conn) error) error {
 		_, err := c.Exec(`ROLLBACK`)
 		healthy = err == nil
 	}()
-	// BEGIN alone takes no snapshot; the first read does. Taking it here makes
-	// the moment that of View, whatever fn does before it reads.
-	if err := c.touch(); err != nil {
-		return err
-	}
 	return fn(viewConn{c, ctx})
-}
-
-// touch reads something, so that the snapshot is taken.
-func (c *conn) touch() error {
-	r, err := c.Query(`SELECT 1 FROM sqlite_schema LIMIT 1`)
-	if err != nil {
-		return err
-	}
-	r.Next()
-	return errors.Join(r.Err(), r.Close())
 }
 
 // viewConn stops a view between statements when its context has ended.

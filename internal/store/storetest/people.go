@@ -1,0 +1,107 @@
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/store"
+)
+
+var peopleTests = []test{
+	{"user accounts", testUserAccounts},
+	{"members", testMembers},
+	{"groups", testGroups},
+}
+
+func testUserAccounts(t *testing.T, f *fixture) {
+	want := &iam.UserAccount{ID: "aje1", Login: "alice", Email: "alice@example.com", Name: "Алиса", CreatedAt: created}
+	f.told(t, []store.Change{{Kind: store.ChangeUserAccount, Key: "aje1"}}, func(tx *store.Tx) error {
+		return store.InsertUserAccount(tx, want)
+	})
+	f.refuse(t, iam.AlreadyExists, "User account with login alice already exists", func(tx *store.Tx) error {
+		return store.InsertUserAccount(tx, &iam.UserAccount{ID: "aje2", Login: "alice", CreatedAt: created})
+	})
+	want.LastAuthenticatedAt = created.Add(time.Second)
+	f.told(t, nil, func(tx *store.Tx) error {
+		return store.TouchUserAccounts(tx, map[string]time.Time{"aje1": want.LastAuthenticatedAt})
+	})
+	f.view(t, func(tx *store.Tx) error {
+		got, err := store.GetUserAccount(tx, "aje1")
+		same(t, "by id", want, got)
+		if err != nil {
+			return err
+		}
+		got, err = store.GetUserAccountByLogin(tx, "alice")
+		same(t, "by login", want, got)
+		if err != nil {
+			return err
+		}
+		_, err = store.GetUserAccount(tx, "aje2")
+		wantRefusal(t, err, iam.NotFound, "User account aje2 not found")
+		return nil
+	})
+}
+
+func testMembers(t *testing.T, f *fixture) {
+	f.world(t)
+	f.told(t, []store.Change{{Kind: store.ChangeMember, Key: "u2"}, {Kind: store.ChangeMember, Key: "u1"}}, func(tx *store.Tx) error {
+		return all(second(store.AddMember(tx, orgID, "u2")), second(store.AddMember(tx, orgID, "u1")))
+	})
+	f.told(t, nil, func(tx *store.Tx) error {
+		added, err := store.AddMember(tx, orgID, "u1")
+		same(t, "added again", false, added)
+		return err
+	})
+	f.refuse(t, iam.NotFound, "Organization "+cloudID+" not found", func(tx *store.Tx) error {
+		return second(store.AddMember(tx, cloudID, "u1"))
+	})
+	f.view(t, func(tx *store.Tx) error {
+		got, err := store.Members(tx, orgID, "", 9)
+		same(t, "members", []iam.SubjectID{"u1", "u2"}, got)
+		if err != nil {
+			return err
+		}
+		got, err = store.Members(tx, orgID, "u1", 9)
+		same(t, "members after u1", []iam.SubjectID{"u2"}, got)
+		if err != nil {
+			return err
+		}
+		of, err := store.OrganizationsOf(tx, "u1")
+		same(t, "organizations", []string{orgID}, of)
+		return err
+	})
+}
+
+func testGroups(t *testing.T, f *fixture) {
+	f.world(t)
+	want := &store.Group{ID: "ajeg1", OrganizationID: orgID, Name: "devs", Description: "d", CreatedAt: created}
+	member := iam.Subject{ID: robotID, Type: iam.TypeServiceAccount}
+	f.update(t, func(tx *store.Tx) error {
+		return all(store.InsertGroup(tx, want),
+			store.InsertGroup(tx, &store.Group{ID: "ajeg0", OrganizationID: orgID, Name: "ops", CreatedAt: created}))
+	})
+	f.refuse(t, iam.AlreadyExists, "Group with name devs already exists in organization "+orgID, func(tx *store.Tx) error {
+		return store.InsertGroup(tx, &store.Group{ID: "ajeg2", OrganizationID: orgID, Name: "devs"})
+	})
+	told := []store.Change{{Kind: store.ChangeGroups, Key: robotID}}
+	f.told(t, told, func(tx *store.Tx) error {
+		return all(second(store.AddGroupMember(tx, "ajeg1", member)), second(store.AddGroupMember(tx, "ajeg0", member)))
+	})
+	f.told(t, nil, func(tx *store.Tx) error { return second(store.AddGroupMember(tx, "ajeg1", member)) })
+	f.view(t, func(tx *store.Tx) error {
+		g, err := store.GetGroup(tx, "ajeg1")
+		same(t, "group", want, g)
+		if err != nil {
+			return err
+		}
+		got, err := store.GroupsOf(tx, robotID)
+		same(t, "groups", []iam.SubjectID{"ajeg0", "ajeg1"}, got)
+		return err
+	})
+	f.told(t, told, func(tx *store.Tx) error { return second(store.RemoveGroupMember(tx, "ajeg1", robotID)) })
+	f.told(t, nil, func(tx *store.Tx) error { return second(store.RemoveGroupMember(tx, "ajeg1", robotID)) })
+	f.refuse(t, iam.NotFound, "Group none not found", func(tx *store.Tx) error {
+		return second(store.AddGroupMember(tx, "none", member))
+	})
+}
