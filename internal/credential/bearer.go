@@ -1,0 +1,73 @@
+package credential
+
+import (
+	"strings"
+
+	"github.com/propusk/propusk/internal/iam"
+)
+
+// Bearer takes the IAM token out of an Authorization header. Everything else is
+// UNAUTHENTICATED with a text that says what kind of credential was given and
+// which is expected, and quotes nothing of it.
+func Bearer(authorization string) (string, error) {
+	if authorization == "" {
+		return "", errNoCredential
+	}
+	scheme, value, _ := strings.Cut(authorization, " ")
+	value = strings.Trim(value, " ")
+	switch {
+	case strings.EqualFold(scheme, "Bearer"):
+		if value == "" {
+			return "", errNoCredential
+		}
+		if given := kindOf(value); given != "" && given != kindIAMToken {
+			return "", errWrongKind(given)
+		}
+		return value, nil
+	case strings.EqualFold(scheme, "Api-Key"):
+		return "", errWrongKind("an API key")
+	case strings.EqualFold(scheme, "Basic"):
+		return "", errWrongKind("Basic credentials")
+	case strings.HasPrefix(scheme, "AWS4-"):
+		return "", errWrongKind("an AWS signature")
+	case strings.EqualFold(scheme, "DPoP"):
+		return "", errWrongKind("a DPoP-bound token")
+	case value == "" && kindOf(scheme) != "":
+		return "", refuse("credential_scheme",
+			"The Authorization header holds %s without the word 'Bearer' before it: an IAM token is expected as 'Bearer <token>'", kindOf(scheme))
+	}
+	return "", errWrongKind("another scheme")
+}
+
+const kindIAMToken = "an IAM token"
+
+// kindOf names the kind of a credential by its looks; "" when it looks like
+// none [API fact: formats of credentials].
+func kindOf(s string) string {
+	switch {
+	case strings.HasPrefix(s, "t1."):
+		return kindIAMToken
+	case strings.HasPrefix(s, "c1."):
+		return "an IAM cookie"
+	case strings.HasPrefix(s, "rt1."):
+		return "a refresh token"
+	case strings.HasPrefix(s, "s1."):
+		return "a session token"
+	case strings.HasPrefix(s, "AQVN"), strings.HasPrefix(s, "AQW9"):
+		return "an API key"
+	case strings.HasPrefix(s, "eyJ"):
+		return "a JWT"
+	case len(s) > 3 && s[0] == 'y' && s[1] >= '0' && s[1] <= '6' && s[2] == '_':
+		return "an OAuth token"
+	case strings.HasPrefix(s, "YC") && len(s) == 40:
+		return "a static access key's secret"
+	}
+	return ""
+}
+
+var errNoCredential = refuse("credential_missing",
+	"The request carries no credential: an IAM token is expected in the header 'Authorization: Bearer <token>'")
+
+func errWrongKind(given string) *iam.Error {
+	return refuse("credential_kind", "The Authorization header holds %s: an IAM token is expected as 'Bearer <token>'", given)
+}
