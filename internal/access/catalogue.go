@@ -173,3 +173,24 @@ func (c *Catalogue) Covers(role, other iam.RoleID) bool {
 	}
 	return true
 }
+
+// CoversAll tells whether some roles together hold every permission that
+// another one holds. A role that does not exist is covered by nothing.
+func (c *Catalogue) CoversAll(roles []iam.RoleID, other iam.RoleID) bool {
+	j, ok := c.index[other]
+	if !ok {
+		return false
+	}
+	union := make(set, len(c.held[j]))
+	for _, r := range roles {
+		if i, ok := c.index[r]; ok {
+			union.addAll(c.held[i])
+		}
+	}
+	for w, bits := range c.held[j] {
+		if bits&^union[w] != 0 {
+			return false
+		}
+	}
+	return true
+}

@@ -13,8 +13,8 @@ import (
 
 // validator checks requests of one message type against the options that the
 // API's own descriptors carry: required, pattern, value, size, length, unique,
-// map_key, bytes and exactly_one. It is compiled once; check
-// itself allocates nothing when nothing is wrong.
+// map_key, bytes and exactly_one. It is compiled once; check itself allocates
+// nothing when nothing is wrong.
 //
 // What the descriptors leave open is decided so: patterns match the whole
 // text; length counts characters; an empty text is still a text (the API's

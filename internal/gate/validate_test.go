@@ -7,13 +7,13 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/yandex-cloud/go-genproto/yandex/cloud/access"
-	"github.com/yandex-cloud/go-genproto/yandex/cloud/endpoint"
+	accesspb "github.com/yandex-cloud/go-genproto/yandex/cloud/access"
+	endpointpb "github.com/yandex-cloud/go-genproto/yandex/cloud/endpoint"
 	iampb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1"
 	"github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1/awscompatibility"
 	_ "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1/workload"
 	"github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1/workload/oidc"
-	"github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
+	operationpb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
 	orgpb "github.com/yandex-cloud/go-genproto/yandex/cloud/organizationmanager/v1"
 	"github.com/yandex-cloud/go-genproto/yandex/cloud/organizationmanager/v1/idp"
 	"github.com/yandex-cloud/go-genproto/yandex/cloud/organizationmanager/v1/saml"
@@ -35,17 +35,17 @@ func jwt(s string) *iampb.CreateIamTokenRequest {
 	return &iampb.CreateIamTokenRequest{Identity: &iampb.CreateIamTokenRequest_Jwt{Jwt: s}}
 }
 
-func deltas(n int, d *access.AccessBindingDelta) (out []*access.AccessBindingDelta) {
+func deltas(n int, d *accesspb.AccessBindingDelta) (out []*accesspb.AccessBindingDelta) {
 	for range n {
 		out = append(out, d)
 	}
 	return out
 }
 
-var addViewer = &access.AccessBindingDelta{
-	Action: access.AccessBindingAction_ADD,
-	AccessBinding: &access.AccessBinding{RoleId: "viewer",
-		Subject: &access.Subject{Id: "aje1", Type: "serviceAccount"}},
+var addViewer = &accesspb.AccessBindingDelta{
+	Action: accesspb.AccessBindingAction_ADD,
+	AccessBinding: &accesspb.AccessBinding{RoleId: "viewer",
+		Subject: &accesspb.Subject{Id: "aje1", Type: "serviceAccount"}},
 }
 
 func manyLabels(n int) map[string]string {
@@ -123,21 +123,21 @@ func TestValidate(t *testing.T) {
 		{"duration that is none", createFederation(func(m *saml.CreateFederationRequest) { m.CookieMaxAge = &durationpb.Duration{Seconds: 1, Nanos: -1} }), []string{"cookie_max_age: must be a duration of at most 10,000 years"}},
 		{"duration absent", &awscompatibility.CreateEphemeralAccessKeyRequest{SubjectId: "s", SessionName: "n"}, nil},
 
-		{"size of a list, too few", &access.UpdateAccessBindingsRequest{ResourceId: "r"}, []string{"access_binding_deltas: must have between 1 and 1000 elements"}},
-		{"size of a list", &access.UpdateAccessBindingsRequest{ResourceId: "r", AccessBindingDeltas: deltas(1000, addViewer)}, nil},
-		{"size of a list, too many", &access.UpdateAccessBindingsRequest{ResourceId: "r", AccessBindingDeltas: deltas(1001, addViewer)}, []string{"access_binding_deltas: must have between 1 and 1000 elements"}},
-		{"empty list where at most is meant", &access.SetAccessBindingsRequest{ResourceId: "r"}, nil},
-		{"nested", &access.UpdateAccessBindingsRequest{ResourceId: "r", AccessBindingDeltas: []*access.AccessBindingDelta{addViewer, {AccessBinding: &access.AccessBinding{RoleId: strings.Repeat("r", 65)}}}},
+		{"size of a list, too few", &accesspb.UpdateAccessBindingsRequest{ResourceId: "r"}, []string{"access_binding_deltas: must have between 1 and 1000 elements"}},
+		{"size of a list", &accesspb.UpdateAccessBindingsRequest{ResourceId: "r", AccessBindingDeltas: deltas(1000, addViewer)}, nil},
+		{"size of a list, too many", &accesspb.UpdateAccessBindingsRequest{ResourceId: "r", AccessBindingDeltas: deltas(1001, addViewer)}, []string{"access_binding_deltas: must have between 1 and 1000 elements"}},
+		{"empty list where at most is meant", &accesspb.SetAccessBindingsRequest{ResourceId: "r"}, nil},
+		{"nested", &accesspb.UpdateAccessBindingsRequest{ResourceId: "r", AccessBindingDeltas: []*accesspb.AccessBindingDelta{addViewer, {AccessBinding: &accesspb.AccessBinding{RoleId: strings.Repeat("r", 65)}}}},
 			[]string{"access_binding_deltas[1].action: must be set", "access_binding_deltas[1].access_binding.role_id: " + long + "64 characters long", "access_binding_deltas[1].access_binding.subject: must be set"}},
-		{"unknown value of an enum", &access.AccessBindingDelta{Action: 7, AccessBinding: addViewer.AccessBinding}, []string{"action: AccessBindingAction has no value 7"}},
+		{"unknown value of an enum", &accesspb.AccessBindingDelta{Action: 7, AccessBinding: addViewer.AccessBinding}, []string{"action: AccessBindingAction has no value 7"}},
 		{"unique", &iampb.CreateApiKeyRequest{Scopes: []string{"a", "b", "a"}}, []string{"scopes[2]: must not repeat another element"}},
 
 		{"exactly one: none", &iampb.CreateIamTokenRequest{}, []string{"identity: One of the options must be selected"}},
 		{"exactly one", jwt("x"), nil},
 		{"length of a member of a oneof", jwt(strings.Repeat("x", 8001)), []string{"jwt: must be at most 8000 characters long"}},
 		{"false is not required", &iampb.SuspendServiceAccountRequest{ServiceAccountId: "aje"}, nil},
-		{"no rules at all", &endpoint.ListApiEndpointsRequest{PageSize: 5000}, nil},
-		{"operation", &operation.GetOperationRequest{}, []string{"operation_id: must be set"}},
+		{"no rules at all", &endpointpb.ListApiEndpointsRequest{PageSize: 5000}, nil},
+		{"operation", &operationpb.GetOperationRequest{}, []string{"operation_id: must be set"}},
 
 		{"mask leaves others alone", &iampb.UpdateServiceAccountRequest{ServiceAccountId: "aje", UpdateMask: mask("description"), Name: "BAD", Description: "d"}, nil},
 		{"mask enforces what it names", &iampb.UpdateServiceAccountRequest{ServiceAccountId: "aje", UpdateMask: mask("name")}, []string{"name: must be set"}},
@@ -189,11 +189,11 @@ func lines(t *testing.T, err error) (out []string) {
 }
 
 func TestViolationsAreBounded(t *testing.T) {
-	v, err := compileValidator((&access.UpdateAccessBindingsRequest{}).ProtoReflect().Descriptor())
+	v, err := compileValidator((&accesspb.UpdateAccessBindingsRequest{}).ProtoReflect().Descriptor())
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := lines(t, v.check(&access.UpdateAccessBindingsRequest{ResourceId: "r", AccessBindingDeltas: deltas(1000, &access.AccessBindingDelta{})}, ""))
+	got := lines(t, v.check(&accesspb.UpdateAccessBindingsRequest{ResourceId: "r", AccessBindingDeltas: deltas(1000, &accesspb.AccessBindingDelta{})}, ""))
 	if len(got) != maxViolations {
 		t.Errorf("%d violations listed, want %d", len(got), maxViolations)
 	}

@@ -1,0 +1,118 @@
+// Command propusk is the one program of Propusk: the server, the development
+// server, and what an operator does to them.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/server"
+)
+
+// program is what a command may touch of the world outside.
+type program struct {
+	name    string // as the user typed it
+	environ []string
+	stdout  io.Writer
+	stderr  io.Writer
+}
+
+// command is one word of the command line.
+type command struct {
+	name, summary string
+	run           func(ctx context.Context, p *program, args []string) error
+}
+
+var commands = []command{
+	{"dev", "run a whole IAM on this machine, with everything made for you", runDev},
+	{"serve", "run the server", runServe},
+	{"bootstrap", "make an organization with an owner and the owner's key", runBootstrap},
+	{"jwt", "sign a JWT with a key file, to exchange for an IAM token", runJWT},
+	{"rotate-keys", "make new signing keys, or distrust one", runRotateKeys},
+	{"audit", "read and check the audit log: audit list, audit verify", runAudit},
+	{"config", "print the settings in force, as a config file", runConfig},
+	{"version", "print the version", runVersion},
+}
+
+// Exit codes: 0 done, 1 failed, 2 misused.
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// A second signal ends the program at once.
+	context.AfterFunc(ctx, stop)
+	p := &program{name: "propusk", environ: os.Environ(), stdout: os.Stdout, stderr: os.Stderr}
+	os.Exit(p.main(ctx, os.Args[1:]))
+}
+
+func (p *program) main(ctx context.Context, args []string) int {
+	if len(args) == 0 || slices.Contains([]string{"help", "-h", "--help"}, args[0]) {
+		p.usage(p.stdout)
+		return 0
+	}
+	for _, c := range commands {
+		if c.name == args[0] {
+			return p.exit(c.name, c.run(ctx, p, args[1:]))
+		}
+	}
+	fmt.Fprintf(p.stderr, "propusk: unknown command %q\n\n", args[0])
+	p.usage(p.stderr)
+	return 2
+}
+
+func (p *program) usage(w io.Writer) {
+	fmt.Fprintf(w, "Propusk: identity and access management that speaks the API of Yandex Cloud IAM.\n\nUsage: propusk COMMAND [flags]\n\n")
+	for _, c := range commands {
+		fmt.Fprintf(w, "  %-12s %s\n", c.name, c.summary)
+	}
+	fmt.Fprintf(w, "\n`propusk COMMAND -h` explains a command.\n")
+}
+
+// misuse is an error of the person at the keyboard.
+type misuse struct{ error }
+
+func (p *program) exit(name string, err error) int {
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return 0
+	}
+	text := err.Error()
+	var shown *iam.Error
+	if errors.As(err, &shown) {
+		text = strings.TrimPrefix(text, shown.Kind.Error()+": ")
+	}
+	fmt.Fprintf(p.stderr, "propusk %s: %s\n", name, text)
+	var config *server.ConfigError
+	var wrong misuse
+	if errors.As(err, &config) || errors.As(err, &wrong) {
+		return 2
+	}
+	return 1
+}
+
+// parse reads a command's flags when it takes no settings of the server.
+func (p *program) parse(fs *flag.FlagSet, args []string) error {
+	fs.SetOutput(p.stderr)
+	if err := fs.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return err
+		}
+		return misuse{err}
+	}
+	if fs.NArg() > 0 {
+		return misuse{fmt.Errorf("unexpected argument %q", fs.Arg(0))}
+	}
+	return nil
+}
+
+func runVersion(_ context.Context, p *program, _ []string) error {
+	fmt.Fprintln(p.stdout, server.Version())
+	return nil
+}

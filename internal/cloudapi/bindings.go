@@ -1,0 +1,305 @@
+package cloudapi
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"math"
+	"strings"
+
+	accesspb "github.com/yandex-cloud/go-genproto/yandex/cloud/access"
+	operationpb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/propusk/propusk/internal/audit"
+	"github.com/propusk/propusk/internal/gate"
+	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/resource"
+	"github.com/propusk/propusk/internal/store"
+)
+
+// BindingRules are the three rows that every service with access bindings has.
+// collection is the permissions' prefix, event a format with one place for Set
+// or Update.
+func BindingRules(service string, kind resource.Kind, collection, event string) []gate.Rule {
+	on := gate.On(kind, "resource_id")
+	list, update := iam.Permission(collection+".listAccessBindings"), iam.Permission(collection+".updateAccessBindings")
+	return gate.Rules(service,
+		gate.Rule{Method: "ListAccessBindings", Permission: list, Target: on},
+		gate.Rule{Method: "SetAccessBindings", Permission: update, Target: on, Effect: gate.Changes, Event: fmt.Sprintf(event, "Set")},
+		gate.Rule{Method: "UpdateAccessBindings", Permission: update, Target: on, Effect: gate.Changes, Event: fmt.Sprintf(event, "Update")},
+	)
+}
+
+// Grants answers what a grantor may hand out.
+type Grants interface {
+	// RoleIDs lists every role there is.
+	RoleIDs() []iam.RoleID
+	// Bindable says why a role cannot be bound on a kind of resource: it is
+	// unknown (NOT_FOUND) or belongs elsewhere (INVALID_ARGUMENT).
+	Bindable(role iam.RoleID, kind resource.Kind) error
+	// MayGrant tells whether a subject holds, on a resource, every permission
+	// of a role, and the role itself when only its holders hand it out.
+	MayGrant(ctx context.Context, who iam.Subject, resourceID string, role iam.RoleID) (bool, error)
+}
+
+// Bindings serves the access bindings of one kind of resource.
+type Bindings struct {
+	BindingsDB      *store.DB
+	BindingsChanges Changes
+	BindingsPages   Pages
+	Grants          Grants
+	Kind            resource.Kind
+	Prefix          string // of operation ids
+}
+
+// ListAccessBindings pages through the bindings on a resource itself, not on
+// its ancestors.
+func (b Bindings) ListAccessBindings(ctx context.Context, r *accesspb.ListAccessBindingsRequest) (*accesspb.ListAccessBindingsResponse, error) {
+	l := List{Method: gate.From(ctx).Rule.Method, Parent: r.GetResourceId(), Size: r.GetPageSize(), Token: r.GetPageToken()}
+	place, size, err := b.BindingsPages.Open(l)
+	if err != nil {
+		return nil, err
+	}
+	after, err := b.bindingAt(place)
+	if err != nil {
+		return nil, err
+	}
+	var rows []iam.AccessBinding
+	err = b.BindingsDB.View(ctx, func(tx *store.Tx) (err error) {
+		rows, err = store.ListBindings(tx, r.GetResourceId(), after, size+1)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := &accesspb.ListAccessBindingsResponse{}
+	rows, out.NextPageToken = Cut(b.BindingsPages, l, rows, size, bindingPlace)
+	for _, row := range rows {
+		out.AccessBindings = append(out.AccessBindings, bindingProto(row))
+	}
+	return out, nil
+}
+
+// SetAccessBindings replaces every binding on a resource.
+func (b Bindings) SetAccessBindings(ctx context.Context, r *accesspb.SetAccessBindingsRequest) (*operationpb.Operation, error) {
+	wanted := make(map[iam.AccessBinding]bool, len(r.GetAccessBindings()))
+	var add []delta
+	for i, p := range r.GetAccessBindings() {
+		binding, err := bindingOf(p, fmt.Sprintf("access_bindings[%d]", i))
+		if err != nil {
+			return nil, err
+		}
+		wanted[binding] = true
+		add = append(add, delta{accesspb.AccessBindingAction_ADD, binding})
+	}
+	return b.run(ctx, r.GetResourceId(), "Set access bindings", &accesspb.SetAccessBindingsMetadata{ResourceId: r.GetResourceId()}, add,
+		func(tx *store.Tx) ([]delta, error) {
+			have, err := store.ListBindings(tx, r.GetResourceId(), iam.AccessBinding{}, math.MaxInt32)
+			if err != nil {
+				return nil, err
+			}
+			var deltas []delta
+			for _, old := range have {
+				if !wanted[old] {
+					deltas = append(deltas, delta{accesspb.AccessBindingAction_REMOVE, old})
+				}
+			}
+			return append(deltas, add...), nil
+		})
+}
+
+// UpdateAccessBindings adds and removes bindings. Adding what is there and
+// removing what is not are no errors; the answer tells what had an effect.
+func (b Bindings) UpdateAccessBindings(ctx context.Context, r *accesspb.UpdateAccessBindingsRequest) (*operationpb.Operation, error) {
+	deltas := make([]delta, len(r.GetAccessBindingDeltas()))
+	for i, d := range r.GetAccessBindingDeltas() {
+		field := fmt.Sprintf("access_binding_deltas[%d]", i)
+		if a := d.GetAction(); a != accesspb.AccessBindingAction_ADD && a != accesspb.AccessBindingAction_REMOVE {
+			return nil, iam.InvalidField(field+".action", "must be ADD or REMOVE")
+		}
+		binding, err := bindingOf(d.GetAccessBinding(), field+".access_binding")
+		if err != nil {
+			return nil, err
+		}
+		deltas[i] = delta{d.GetAction(), binding}
+	}
+	return b.run(ctx, r.GetResourceId(), "Update access bindings", &accesspb.UpdateAccessBindingsMetadata{ResourceId: r.GetResourceId()}, deltas,
+		func(*store.Tx) ([]delta, error) { return deltas, nil })
+}
+
+type delta struct {
+	action  accesspb.AccessBindingAction
+	binding iam.AccessBinding
+}
+
+// run applies deltas in one transaction. What the caller may hand out is
+// decided before it from the same bindings as the call's own permission, which
+// the transaction guards: when they have moved, the corridor starts over.
+func (b Bindings) run(ctx context.Context, id, what string, meta proto.Message, given []delta, deltas func(*store.Tx) ([]delta, error)) (*operationpb.Operation, error) {
+	gate.From(ctx).NoteDetail(deltasDetail(given))
+	may, err := b.grantable(ctx, id, given)
+	if err != nil {
+		return nil, err
+	}
+	return b.BindingsChanges.Run(ctx, Change{ID: NewOperationID(b.Prefix), ResourceID: id, Description: what, Metadata: meta},
+		func(tx *store.Tx) (proto.Message, error) {
+			all, err := deltas(tx)
+			if err != nil {
+				return nil, err
+			}
+			done := &accesspb.AccessBindingsOperationResult{}
+			for _, d := range all {
+				changed, err := b.apply(tx, id, d, may)
+				if err != nil {
+					return nil, err
+				}
+				if changed {
+					done.EffectiveDeltas = append(done.EffectiveDeltas,
+						&accesspb.AccessBindingDelta{Action: d.action, AccessBinding: bindingProto(d.binding)})
+				}
+			}
+			return done, b.keepsOwner(tx, id)
+		})
+}
+
+// grantable tells for every role that may be handed out here whether the
+// caller may do so.
+func (b Bindings) grantable(ctx context.Context, id string, given []delta) (map[iam.RoleID]bool, error) {
+	caller := gate.From(ctx).Caller()
+	may := make(map[iam.RoleID]bool)
+	for _, d := range given {
+		may[d.binding.Role] = false
+	}
+	for role := range ownerRoles {
+		may[role] = false
+	}
+	for role := range may {
+		ok, err := b.Grants.MayGrant(ctx, caller, id, role)
+		if err != nil {
+			return nil, err
+		}
+		may[role] = ok
+	}
+	return may, nil
+}
+
+func (b Bindings) apply(tx *store.Tx, id string, d delta, may map[iam.RoleID]bool) (changed bool, err error) {
+	role := d.binding.Role
+	guarded := true
+	if d.action == accesspb.AccessBindingAction_REMOVE {
+		guarded = ownerRoles[role]
+		changed, err = store.RemoveBinding(tx, id, d.binding)
+	} else {
+		if err := b.Grants.Bindable(role, b.Kind); err != nil {
+			return false, err
+		}
+		if err := subjectExists(tx, id, d.binding.Subject); err != nil {
+			return false, err
+		}
+		changed, err = store.AddBinding(tx, id, d.binding)
+	}
+	if err != nil || !changed || !guarded || may[role] {
+		return changed, err
+	}
+	return false, &iam.Error{Kind: iam.PermissionDenied, Reason: "grant",
+		Message: fmt.Sprintf("Role %s can be granted or revoked only by who holds all of its permissions on %s %s", role, b.Kind, id)}
+}
+
+// ownerRoles are handed out and taken away by their holders alone, and a
+// resource that they own keeps one of them [API fact: access bindings].
+var ownerRoles = map[iam.RoleID]bool{
+	"resource-manager.clouds.owner":            true,
+	"organization-manager.organizations.owner": true,
+}
+
+func (b Bindings) keepsOwner(tx *store.Tx, id string) error {
+	if b.Kind != resource.Cloud {
+		return nil
+	}
+	has, err := store.HasBindingOf(tx, id, "resource-manager.clouds.owner")
+	if err == nil && !has {
+		return iam.Errorf(iam.FailedPrecondition, "Cloud %s must keep at least one resource-manager.clouds.owner", id)
+	}
+	return err
+}
+
+// subjectExists refuses a binding for nobody.
+func subjectExists(tx *store.Tx, resourceID string, s iam.Subject) error {
+	var err error
+	switch s.Type {
+	case iam.TypeServiceAccount:
+		_, err = store.GetServiceAccount(tx, string(s.ID))
+	case iam.TypeUserAccount:
+		_, err = store.GetUserAccount(tx, string(s.ID))
+	case iam.TypeGroup:
+		_, err = store.GetGroup(tx, string(s.ID))
+	case iam.TypeSystem:
+		if s.ID == iam.AllUsers || s.ID == iam.AllAuthenticatedUsers {
+			return nil
+		}
+		root, err := store.OrganizationOf(tx, resourceID)
+		if err != nil {
+			return err
+		}
+		if s.ID != iam.OrganizationUsers(root) {
+			return iam.Errorf(iam.NotFound, "Subject %s not found", s.ID)
+		}
+		return nil
+	default:
+		return iam.InvalidField("subject.type", "%q is not a type of subject", s.Type)
+	}
+	return err
+}
+
+func bindingOf(p *accesspb.AccessBinding, field string) (iam.AccessBinding, error) {
+	if p == nil {
+		return iam.AccessBinding{}, iam.InvalidField(field, "required")
+	}
+	return iam.AccessBinding{
+		Role:    iam.RoleID(p.GetRoleId()),
+		Subject: iam.Subject{ID: iam.SubjectID(p.GetSubject().GetId()), Type: iam.SubjectType(p.GetSubject().GetType())},
+	}, nil
+}
+
+func bindingProto(b iam.AccessBinding) *accesspb.AccessBinding {
+	return &accesspb.AccessBinding{
+		RoleId:  string(b.Role),
+		Subject: &accesspb.Subject{Id: string(b.Subject.ID), Type: string(b.Subject.Type)},
+	}
+}
+
+// bindingPlace is a binding's place in its list, short enough for a page token
+// of 100 characters: the subject, and a hash of the role instead of its name.
+func bindingPlace(b iam.AccessBinding) string {
+	return string(b.Subject.ID) + "\x00" + roleMark(b.Role)
+}
+
+func roleMark(r iam.RoleID) string {
+	sum := sha256.Sum256([]byte(r))
+	return string(sum[:4])
+}
+
+func (b Bindings) bindingAt(place string) (iam.AccessBinding, error) {
+	if place == "" {
+		return iam.AccessBinding{}, nil
+	}
+	subject, mark, _ := strings.Cut(place, "\x00")
+	for _, role := range b.Grants.RoleIDs() {
+		if roleMark(role) == mark {
+			return iam.AccessBinding{Role: role, Subject: iam.Subject{ID: iam.SubjectID(subject)}}, nil
+		}
+	}
+	return iam.AccessBinding{}, badPageToken()
+}
+
+// deltasDetail tells the audit line of deltas [API fact: AccessBindings events].
+func deltasDetail(deltas []delta) audit.Detail {
+	out := audit.Detail{Name: "access_binding_deltas"}
+	for _, d := range deltas {
+		out.Items = append(out.Items, audit.Object("", audit.Text("action", d.action.String()),
+			audit.Object("access_binding", audit.Text("role_id", string(d.binding.Role)),
+				audit.Text("subject_id", string(d.binding.Subject.ID)), audit.Text("subject_type", string(d.binding.Subject.Type)))))
+	}
+	return out
+}

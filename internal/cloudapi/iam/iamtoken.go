@@ -1,0 +1,127 @@
+// Package iam serves yandex.cloud.iam.v1: tokens, service accounts and their
+// authorized keys. One file per service: its rules on top, handlers below.
+package iam
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	iampb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/propusk/propusk/internal/cloudapi"
+	"github.com/propusk/propusk/internal/gate"
+	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/mint"
+	"github.com/propusk/propusk/internal/resource"
+	"github.com/propusk/propusk/internal/revocation"
+	"github.com/propusk/propusk/internal/store"
+	"github.com/propusk/propusk/token"
+)
+
+// TokenRules are the rows of IamTokenService.
+var TokenRules = gate.Rules("yandex.cloud.iam.v1.IamTokenService",
+	gate.Rule{Method: "Create", Proof: gate.Body, Effect: gate.Issues, Event: "iam.CreateIamToken"},
+	gate.Rule{Method: "CreateForServiceAccount", Permission: "iam.serviceAccounts.createToken",
+		Target: gate.On(resource.ServiceAccount, "service_account_id"), Effect: gate.Issues, Event: "iam.CreateIamToken"},
+	gate.Rule{Method: "Revoke", Why: "whoever holds a token may end it", Effect: gate.Changes, Event: "iam.RevokeIamToken"},
+)
+
+// TokenService is yandex.cloud.iam.v1.IamTokenService.
+type TokenService struct {
+	iampb.UnimplementedIamTokenServiceServer
+	Changes cloudapi.Changes
+	Minter  *mint.Minter
+	// Accounts are read at a position of the feed, the caller's or a later one.
+	Accounts Accounts
+	Verify   func(iamToken string) (*token.Claims, error)
+	Now      func() time.Time
+}
+
+// Accounts is what impersonation reads.
+type Accounts interface {
+	Position() iam.Position
+	ServiceAccount(ctx context.Context, id string) (*iam.ServiceAccount, error)
+	Ancestors(ctx context.Context, id string) ([]resource.Ref, error)
+}
+
+// Create exchanges a proof for an IAM token. The gate has proved it already.
+func (s *TokenService) Create(ctx context.Context, _ *iampb.CreateIamTokenRequest) (*iampb.CreateIamTokenResponse, error) {
+	id := gate.From(ctx).Identity
+	return s.mint(ctx, mint.Request{
+		Subject: id.Subject, OrganizationID: id.OrganizationID, FolderID: id.FolderID,
+		Position: id.Position, NotAfter: id.NotAfter, DependsOn: id.DependsOn,
+	})
+}
+
+// CreateForServiceAccount makes a token of an account that the caller may
+// impersonate. It lives no longer than the caller's own and dies with it.
+func (s *TokenService) CreateForServiceAccount(ctx context.Context, r *iampb.CreateIamTokenForServiceAccountRequest) (*iampb.CreateIamTokenResponse, error) {
+	caller := gate.From(ctx).Identity
+	at := min(caller.Position, s.Accounts.Position())
+	account, err := s.Accounts.ServiceAccount(ctx, r.GetServiceAccountId())
+	if err != nil {
+		return nil, err
+	}
+	if account.StatusAt(s.Now()) != iam.ServiceAccountActive {
+		return nil, iam.Errorf(iam.FailedPrecondition, "Service account %s is suspended", account.ID)
+	}
+	path, err := s.Accounts.Ancestors(ctx, account.ID)
+	if err != nil {
+		return nil, err
+	}
+	req := mint.Request{
+		Subject:   iam.Subject{ID: iam.SubjectID(account.ID), Type: iam.TypeServiceAccount},
+		FolderID:  account.FolderID,
+		Position:  at,
+		NotAfter:  earlier(caller.NotAfter, account.ExpiresAt),
+		DependsOn: append([]token.Dependency{{Kind: token.KindSubject, ID: account.ID}}, caller.DependsOn...),
+	}
+	for _, ref := range path {
+		switch ref.Kind {
+		case resource.Organization:
+			req.OrganizationID = ref.ID
+			req.DependsOn = append(req.DependsOn, token.Dependency{Kind: token.KindOrganization, ID: ref.ID})
+		case resource.Cloud:
+			req.DependsOn = append(req.DependsOn, token.Dependency{Kind: token.KindCloud, ID: ref.ID})
+		case resource.Folder:
+			req.DependsOn = append(req.DependsOn, token.Dependency{Kind: token.KindFolder, ID: ref.ID})
+		}
+	}
+	return s.mint(ctx, req)
+}
+
+func (s *TokenService) mint(ctx context.Context, req mint.Request) (*iampb.CreateIamTokenResponse, error) {
+	text, claims, err := s.Minter.Mint(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	call := gate.From(ctx)
+	call.Issued = claims
+	return &iampb.CreateIamTokenResponse{IamToken: text, ExpiresAt: timestamppb.New(claims.ExpiresAt)}, nil
+}
+
+// Revoke ends a token, and every token derived from it, at once. A token that
+// has expired or was revoked before is answered as if it had been live, so
+// that a script may revoke twice.
+func (s *TokenService) Revoke(ctx context.Context, r *iampb.RevokeIamTokenRequest) (*iampb.RevokeIamTokenResponse, error) {
+	claims, err := s.Verify(r.GetIamToken())
+	dead := errors.Is(err, token.ErrExpired) || errors.Is(err, token.ErrRevoked)
+	if dead {
+		claims, err = token.ParseUnverified(r.GetIamToken())
+	}
+	if err != nil {
+		return nil, iam.InvalidField("iam_token", "not an IAM token of this server")
+	}
+	call := gate.From(ctx)
+	call.Note("iam_token_id", claims.ID)
+	call.Note("subject_id", claims.SubjectID)
+	answer := &iampb.RevokeIamTokenResponse{SubjectId: claims.SubjectID}
+	if dead {
+		return answer, nil
+	}
+	return answer, s.Changes.Plain(ctx, func(tx *store.Tx) error {
+		return revocation.Revoke(tx, token.KindToken, claims.ID)
+	})
+}

@@ -1,0 +1,103 @@
+package gate
+
+import (
+	"context"
+	"crypto/sha256"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/propusk/propusk/internal/audit"
+	"github.com/propusk/propusk/internal/credential"
+	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/resource"
+	"github.com/propusk/propusk/token"
+)
+
+// Request is what a door tells the gate of one call.
+type Request struct {
+	Method          string // "/package.Service/Method"
+	Door            string // "rest" or "grpc", for logs
+	Authorization   string // the header's value, "" when absent
+	IdempotencyKey  string
+	ClientRequestID string
+	ClientTraceID   string
+	UserAgent       string
+	RemoteAddr      string
+	Decode          func(proto.Message) error // fills the request message
+}
+
+// Response is what a door sends back. The ids are set on failures too.
+type Response struct {
+	Message   proto.Message
+	RequestID string
+	TraceID   string
+}
+
+// Call is one walk through the corridor, as the later steps and the handler
+// see it.
+type Call struct {
+	Rule      Rule
+	Request   *Request
+	RequestID string
+	TraceID   string
+	Started   time.Time
+
+	Identity *credential.Identity // nil for Open methods
+	Target   string               // id in the resource tree that permission was asked on; "" when none
+	Path     []resource.Ref       // the target and its ancestors, when permission was asked
+
+	// Issued is set by a handler that made a token: what its audit line tells of it.
+	Issued *token.Claims
+
+	gate    *Gate
+	message proto.Message
+	details audit.Details
+	// recorded is set when the transaction holds the call's audit line.
+	recorded bool
+	proved   bool // the credential in the header was proved before decoding
+}
+
+// Note adds a pair to the details of the call's audit line. Never a secret.
+func (c *Call) Note(key, value string) { c.details = append(c.details, audit.Text(key, value)) }
+
+// NoteDetail adds a detail with a shape of its own.
+func (c *Call) NoteDetail(d audit.Detail) { c.details = append(c.details, d) }
+
+// Caller is the subject of the call.
+func (c *Call) Caller() iam.Subject {
+	if c.Identity == nil {
+		return iam.Subject{}
+	}
+	return c.Identity.Subject
+}
+
+// IdempotencyKey is the client's key when the method changes something, else "".
+func (c *Call) IdempotencyKey() string {
+	if c.Rule.Effect != Changes {
+		return ""
+	}
+	return c.Request.IdempotencyKey
+}
+
+// Digest is a hash of the request message, equal for equal requests.
+func (c *Call) Digest() ([]byte, error) {
+	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(c.message)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(b)
+	return sum[:], nil
+}
+
+// Recorded says that the change's transaction holds the audit line, so that
+// the corridor does not write a second one.
+func (c *Call) Recorded() { c.recorded = true }
+
+type callKey struct{}
+
+// From returns the call that the context belongs to. It panics outside the
+// corridor: a handler that runs there is a bug in the wiring.
+func From(ctx context.Context) *Call {
+	return ctx.Value(callKey{}).(*Call)
+}

@@ -1,0 +1,196 @@
+package gate
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/store"
+	"github.com/propusk/propusk/token"
+)
+
+// How often a change is walked again because what its permission rested on
+// has moved meanwhile. More means somebody rewrites that very binding in a loop.
+const maxWalks = 5
+
+// walk is the corridor from the decoded message on: validate, permit, act,
+// record. A change whose permission went stale walks again from the proof.
+func (g *Gate) walk(ctx context.Context, c *Call, ep *endpoint, m proto.Message, act grpc.UnaryHandler) (any, error) {
+	c.message = m
+	if ep.rule.Missing {
+		return nil, iam.Errorf(iam.Unimplemented, "%s.%s is not supported by this server; docs/compatibility.md lists what is",
+			ep.method.Parent().Name(), ep.method.Name())
+	}
+	for walks := 1; ; walks++ {
+		out, err := g.walkOnce(ctx, c, ep, m, act)
+		if !errors.Is(err, store.ErrMoved) {
+			return out, err
+		}
+		if walks == maxWalks {
+			return nil, &iam.Error{Kind: iam.Aborted, Message: "The caller's rights keep changing; try again", RetryAfter: time.Second}
+		}
+		c.proved, c.details = false, nil
+	}
+}
+
+func (g *Gate) walkOnce(ctx context.Context, c *Call, ep *endpoint, m proto.Message, act grpc.UnaryHandler) (any, error) {
+	if err := g.proveHeader(ctx, c); err != nil {
+		return nil, err
+	}
+	if err := ep.valid.check(m, ep.rule.Target.Field); err != nil {
+		return nil, err
+	}
+	if ep.rule.Effect == Changes {
+		if err := checkIdempotencyKey(c.Request.IdempotencyKey); err != nil {
+			return nil, err
+		}
+	}
+	if ep.rule.Proof == Body {
+		id, err := g.cfg.Prover.Body[ep.rule.Method](ctx, m)
+		if err != nil {
+			return nil, err
+		}
+		c.Identity = id
+	}
+	ctx, err := g.permit(ctx, c, ep, m)
+	if err != nil {
+		return nil, err
+	}
+	out, err := act(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	if ep.rule.Effect == Issues {
+		if err := g.cfg.Recorder.Issued(ctx, c); err != nil {
+			return nil, err
+		}
+		c.recorded = true
+	}
+	return out, nil
+}
+
+func (g *Gate) proveHeader(ctx context.Context, c *Call) error {
+	if c.Rule.Proof != Header || c.Rule.Missing || c.proved {
+		return nil
+	}
+	id, err := g.cfg.Prover.Header(ctx, c.Request.Authorization)
+	if err != nil {
+		return err
+	}
+	c.Identity = id
+	return nil
+}
+
+// guarded makes the context carry what a change's permission rests on, so that
+// its transaction notices when that has moved.
+func guarded(ctx context.Context, c *Call, d Decision) context.Context {
+	if c.Rule.Effect != Changes || c.Identity == nil {
+		return ctx
+	}
+	at := c.Identity.Position
+	keys := append([]store.Change(nil), d.Read...)
+	if len(d.Read) > 0 {
+		at = min(at, d.Position)
+	}
+	for _, dep := range c.Identity.DependsOn {
+		h := token.HashID(dep.Kind, dep.ID)
+		keys = append(keys, store.Change{Kind: store.ChangeRevocation, Key: hex.EncodeToString(h[:])})
+	}
+	return store.WithGuard(ctx, at, keys)
+}
+
+func (g *Gate) newCall(r *Request) *Call {
+	c := &Call{gate: g, Request: r, Started: g.cfg.Now(), RequestID: newUUID()}
+	if c.TraceID = r.ClientTraceID; !printable(c.TraceID, 64) {
+		c.TraceID = newUUID()
+	}
+	return c
+}
+
+// finish records a failure, counts the call and writes its one log line.
+func (g *Gate) finish(ctx context.Context, c *Call, ep *endpoint, err error) {
+	took := g.cfg.Now().Sub(c.Started)
+	code := uint32(0)
+	if err != nil {
+		code = uint32(Status(err, c.RequestID).GetCode())
+		if !ep.rule.Missing && !c.recorded {
+			g.cfg.Recorder.Failed(context.WithoutCancel(ctx), c, err)
+		}
+	}
+	ep.stats.observe(code, took)
+	level, text := slog.LevelInfo, ""
+	if err != nil {
+		text = err.Error()
+		if iam.KindOf(err) == iam.Internal && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+			level = slog.LevelError
+		}
+	}
+	if !g.cfg.Log.Enabled(ctx, level) {
+		return
+	}
+	attrs := [...]slog.Attr{
+		slog.String("method", c.Rule.Method), slog.String("door", c.Request.Door),
+		slog.Uint64("code", uint64(code)), slog.Duration("took", took),
+		slog.String("request_id", c.RequestID), slog.String("subject", string(c.Caller().ID)),
+		slog.String("remote", c.Request.RemoteAddr), slog.String("error", text),
+	}
+	n := len(attrs)
+	if text == "" {
+		n--
+	}
+	g.cfg.Log.LogAttrs(ctx, level, "call", attrs[:n]...)
+}
+
+func (g *Gate) recoverTo(ctx context.Context, c *Call, err *error) {
+	if p := recover(); p != nil {
+		g.cfg.Log.ErrorContext(ctx, "panic", "method", c.Rule.Method, "request_id", c.RequestID,
+			"panic", p, "stack", string(debug.Stack()))
+		*err = iam.Errorf(iam.Internal, "Internal error; the request id leads to its cause in the server's log")
+	}
+}
+
+func checkIdempotencyKey(k string) error {
+	if k == "" || printable(k, 128) {
+		return nil
+	}
+	return iam.InvalidField("idempotency-key", "1 to 128 printable ASCII characters are allowed, a UUID is usual")
+}
+
+// printable tells whether a client's text may go into headers and logs.
+func printable(s string, most int) bool {
+	if s == "" || len(s) > most {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// newUUID makes a random UUID (RFC 9562, version 4).
+func newUUID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:])
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	var out [36]byte
+	hex.Encode(out[0:8], b[0:4])
+	out[8] = '-'
+	hex.Encode(out[9:13], b[4:6])
+	out[13] = '-'
+	hex.Encode(out[14:18], b[6:8])
+	out[18] = '-'
+	hex.Encode(out[19:23], b[8:10])
+	out[23] = '-'
+	hex.Encode(out[24:36], b[10:16])
+	return string(out[:])
+}

@@ -1,0 +1,187 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/propusk/propusk/internal/credential"
+	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/resource"
+	"github.com/propusk/propusk/internal/store"
+)
+
+// Decision is the answer to one question of access.
+type Decision struct {
+	Allowed  bool
+	Path     []resource.Ref // the resource and its ancestors, itself first
+	Position iam.Position   // at which all that was read was valid
+	Read     []store.Change // what was read, for the guard of a change
+}
+
+// Decider answers questions of access. Decide reports iam.NotFound for an id
+// that names no live resource. Knows tells whether a subject may learn that
+// something exists in an organization: it belongs there or is bound there.
+type Decider interface {
+	Decide(ctx context.Context, who iam.Subject, what iam.Permission, resourceID string) (Decision, error)
+	Knows(ctx context.Context, who iam.Subject, organizationID string) (bool, error)
+}
+
+// Prover turns a credential into an identity. Its errors go to the caller.
+type Prover struct {
+	// Header proves the value of the Authorization header.
+	Header func(ctx context.Context, authorization string) (*credential.Identity, error)
+	// Body proves the credential inside the message of a method, by its full name.
+	Body map[string]func(ctx context.Context, message proto.Message) (*credential.Identity, error)
+}
+
+// Lookup leads from the id of a thing that is no node of the tree to the node
+// it belongs to; iam.NotFound when there is none.
+type Lookup func(ctx context.Context, id string) (resourceID string, err error)
+
+// Recorder leaves the line that a call is remembered by. Refused may be
+// aggregated; Issued returns only when the line is durable, and its error
+// keeps the credential from leaving.
+type Recorder interface {
+	Issued(ctx context.Context, c *Call) error
+	Failed(ctx context.Context, c *Call, err error)
+}
+
+// Config is what the gate needs. All fields but Log are required.
+type Config struct {
+	Rules    []Rule
+	Services *Registrar
+	Prover   Prover
+	Access   Decider
+	Lookups  map[string]Lookup
+	Granted  func(iam.Permission) bool // is the permission in any role
+	Recorder Recorder
+	Stats    *Stats
+	Log      *slog.Logger
+	Now      func() time.Time
+	Timeout  time.Duration // of one call; 0 means 30 s
+}
+
+// Gate is the corridor. Safe for concurrent use.
+type Gate struct {
+	cfg       Config
+	endpoints map[string]*endpoint
+	services  []registered
+}
+
+// New checks that rules and services fit each other and builds the corridor.
+func New(cfg Config) (*Gate, error) {
+	var errs []error
+	for name, missing := range map[string]bool{
+		"Services": cfg.Services == nil, "Prover.Header": cfg.Prover.Header == nil, "Access": cfg.Access == nil,
+		"Granted": cfg.Granted == nil, "Recorder": cfg.Recorder == nil, "Stats": cfg.Stats == nil, "Now": cfg.Now == nil,
+	} {
+		if missing {
+			errs = append(errs, fmt.Errorf("gate: Config.%s is required", name))
+		}
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	if cfg.Timeout == 0 {
+		cfg.Timeout = 30 * time.Second
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	g := &Gate{cfg: cfg, services: cfg.Services.services}
+	known := func(r Rule) error {
+		if r.Permission != "" && !cfg.Granted(r.Permission) {
+			return fmt.Errorf("permission %s is in no role", r.Permission)
+		}
+		if v := r.Target.Via; v != "" && cfg.Lookups[v] == nil {
+			return fmt.Errorf("no lookup is called %q", v)
+		}
+		if r.Proof == Body && cfg.Prover.Body[r.Method] == nil {
+			return fmt.Errorf("no prover for the credential in its body")
+		}
+		return nil
+	}
+	var err error
+	if g.endpoints, err = endpoints(cfg.Services, cfg.Rules, known); err != nil {
+		return nil, err
+	}
+	missing := cfg.Stats.method("missing") // one row for all that is not built
+	for name, ep := range g.endpoints {
+		if ep.stats = missing; !ep.rule.Missing {
+			ep.stats = cfg.Stats.method(name)
+		}
+	}
+	return g, nil
+}
+
+// Attach registers every service on a gRPC server that was made with Unary as
+// its interceptor.
+func (g *Gate) Attach(s grpc.ServiceRegistrar) {
+	for _, r := range g.services {
+		s.RegisterService(r.desc, r.impl)
+	}
+}
+
+// Call walks one call through the corridor for a door other than gRPC. The
+// response is never nil; its Message is nil when there is an error.
+func (g *Gate) Call(ctx context.Context, r *Request) (*Response, error) {
+	c := g.newCall(r)
+	res := &Response{RequestID: c.RequestID, TraceID: c.TraceID}
+	ep, ok := g.endpoints[r.Method]
+	if !ok {
+		return res, iam.Errorf(iam.Unimplemented, "Method %s is not known", r.Method)
+	}
+	c.Rule = ep.rule
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, callKey{}, c), g.cfg.Timeout)
+	defer cancel()
+	out, err := g.decodeAndWalk(ctx, c, ep)
+	g.finish(ctx, c, ep, err)
+	if err != nil {
+		return res, err
+	}
+	res.Message = out.(proto.Message)
+	return res, nil
+}
+
+// Plain walks a call of an endpoint that is no gRPC method: it is counted,
+// logged and bounded in time like any other.
+func (g *Gate) Plain(ctx context.Context, r *Request, act func(context.Context) error) (*Response, error) {
+	c := g.newCall(r)
+	res := &Response{RequestID: c.RequestID, TraceID: c.TraceID}
+	ep, ok := g.endpoints[r.Method]
+	if !ok || ep.method != nil {
+		return res, iam.Errorf(iam.Unimplemented, "%s is not known", r.Method)
+	}
+	c.Rule = ep.rule
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, callKey{}, c), plainTimeout)
+	defer cancel()
+	err := func() (err error) {
+		defer g.recoverTo(ctx, c, &err)
+		return act(ctx)
+	}()
+	g.finish(ctx, c, ep, err)
+	return res, err
+}
+
+// plainTimeout leaves room for a long poll of the revocation feed.
+const plainTimeout = time.Minute
+
+// decodeAndWalk proves a credential in the header before it looks at the
+// message, so that 401 comes before 400.
+func (g *Gate) decodeAndWalk(ctx context.Context, c *Call, ep *endpoint) (out any, err error) {
+	defer g.recoverTo(ctx, c, &err)
+	if err := g.proveHeader(ctx, c); err != nil {
+		return nil, err
+	}
+	c.proved = true
+	decode := func(m any) error { return c.Request.Decode(m.(proto.Message)) }
+	return ep.invoke(ep.impl, ctx, decode, func(ctx context.Context, m any, _ *grpc.UnaryServerInfo, h grpc.UnaryHandler) (any, error) {
+		return g.walk(ctx, c, ep, m.(proto.Message), h)
+	})
+}

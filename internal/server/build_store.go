@@ -1,0 +1,110 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/mint"
+	"github.com/propusk/propusk/internal/replica"
+	"github.com/propusk/propusk/internal/revocation"
+	"github.com/propusk/propusk/internal/seal"
+	"github.com/propusk/propusk/internal/store"
+	"github.com/propusk/propusk/internal/store/sqlite"
+	"github.com/propusk/propusk/token"
+)
+
+// buildStore opens the database and the replica in front of it.
+func (s *Server) buildStore(ctx context.Context) (err error) {
+	if s.opts.Memory {
+		s.engine, err = sqlite.OpenMemory()
+	} else {
+		s.engine, err = sqlite.Open(s.cfg.Data)
+	}
+	if err != nil {
+		return err
+	}
+	s.db = store.New(s.engine, store.Options{Now: s.now})
+	s.later(s.db.Close)
+	if err := s.db.Migrate(ctx); err != nil {
+		return fmt.Errorf("database: %w", err)
+	}
+	if err := s.refuseDevData(ctx); err != nil {
+		return err
+	}
+	s.replica = replica.New(replica.Config{DB: s.db, MaxBytes: int64(s.cfg.CacheBytes), Now: s.now, Log: s.log})
+	return nil
+}
+
+// refuseDevData keeps a database with well-known contents from being served
+// for real.
+func (s *Server) refuseDevData(ctx context.Context) error {
+	if s.opts.Dev || s.opts.Quiet {
+		return nil
+	}
+	var dev bool
+	err := s.db.View(ctx, func(tx *store.Tx) (err error) {
+		_, dev, err = store.GetSetting(tx, store.SettingDev)
+		return err
+	})
+	if err == nil && dev {
+		return iam.Errorf(iam.FailedPrecondition, "%s was made by `propusk dev` and is not served for real; use another data folder", s.cfg.Data)
+	}
+	return err
+}
+
+const masterKeyFile = "master.key"
+
+// openBox finds the master key: where the config says, or in a file of the
+// data folder that is made on the first start.
+func (s *Server) openBox(ctx context.Context) (*seal.Box, error) {
+	switch m := s.cfg.MasterKey; {
+	case m.File != "":
+		return seal.Load(ctx, "file:"+m.File)
+	case m.Env != "":
+		return seal.Load(ctx, "env:"+m.Env)
+	case m.Command != "":
+		return seal.Load(ctx, "command:/bin/sh -c "+m.Command)
+	}
+	path := filepath.Join(s.cfg.Data, masterKeyFile)
+	if s.opts.Memory {
+		return seal.New(seal.NewMasterKey("memory"))
+	}
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		if err := seal.WriteMasterKey(path, seal.NewMasterKey("first")); err != nil {
+			return nil, err
+		}
+	}
+	return seal.Load(ctx, "file:"+path)
+}
+
+// buildKeys opens the keyring, the minter, this server's own verifier and the
+// list of revocations that feeds it, and starts the replica.
+func (s *Server) buildKeys(ctx context.Context) (err error) {
+	if s.box, err = s.openBox(ctx); err != nil {
+		return err
+	}
+	report := func(err error) { s.log.Error("background work failed", "room", "keys", "error", err) }
+	s.keyring, err = mint.OpenKeyring(ctx, mint.KeyringConfig{DB: s.db, Box: s.box, Now: s.now, RotateEvery: s.cfg.RotateEvery, Report: report})
+	if err != nil {
+		return err
+	}
+	s.minter = mint.NewMinter(s.keyring, s.now)
+	if s.verifier, err = token.NewVerifier(token.Config{Local: true, Now: s.now}); err != nil {
+		return err
+	}
+	s.revoked, err = revocation.NewList(revocation.Config{DB: s.db, Keys: s.keyring, Verifier: s.verifier, CatchUp: s.replica.CatchUp, Now: s.now, Report: report})
+	if err != nil {
+		return err
+	}
+	s.keyring.Observe(s.revoked.KeysChanged)
+	s.replica.OnApply(s.keyring.Notice)
+	s.replica.OnApply(s.revoked.Notice)
+	if err := s.replica.Start(ctx); err != nil {
+		return fmt.Errorf("change feed: %w", err)
+	}
+	return s.revoked.Load(ctx)
+}

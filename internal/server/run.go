@@ -1,0 +1,85 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/propusk/propusk/internal/store"
+)
+
+// Run serves until ctx ends or a part fails, then stops everything in reverse
+// order and closes the data. The end of ctx is no error.
+func (s *Server) Run(ctx context.Context) error {
+	g := NewGroup(s.cfg.ShutdownTimeout)
+	background := func(name string, run func(context.Context) error) Component {
+		return Component{Name: name, Run: func(ctx context.Context) error {
+			if err := run(ctx); err != nil && ctx.Err() == nil {
+				return err
+			}
+			return nil
+		}}
+	}
+	parts := []Component{
+		background("change feed", s.replica.Run),
+		background("signing keys", func(ctx context.Context) error { s.keyring.Run(ctx); return nil }),
+		background("audit journal", s.runAudit),
+		background("last use", s.used.run),
+		background("planned deletions", func(ctx context.Context) error { return s.every(ctx, time.Second, "deletions", s.deletions.RunDue) }),
+		background("cleaning", func(ctx context.Context) error { return s.every(ctx, 10*time.Minute, "cleaning", s.clean) }),
+	}
+	if s.debug != nil {
+		parts = append(parts, s.debug.Component())
+	}
+	if s.admin != nil {
+		parts = append(parts, s.admin.Component())
+	}
+	parts = append(parts, s.doors.Component(s.pages, s.grpc))
+	for _, p := range parts {
+		if err := g.Start(ctx, p); err != nil {
+			return errors.Join(err, s.Close())
+		}
+	}
+	s.ready.Store(true)
+	err := g.Wait(ctx)
+	s.ready.Store(false)
+	return errors.Join(err, s.Close())
+}
+
+// every does a job now and then. A failure is logged and the job tried again:
+// all jobs are conditional updates that may run on many nodes at once.
+func (s *Server) every(ctx context.Context, period time.Duration, name string, job func(context.Context) error) error {
+	t := time.NewTicker(period)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+			if err := job(ctx); err != nil && ctx.Err() == nil {
+				s.log.WarnContext(ctx, "background work failed", "job", name, "error", err)
+			}
+		}
+	}
+}
+
+// feedKept is how much of the change feed stays: far more than a node may lag.
+const feedKept = 100_000
+
+// clean forgets what has expired.
+func (s *Server) clean(ctx context.Context) error {
+	return s.db.Update(ctx, func(tx *store.Tx) error {
+		if _, err := store.DeleteExpiredIdempotency(tx); err != nil {
+			return err
+		}
+		if _, err := store.DeleteExpiredRevocations(tx); err != nil {
+			return err
+		}
+		head, err := tx.Head()
+		if err != nil || head <= feedKept {
+			return err
+		}
+		_, err = store.TrimChanges(tx, head-feedKept)
+		return err
+	})
+}

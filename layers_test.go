@@ -1,0 +1,157 @@
+package propusk_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/propusk/propusk/"
+
+// layers is the drawing of docs/request.md, lowest first. A package imports
+// only packages of lower layers: never up, never sideways.
+var layers = [][]string{
+	{"token", "internal/iam", "internal/seal"},
+	{"internal/resource", "internal/keyfile"},
+	{"internal/store"},
+	{"internal/store/sqlite", "internal/store/storetest", "internal/replica"},
+	{"internal/credential", "internal/access", "internal/mint", "internal/revocation", "internal/operation", "internal/audit"},
+	{"internal/gate"},
+	{"internal/cloudapi"},
+	{"internal/rest", "internal/publish", "internal/cli",
+		"internal/cloudapi/iam", "internal/cloudapi/resourcemanager", "internal/cloudapi/operation", "internal/cloudapi/endpoint"},
+	{"internal/server"},
+	{"cmd/propusk", "propusktest"},
+}
+
+// wireOnly are packages that speak to the server over its wire alone and so
+// import no room.
+var wireOnly = map[string]bool{"internal/cli": true}
+
+// behindTheGate are rooms that no door imports: a token is made behind the
+// gate or not at all. cloudapi is where the gate's calls act.
+var behindTheGate = map[string]bool{"internal/mint": true, "internal/credential": true, "internal/access": true}
+
+func TestImportsGoDown(t *testing.T) {
+	level := map[string]int{}
+	for i, l := range layers {
+		for _, p := range l {
+			level[p] = i
+		}
+	}
+	for p, imports := range importsOf(t, ".") {
+		mine, known := level[p]
+		if !known {
+			t.Errorf("package %s stands in no layer: put it into the drawing", p)
+			continue
+		}
+		for _, i := range imports {
+			theirs, ok := level[i]
+			switch {
+			case !ok:
+				t.Errorf("%s imports %s, which stands in no layer", p, i)
+			case theirs >= mine:
+				t.Errorf("%s imports %s: imports go down, never up or sideways", p, i)
+			case wireOnly[p] && theirs > level["internal/keyfile"]:
+				t.Errorf("%s imports %s, but it speaks only the wire", p, i)
+			case isDoor(p) && behindTheGate[i]:
+				t.Errorf("door %s imports %s: a token is made behind the gate or not at all", p, i)
+			}
+		}
+	}
+}
+
+func isDoor(p string) bool {
+	return p == "internal/rest" || p == "internal/publish"
+}
+
+func TestTokenNeedsOnlyTheStandardLibrary(t *testing.T) {
+	for p, imports := range allImports(t, "token") {
+		for _, i := range imports {
+			if strings.Contains(strings.SplitN(i, "/", 2)[0], ".") {
+				t.Errorf("%s imports %s", p, i)
+			}
+		}
+	}
+}
+
+func TestWireTypesStopAtTheCorridor(t *testing.T) {
+	allowed := func(p string) bool {
+		for _, above := range []string{"internal/gate", "internal/cloudapi", "internal/rest", "internal/publish", "internal/server", "internal/cli", "cmd/", "propusktest"} {
+			if strings.HasPrefix(p, above) {
+				return true
+			}
+		}
+		return false
+	}
+	for p, imports := range allImports(t, ".") {
+		for _, i := range imports {
+			wire := strings.HasPrefix(i, "google.golang.org/") || strings.HasPrefix(i, "github.com/yandex-cloud/")
+			if wire && !allowed(p) {
+				t.Errorf("%s imports %s: gRPC and protobuf stop at the corridor", p, i)
+			}
+		}
+	}
+}
+
+// importsOf reads the imports, within this module, of every package's own files.
+func importsOf(t *testing.T, root string) map[string][]string {
+	t.Helper()
+	out := map[string][]string{}
+	for p, all := range allImports(t, root) {
+		out[p] = []string{}
+		for _, i := range all {
+			if own, ok := strings.CutPrefix(i, module); ok {
+				out[p] = append(out[p], own)
+			}
+		}
+	}
+	return out
+}
+
+func allImports(t *testing.T, root string) map[string][]string {
+	t.Helper()
+	out := map[string][]string{}
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			switch name := d.Name(); {
+			case path == root:
+				return nil
+			case strings.HasPrefix(name, "."), name == "testdata", name == "node_modules", name == "propusk-dev",
+				path == "compat", path == "bench", path == "tools":
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		p := filepath.ToSlash(filepath.Dir(path))
+		for _, s := range f.Imports {
+			i, err := strconv.Unquote(s.Path.Value)
+			if err != nil {
+				return err
+			}
+			out[p] = append(out[p], i)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(out) == 0 {
+		t.Fatal("no packages found: the test looks in the wrong place")
+	}
+	return out
+}
