@@ -79,14 +79,22 @@ func ListCloudsOf(tx *Tx, organizationID string, p Page) ([]*iam.Cloud, error) {
 // check.
 func ListVisibleClouds(tx *Tx, subjects []iam.SubjectID, organizationID string, p Page) ([]*iam.Cloud, error) {
 	list, args := in(nil, subjects)
-	query := `SELECT ` + cloudColumns + ` FROM clouds
-		WHERE (id IN (SELECT resource_id FROM access_bindings WHERE subject_id IN ` + list + `)
-			OR organization_id IN (SELECT resource_id FROM access_bindings WHERE subject_id IN ` + list + `))`
+	bound := `SELECT resource_id FROM access_bindings WHERE subject_id IN ` + list
 	if organizationID != "" {
+		// The narrower question goes into the inner query: asked outside, it makes
+		// the engine walk all clouds of the organization for the few that are visible.
 		args = append(args, organizationID)
-		query += ` AND organization_id = ` + placeholder(args)
+		bound += ` AND organization_id = ` + placeholder(args)
+		whole, err := tx.one(bound+` AND resource_id = `+placeholder(args)+` LIMIT 1`, args, new(string))
+		if err != nil {
+			return nil, err
+		}
+		if whole {
+			return ListCloudsOf(tx, organizationID, p)
+		}
 	}
-	return listPage(tx, p, scanCloud, query, args...)
+	return listPage(tx, p, scanCloud, `SELECT `+cloudColumns+` FROM clouds
+		WHERE (id IN (`+bound+`) OR organization_id IN (`+bound+`))`, args...)
 }
 
 func scanCloud(r Rows) (*iam.Cloud, error) {

@@ -61,6 +61,7 @@ func (db *DB) Migrate(ctx context.Context) error { return db.engine.Migrate(ctx)
 func (db *DB) Close() error { return db.engine.Close() }
 
 // View runs fn on one snapshot: whatever it reads, it reads as of one moment.
+// Few views run at a time, so fn does not wait for anything but its reads.
 // The transaction must not be used after fn has returned.
 func (db *DB) View(ctx context.Context, fn func(tx *Tx) error) error {
 	return db.engine.View(ctx, func(c Conn) error {

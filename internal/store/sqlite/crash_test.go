@@ -144,41 +144,15 @@ func checkSurvivors(t *testing.T, dir string, acknowledged map[string]bool) {
 	engine := openFolder(t, dir)
 	db := store.New(engine, store.Options{})
 	defer db.Close()
-	if err := engine.View(t.Context(), func(c store.Conn) error {
-		rows, err := c.Query(`PRAGMA integrity_check`)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var verdict string
-			if err := rows.Scan(&verdict); err != nil || verdict != "ok" {
-				t.Errorf("integrity: %s %v", verdict, err)
-			}
-		}
-		return rows.Err()
-	}); err != nil {
+	if err := engine.View(t.Context(), func(c store.Conn) error { return checkIntegrity(t, c) }); err != nil {
 		t.Fatal(err)
 	}
 	err := db.View(t.Context(), func(tx *store.Tx) error {
+		told, err := toldOf(tx)
+		if err != nil {
+			return err
+		}
 		found := 0
-		told := map[string]bool{}
-		head, err := tx.Head()
-		if err != nil {
-			return err
-		}
-		entries, err := store.ReadChanges(tx, 0, int(head)+1)
-		if err != nil {
-			return err
-		}
-		if len(entries) != int(head) {
-			t.Errorf("%d entries up to position %d", len(entries), head)
-		}
-		for _, e := range entries {
-			for _, c := range e.Changes {
-				told[c.Key] = true
-			}
-		}
 		for p := (store.Page{Limit: 500}); ; {
 			accounts, err := store.ListServiceAccounts(tx, "f", p)
 			if err != nil {
@@ -195,13 +169,7 @@ func checkSurvivors(t *testing.T, dir string, acknowledged map[string]bool) {
 				if !told[a.ID] {
 					t.Errorf("account %s is not in the feed", a.ID)
 				}
-				keys, err := store.ListKeys(tx, a.ID, store.Page{Limit: 9})
-				if err != nil || len(keys) != 3 {
-					t.Errorf("account %s has %d keys of 3 (%v)", a.ID, len(keys), err)
-				}
-				if _, err := store.GetOperation(tx, a.ID); err != nil {
-					t.Errorf("account %s: %v", a.ID, err)
-				}
+				checkWhole(t, tx, a.ID)
 			}
 		}
 		if found != len(acknowledged) {
@@ -212,4 +180,51 @@ func checkSurvivors(t *testing.T, dir string, acknowledged map[string]bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// checkWhole looks for all that writeAccount writes.
+func checkWhole(t *testing.T, tx *store.Tx, id string) {
+	t.Helper()
+	keys, err := store.ListKeys(tx, id, store.Page{Limit: 9})
+	if err != nil || len(keys) != 3 {
+		t.Errorf("account %s has %d keys of 3 (%v)", id, len(keys), err)
+	}
+	if _, err := store.GetOperation(tx, id); err != nil {
+		t.Errorf("account %s: %v", id, err)
+	}
+}
+
+// toldOf returns the keys in the feed, which must have an entry for every number.
+func toldOf(tx *store.Tx) (map[string]bool, error) {
+	head, err := tx.Head()
+	if err != nil {
+		return nil, err
+	}
+	entries, err := store.ReadChanges(tx, 0, int(head)+1)
+	if err == nil && len(entries) != int(head) {
+		err = fmt.Errorf("%d entries up to position %d", len(entries), head)
+	}
+	told := map[string]bool{}
+	for _, e := range entries {
+		for _, c := range e.Changes {
+			told[c.Key] = true
+		}
+	}
+	return told, err
+}
+
+func checkIntegrity(t *testing.T, c store.Conn) error {
+	t.Helper()
+	rows, err := c.Query(`PRAGMA integrity_check`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var verdict string
+		if err := rows.Scan(&verdict); err != nil || verdict != "ok" {
+			t.Errorf("integrity: %s %v", verdict, err)
+		}
+	}
+	return rows.Err()
 }

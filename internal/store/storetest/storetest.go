@@ -29,6 +29,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Engine) {
 		{"paging", pagingTests},
 		{"feed", feedTests},
 		{"transactions", transactionTests},
+		{"endings", endingTests},
 		{"races", raceTests},
 	}
 	for _, g := range groups {
