@@ -39,7 +39,10 @@ func Bearer(authorization string) (string, error) {
 	return "", errWrongKind("another scheme")
 }
 
-const kindIAMToken = "an IAM token"
+const (
+	kindIAMToken = "an IAM token"
+	kindJWT      = "a JWT"
+)
 
 // kindOf names the kind of a credential by its looks; "" when it looks like
 // none [API fact: formats of credentials].
@@ -56,7 +59,7 @@ func kindOf(s string) string {
 	case strings.HasPrefix(s, "AQVN"), strings.HasPrefix(s, "AQW9"):
 		return "an API key"
 	case strings.HasPrefix(s, "eyJ"):
-		return "a JWT"
+		return kindJWT
 	case len(s) > 3 && s[0] == 'y' && s[1] >= '0' && s[1] <= '6' && s[2] == '_':
 		return "an OAuth token"
 	case strings.HasPrefix(s, "YC") && len(s) == 40:

@@ -3,6 +3,7 @@ package credential
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/propusk/propusk/internal/iam"
@@ -40,7 +41,7 @@ func (p *IAMToken) Prove(ctx context.Context, text string) (*Identity, error) {
 		Subject:        iam.Subject{ID: iam.SubjectID(claims.SubjectID), Type: iam.SubjectType(claims.SubjectType)},
 		OrganizationID: claims.OrganizationID, FolderID: claims.FolderID,
 		How: HowIAMToken, CredentialID: claims.ID, TokenID: claims.ID,
-		Position: position, NotAfter: claims.ExpiresAt, DependsOn: claims.DependsOn,
+		Position: position, NotAfter: claims.ExpiresAt, DependsOn: slices.Clip(claims.DependsOn),
 	}
 	if id.Subject.Type != iam.TypeServiceAccount {
 		return id, nil

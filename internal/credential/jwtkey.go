@@ -90,6 +90,9 @@ func NewJWTKey(c JWTKeyConfig) (*JWTKey, error) {
 // UNAUTHENTICATED, with RESOURCE_EXHAUSTED when too many "jti" are remembered,
 // or as the reads fail.
 func (p *JWTKey) Prove(ctx context.Context, jwt string) (*Identity, error) {
+	if given := kindOf(jwt); given != "" && given != kindJWT {
+		return nil, errNotJWT(given)
+	}
 	c, err := splitJWT(jwt)
 	if err != nil {
 		return nil, err

@@ -46,6 +46,8 @@ func TestJWTRefused(t *testing.T) {
 		world     func(*world)
 	}{
 		"empty":                {jwt: "", want: "The JWT is empty"},
+		"an IAM token":         {jwt: "t1.abc.def", want: "The JWT is an IAM token", reason: "credential_kind"},
+		"an OAuth token":       {jwt: "y0_" + strings.Repeat("a", 55), want: "The JWT is an OAuth token"},
 		"too long":             {jwt: strings.Repeat("a", 8001), want: "longer than 8000"},
 		"kid of 10 kB":         {jwt: good().head("kid", strings.Repeat("k", 10<<10)).String(), want: "longer than 8000"},
 		"one part":             {jwt: "abc", want: "three parts"},

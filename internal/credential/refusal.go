@@ -47,6 +47,10 @@ var (
 	errReplayed     = refuse("jwt_replayed", "The JWT has been used already: one with a 'jti' is accepted once")
 )
 
+func errNotJWT(given string) *iam.Error {
+	return refuse("credential_kind", "The JWT is %s: a JWT signed with an authorized key is expected", given)
+}
+
 func errLife(longest time.Duration) *iam.Error {
 	return refuse("jwt_life", "The JWT lives too long: 'exp' may be at most %d seconds after 'iat'", int64(longest/time.Second))
 }

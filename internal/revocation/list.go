@@ -45,6 +45,7 @@ type List struct {
 	feeding sync.Mutex // held while the verifier is told something
 	loaded  bool
 	fed     iam.Position // the entry of the change feed that the verifier was told last
+	behind  atomic.Bool  // something is missing that could not be loaded
 
 	// What Notice has seen; written under feeding, woken is closed and replaced.
 	dirty atomic.Uint64 // newest entry that changes what is published
@@ -101,6 +102,7 @@ func (l *List) load(ctx context.Context) error {
 		return err
 	}
 	l.loaded, l.fed = true, head
+	l.behind.Store(false)
 	l.dirty.Store(uint64(head))
 	l.keys.Store(uint64(head))
 	l.wake()
@@ -180,12 +182,60 @@ func parseChange(key string, seq iam.Position) (token.Revocation, error) {
 
 const loadTimeout = 10 * time.Second
 
-// catchUp loads everything anew; when that fails the next Notice tries again.
+// catchUp loads everything anew. When that fails this node does not know what
+// was ended, and takes no token until Run or the next Notice has succeeded.
 func (l *List) catchUp() {
+	l.behind.Store(true)
 	ctx, cancel := context.WithTimeout(context.Background(), loadTimeout)
 	defer cancel()
 	if err := l.load(ctx); err != nil {
 		l.config.Report(err)
+	}
+}
+
+// Verify is the verifier's, but token.ErrStale while this node knows that it
+// misses revocations.
+func (l *List) Verify(text string) (*token.Claims, error) {
+	if l.behind.Load() {
+		return nil, token.ErrStale
+	}
+	return l.config.Verifier.Verify(text)
+}
+
+const (
+	retryEvery  = time.Second
+	forgetEvery = time.Hour
+)
+
+// Run makes up for what Notice failed to load and deletes what has expired,
+// until ctx ends.
+func (l *List) Run(ctx context.Context) {
+	retry := time.NewTicker(retryEvery)
+	defer retry.Stop()
+	forget := time.NewTicker(forgetEvery)
+	defer forget.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-retry.C:
+			l.retry()
+		case <-forget.C:
+			if err := Forget(ctx, l.config.DB); err != nil && ctx.Err() == nil {
+				l.config.Report(err)
+			}
+		}
+	}
+}
+
+func (l *List) retry() {
+	if !l.behind.Load() {
+		return
+	}
+	l.feeding.Lock()
+	defer l.feeding.Unlock()
+	if l.behind.Load() {
+		l.catchUp()
 	}
 }
 
