@@ -38,6 +38,7 @@ var commands = []command{
 	{"bootstrap", "make an organization with an owner and the owner's key", runBootstrap},
 	{"jwt", "sign a JWT with a key file, to exchange for an IAM token", runJWT},
 	{"rotate-keys", "make new signing keys, or distrust one", runRotateKeys},
+	{"root-key", "print the key that verifiers pin", runRootKey},
 	{"audit", "read and check the audit log: audit list, audit verify", runAudit},
 	{"config", "print the settings in force, as a config file", runConfig},
 	{"version", "print the version", runVersion},

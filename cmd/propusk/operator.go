@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -79,6 +80,19 @@ func runRotateKeys(ctx context.Context, p *program, args []string) error {
 		}
 		fmt.Fprintf(p.stdout, "%s  signs from %s until %s\n", k.ID, k.SignsFrom.Format(time.RFC3339), until)
 	}
+	return nil
+}
+
+func runRootKey(ctx context.Context, p *program, args []string) error {
+	cfg, log, err := p.settings("root-key", args, nil)
+	if err != nil {
+		return err
+	}
+	got, err := server.Operate(ctx, *cfg, log, server.PathRootKey, (*server.Server).RootKey, struct{}{})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(p.stdout, base64.StdEncoding.EncodeToString(got.RootKey))
 	return nil
 }
 

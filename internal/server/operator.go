@@ -40,6 +40,7 @@ func Operate[Request, Response any](ctx context.Context, cfg Config, log *slog.L
 const (
 	PathBootstrap   = "/bootstrap"
 	PathRotateKeys  = "/rotate-keys"
+	PathRootKey     = "/root-key"
 	PathAuditList   = "/audit/list"
 	PathAuditVerify = "/audit/verify"
 )
@@ -54,6 +55,7 @@ func (s *Server) buildAdmin(ctx context.Context) (err error) {
 	s.later(func() error { return s.admin.Shutdown(context.Background()) })
 	handle(s, PathBootstrap, (*Server).Bootstrap)
 	handle(s, PathRotateKeys, (*Server).RotateKeys)
+	handle(s, PathRootKey, (*Server).RootKey)
 	handle(s, PathAuditList, (*Server).AuditList)
 	handle(s, PathAuditVerify, (*Server).AuditVerify)
 	return nil
@@ -104,6 +106,18 @@ func (s *Server) RotateKeys(ctx context.Context, r RotateKeysRequest) (*RotateKe
 	return out, nil
 }
 
+// RootKeyResult is what a verifier pins.
+type RootKeyResult struct {
+	Installation string `json:"installation"`
+	RootKey      []byte `json:"root_key"` // Ed25519 public key
+}
+
+// RootKey returns the key that certifies everything this installation publishes.
+func (s *Server) RootKey(_ context.Context, _ struct{}) (*RootKeyResult, error) {
+	key, err := s.keyring.RootKey(s.now())
+	return &RootKeyResult{Installation: s.keyring.Installation(), RootKey: key}, err
+}
+
 // AuditListRequest filters the audit log. The zero value is the newest lines.
 type AuditListRequest struct {
 	Since    time.Time `json:"since,omitzero"`
@@ -146,7 +160,16 @@ func (s *Server) AuditList(ctx context.Context, r AuditListRequest) (*AuditListR
 
 // AuditVerifyResult says how much of the audit journals was checked.
 type AuditVerifyResult struct {
-	Journals []audit.Verified `json:"journals"`
+	Journals []AuditJournal `json:"journals"`
+}
+
+// AuditJournal is how much of one journal was checked.
+type AuditJournal struct {
+	Node        string `json:"node"`
+	Incarnation string `json:"incarnation"`
+	From        int64  `json:"from"` // offset; above 0 when older parts were pruned
+	To          int64  `json:"to"`
+	Lines       int    `json:"lines"`
 }
 
 // AuditVerify follows the chain of every journal; FAILED_PRECONDITION lists
@@ -163,7 +186,11 @@ func (s *Server) AuditVerify(ctx context.Context, _ struct{}) (*AuditVerifyResul
 		}
 		return nil, iam.Errorf(iam.FailedPrecondition, "the audit log is not what was written:%s", b.String())
 	}
-	return &AuditVerifyResult{Journals: report.Journals}, nil
+	out := &AuditVerifyResult{Journals: []AuditJournal{}}
+	for _, j := range report.Journals {
+		out.Journals = append(out.Journals, AuditJournal(j))
+	}
+	return out, nil
 }
 
 // recordOperator writes the audit line of an operator's own change.

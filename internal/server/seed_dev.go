@@ -118,6 +118,15 @@ func (s *Server) ensureDevKey(ctx context.Context, name, accountID string) error
 	return file.Write(path)
 }
 
+// DevKey is a key file that dev left, by its name; nil when it cannot be read.
+func (s *Server) DevKey(name string) []byte {
+	text, err := os.ReadFile(filepath.Join(s.cfg.Data, name))
+	if err != nil {
+		return nil
+	}
+	return text
+}
+
 // DevEnv is the shell file that says where everything is.
 func (s *Server) DevEnv() string {
 	w := s.dev

@@ -177,11 +177,13 @@ func (s *ServiceAccountService) Suspend(ctx context.Context, r *iampb.SuspendSer
 	return s.change(ctx, r.GetServiceAccountId(), "Suspend service account",
 		&iampb.SuspendServiceAccountMetadata{ServiceAccountId: r.GetServiceAccountId()},
 		func(tx *store.Tx, a *iam.ServiceAccount) (proto.Message, error) {
-			a.Status, a.SuspendReason = iam.ServiceAccountSuspended, r.GetReason()
 			if !expires.IsZero() {
 				a.ExpiresAt = expires
+				if err := store.UpdateServiceAccount(tx, a); err != nil {
+					return nil, err
+				}
 			}
-			if err := store.UpdateServiceAccount(tx, a); err != nil {
+			if err := store.SetServiceAccountStatus(tx, a.ID, iam.ServiceAccountSuspended, r.GetReason()); err != nil {
 				return nil, err
 			}
 			return &iampb.SuspendServiceAccountResponse{}, revocation.Revoke(tx, token.KindSubject, a.ID)
@@ -194,8 +196,7 @@ func (s *ServiceAccountService) Reactivate(ctx context.Context, r *iampb.Reactiv
 	return s.change(ctx, r.GetServiceAccountId(), "Reactivate service account",
 		&iampb.ReactivateServiceAccountMetadata{ServiceAccountId: r.GetServiceAccountId()},
 		func(tx *store.Tx, a *iam.ServiceAccount) (proto.Message, error) {
-			a.Status, a.SuspendReason = iam.ServiceAccountActive, ""
-			return &iampb.ReactivateServiceAccountResponse{}, store.UpdateServiceAccount(tx, a)
+			return &iampb.ReactivateServiceAccountResponse{}, store.SetServiceAccountStatus(tx, a.ID, iam.ServiceAccountActive, "")
 		})
 }
 
