@@ -126,6 +126,33 @@ func TestMigrate(t *testing.T) {
 	}
 }
 
+func TestMigrateBesideUpdates(t *testing.T) {
+	e := openMemory(t)
+	db := store.New(e, store.Options{})
+	defer db.Close()
+	if err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for w := range 6 {
+		wg.Go(func() {
+			for i := range 30 {
+				if err := db.Update(context.Background(), func(tx *store.Tx) error {
+					return store.SetSetting(tx, fmt.Sprint(w, "/", i), "x")
+				}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for range 20 {
+		if err := db.Migrate(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	wg.Wait()
+}
+
 // TestSchemaIsStrict keeps the columns' types what they are declared to be.
 func TestSchemaIsStrict(t *testing.T) {
 	e := openMemory(t)

@@ -57,6 +57,9 @@ func (e *Engine) Migrate(ctx context.Context) error {
 		return err
 	}
 	defer e.turns.release()
+	if e.group != nil {
+		e.finish(e.group, nil) // the turn was handed on in the middle of a group
+	}
 
 	steps, err := migrations()
 	if err != nil {

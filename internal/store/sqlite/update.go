@@ -3,8 +3,8 @@ package sqlite
 import (
 	"context"
 	"errors"
-	"fmt"
 
+	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/store"
 )
 
@@ -67,12 +67,12 @@ func (e *Engine) join() (*group, error) {
 	if e.writer == nil {
 		c, err := e.connectWriter()
 		if err != nil {
-			return nil, fmt.Errorf("reopen database: %w", err)
+			return nil, cannotWrite(err)
 		}
 		e.writer = c
 	}
 	if _, err := e.writer.Exec(`BEGIN IMMEDIATE`); err != nil {
-		return nil, fmt.Errorf("begin: %w", err)
+		return nil, cannotWrite(err)
 	}
 	e.group = &group{size: 1, done: make(chan struct{})}
 	return e.group, nil
@@ -118,11 +118,18 @@ func (e *Engine) leave(g *group, broken error) error {
 		<-g.done
 		return g.err
 	}
+	e.finish(g, broken)
+	e.turns.release()
+	return g.err
+}
+
+// finish ends the group and tells all who wait for it.
+func (e *Engine) finish(g *group, broken error) {
 	if broken == nil {
 		_, broken = e.writer.Exec(`COMMIT`)
 	}
 	if broken != nil {
-		g.err = fmt.Errorf("commit: %w", broken)
+		g.err = cannotWrite(broken)
 		// Closing rolls back whatever is open and leaves nothing uncertain
 		// behind in the connection; the next group opens another.
 		_ = e.writer.close()
@@ -130,6 +137,10 @@ func (e *Engine) leave(g *group, broken error) error {
 	}
 	e.group = nil
 	close(g.done)
-	e.turns.release()
-	return g.err
+}
+
+// cannotWrite is the answer when the file, not the update, is at fault: a full
+// disk, an error of the device.
+func cannotWrite(cause error) error {
+	return iam.Wrap(cause, iam.Unavailable, "The database cannot be written at the moment")
 }
