@@ -146,7 +146,7 @@ func (s *Server) services(d decider, pageKey []byte) services {
 	return services{
 		endpoint: endpoint.New(s.apiAddress(), s.cfg.Endpoints),
 		op:       &operationapi.Service{DB: s.db, ListPermission: s.listOperationsOf, CancelDeletion: s.deletions.Cancel},
-		token:    &iamapi.TokenService{Changes: changes, Minter: s.minter, Accounts: s.replica, Verify: s.verifier.Verify, Now: s.now},
+		token:    &iamapi.TokenService{Changes: changes, Minter: s.minter, Accounts: s.replica, Verify: s.revoked.Verify, Now: s.now},
 		account: &iamapi.ServiceAccountService{Bindings: bindings(resource.ServiceAccount, resource.PrefixIAM),
 			DB: s.db, Changes: changes, Pages: pages, Now: s.now},
 		key: &iamapi.KeyService{DB: s.db, Changes: changes, Pages: pages},
@@ -159,7 +159,7 @@ func (s *Server) services(d decider, pageKey []byte) services {
 
 // prover says how each place of a credential is proved.
 func (s *Server) prover(jwt *credential.JWTKey) gate.Prover {
-	bearer := &credential.IAMToken{Verifier: s.verifier, Accounts: s.replica, Now: s.now}
+	bearer := &credential.IAMToken{Verifier: s.revoked, Accounts: s.replica, Now: s.now}
 	return gate.Prover{
 		Header: proveHeader(bearer),
 		Body: map[string]func(context.Context, proto.Message) (*credential.Identity, error){

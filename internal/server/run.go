@@ -23,6 +23,7 @@ func (s *Server) Run(ctx context.Context) error {
 	parts := []Component{
 		background("change feed", s.replica.Run),
 		background("signing keys", func(ctx context.Context) error { s.keyring.Run(ctx); return nil }),
+		background("revocations", func(ctx context.Context) error { s.revoked.Run(ctx); return nil }),
 		background("audit journal", s.runAudit),
 		background("last use", s.used.run),
 		background("planned deletions", func(ctx context.Context) error { return s.every(ctx, time.Second, "deletions", s.deletions.RunDue) }),
@@ -70,9 +71,6 @@ const feedKept = 100_000
 func (s *Server) clean(ctx context.Context) error {
 	return s.db.Update(ctx, func(tx *store.Tx) error {
 		if _, err := store.DeleteExpiredIdempotency(tx); err != nil {
-			return err
-		}
-		if _, err := store.DeleteExpiredRevocations(tx); err != nil {
 			return err
 		}
 		head, err := tx.Head()

@@ -1,0 +1,131 @@
+package server
+
+import (
+	_ "embed"
+	"log/slog"
+	"time"
+)
+
+// The fields' comments below are the manual: `propusk serve -h`, `propusk
+// config` and docs/operating.md print them, which is why this file travels in
+// the binary.
+//
+//go:embed config.go
+var configSource []byte
+
+// Config is every setting of a server. A field's `config` tag is its name in
+// the file; the flag is that name behind two dashes, the environment variable
+// is PROPUSK_ and the name in capitals with underscores (names inside a
+// section are joined to the section's by a dash).
+//
+// A zero field means its default: Load and New both call SetDefaults, so a
+// Config written down in Go needs only what it wants to differ.
+type Config struct {
+	// Data is the folder that holds everything the server keeps: the database, the audit journal, keys and the operator's socket. It must be on a local disk. `serve` has no default for it.
+	Data string `config:"data"`
+
+	// HTTPListen is the host:port for REST, OAuth, the key set, the revocation feed, and gRPC too (told apart by content type). Port 0 takes a free one.
+	HTTPListen string `config:"http-listen" default:"127.0.0.1:8080"`
+	// GRPCListen is the host:port for gRPC alone, the fast door. "off" closes it.
+	GRPCListen string `config:"grpc-listen" default:"127.0.0.1:4430"`
+	// DebugListen is the host:port for /metrics, /healthz and /readyz, always plaintext. "off" closes it.
+	DebugListen string `config:"debug-listen" default:"127.0.0.1:9090"`
+	// PProf adds Go's profiles to the debug listener, which must then be on loopback: a profile shows memory.
+	PProf bool `config:"pprof"`
+
+	// TLSCert is a PEM file with the certificate chain of both public listeners, leaf first. It is read again when it changes.
+	TLSCert string `config:"tls-cert"`
+	// TLSKey is the PEM file with the private key of tls-cert.
+	TLSKey string `config:"tls-key"`
+	// TLSNames are further names and addresses for the certificate that `dev` makes; `serve` does not use them.
+	TLSNames []string `config:"tls-names"`
+	// BehindProxy names the proxy that terminates TLS in front of this server, in your own words. Without TLS here, a listener off loopback is refused unless this is given.
+	BehindProxy string `config:"behind-proxy"`
+	// TrustedProxies are addresses and CIDR ranges whose X-Forwarded-For header is believed. From anyone else the header is ignored.
+	TrustedProxies []string `config:"trusted-proxies"`
+
+	// PublicURL is how people and programs reach the HTTP listener, such as https://iam.example.com. Issuers, links and redirects are made from it, never from a request. Empty: made from the listener's address.
+	PublicURL string `config:"public-url"`
+	// APIHost is the domain under which the API is known, such as api.example.com, with a port unless it is 443. JWTs for it, and for it with `iam.` in front, are accepted, and discovery names it.
+	APIHost string `config:"api-host"`
+	// Endpoints adds addresses of other services to discovery: service id to host:port.
+	Endpoints map[string]string `config:"endpoints"`
+
+	// Audience adds values that a JWT's aud may have, compared exactly.
+	Audience []string `config:"audience"`
+	// StrictAudience refuses the two audiences of the public cloud, which SDKs have built in.
+	StrictAudience bool `config:"strict-audience"`
+	// ClockSkew is how far a JWT's clock may be from ours, at most 5m.
+	ClockSkew time.Duration `config:"clock-skew" default:"60s"`
+
+	// MasterKey says where the key comes from under which secrets are sealed at rest. Give at most one of the three.
+	MasterKey MasterKey `config:"master-key"`
+	// RotateEvery is the age at which a signing key is replaced by the next one.
+	RotateEvery time.Duration `config:"rotate-every" default:"30d"`
+
+	// AuditTokens is "durable" when no token may leave before its audit line is on disk, "buffered" when the last 100 ms of lines may be lost in a crash.
+	AuditTokens string `config:"audit-tokens" default:"durable"`
+	// AcceptJournalLoss starts the server although the audit journal is missing or cut short. The loss itself becomes an audit line. Take it out again afterwards.
+	AcceptJournalLoss bool `config:"accept-journal-loss"`
+
+	// LogLevel is the least level written: debug, info, warn or error. At error, calls are not logged one by one.
+	LogLevel slog.Level `config:"log-level" default:"info"`
+	// LogFormat is "text" or "json". Logs go to standard error.
+	LogFormat string `config:"log-format" default:"text"`
+
+	// CacheBytes bounds the memory for remembered rows.
+	CacheBytes Bytes `config:"cache-bytes" default:"64MiB"`
+
+	// MaxConnections bounds the open connections of each public listener; more wait to be accepted.
+	MaxConnections int `config:"max-connections" default:"10000"`
+	// MaxStreams bounds the calls that one HTTP/2 connection may have open at a time.
+	MaxStreams int `config:"max-streams" default:"1000"`
+	// MaxHeaderBytes bounds a request's headers.
+	MaxHeaderBytes Bytes `config:"max-header-bytes" default:"64KiB"`
+	// MaxBodyBytes bounds the body of an HTTP request. A gRPC message may have 4 MiB.
+	MaxBodyBytes Bytes `config:"max-body-bytes" default:"1MiB"`
+	// HandshakeTimeout bounds the TLS handshake and the time to a request's last header.
+	HandshakeTimeout time.Duration `config:"handshake-timeout" default:"10s"`
+	// ReadTimeout bounds the arrival of a whole request.
+	ReadTimeout time.Duration `config:"read-timeout" default:"30s"`
+	// WriteTimeout closes a connection whose client takes no byte of an answer for so long.
+	WriteTimeout time.Duration `config:"write-timeout" default:"30s"`
+	// IdleTimeout closes an HTTP connection without requests.
+	IdleTimeout time.Duration `config:"idle-timeout" default:"2m"`
+	// ShutdownTimeout bounds the wait for calls in progress when the server stops.
+	ShutdownTimeout time.Duration `config:"shutdown-timeout" default:"15s"`
+}
+
+// MasterKey says where the master key comes from. Empty, the server keeps one
+// of its own in the data folder.
+type MasterKey struct {
+	// File is a file that holds the key, readable by its owner only.
+	File string `config:"file"`
+	// Env is the name of an environment variable that holds the key.
+	Env string `config:"env"`
+	// Command is run by /bin/sh at start and prints the key.
+	Command string `config:"command"`
+}
+
+// Bytes is a size. It is written as a number of bytes, or with KiB, MiB or GiB.
+type Bytes int64
+
+// The settings of AuditTokens.
+const (
+	AuditDurable  = "durable"
+	AuditBuffered = "buffered"
+)
+
+// Off is what closes a listener that may be closed.
+const Off = "off"
+
+// SetDefaults gives every zero field its default.
+func (c *Config) SetDefaults() {
+	for _, s := range settingsOf(c) {
+		if s.def != "" && s.value.IsZero() {
+			if err := s.set(s.def); err != nil {
+				panic("server: default of " + s.name + ": " + err.Error())
+			}
+		}
+	}
+}
