@@ -1,0 +1,154 @@
+package access_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/propusk/propusk/internal/access"
+	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/replica"
+	"github.com/propusk/propusk/internal/resource"
+	"github.com/propusk/propusk/internal/store"
+	"github.com/propusk/propusk/internal/store/sqlite"
+)
+
+// house is a real store with a replica over it, and a checker: organization
+// "acme", cloud "main", folder "dev", account "robot", group "devs".
+type house struct {
+	t       testing.TB
+	db      *store.DB
+	replica *replica.Replica
+	checker *access.Checker
+}
+
+var (
+	alice = iam.Subject{ID: "alice", Type: iam.TypeUserAccount}
+	bob   = iam.Subject{ID: "bob", Type: iam.TypeUserAccount}
+)
+
+func newHouse(t testing.TB) *house {
+	t.Helper()
+	e, err := sqlite.OpenMemory()
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := store.New(e, store.Options{})
+	t.Cleanup(func() { _ = db.Close() })
+	if err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c, err := access.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &house{t: t, db: db, replica: replica.New(replica.Config{DB: db}), checker: access.NewChecker(c)}
+	h.update(func(tx *store.Tx) error {
+		if err := store.InsertOrganization(tx, &iam.Organization{ID: "acme", Name: "acme", CreatedAt: tx.Now()}); err != nil {
+			return err
+		}
+		if err := store.InsertCloud(tx, &iam.Cloud{ID: "main", OrganizationID: "acme", Name: "main", CreatedAt: tx.Now()}); err != nil {
+			return err
+		}
+		if err := store.InsertFolder(tx, &iam.Folder{ID: "dev", CloudID: "main", Name: "dev", Status: iam.FolderActive, CreatedAt: tx.Now()}); err != nil {
+			return err
+		}
+		robot := &iam.ServiceAccount{ID: "robot", FolderID: "dev", Name: "robot", Status: iam.ServiceAccountActive, CreatedAt: tx.Now()}
+		if err := store.InsertServiceAccount(tx, robot); err != nil {
+			return err
+		}
+		return h.addGroup(tx, "devs")
+	})
+	return h
+}
+
+func (h *house) update(fn func(tx *store.Tx) error) {
+	h.t.Helper()
+	if err := h.db.Update(h.t.Context(), fn); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func (h *house) addGroup(tx *store.Tx, id string) error {
+	return store.InsertGroup(tx, &store.Group{ID: id, OrganizationID: "acme", Name: id, CreatedAt: tx.Now()})
+}
+
+func (h *house) bind(tx *store.Tx, resourceID string, role iam.RoleID, subject iam.SubjectID) error {
+	_, err := store.AddBinding(tx, resourceID, iam.AccessBinding{Role: role, Subject: iam.Subject{ID: subject, Type: iam.TypeUserAccount}})
+	return err
+}
+
+// decide checks with what the replica remembers.
+func (h *house) decide(s iam.Subject, what iam.Permission, id string) access.Decision {
+	h.t.Helper()
+	var d access.Decision
+	_, _, err := h.replica.Consistent(h.t.Context(), func(v *replica.View) (err error) {
+		d, err = h.checker.Check(v, s, what, id)
+		return err
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return d
+}
+
+// rows reads the store and remembers nothing.
+type rows struct{ tx *store.Tx }
+
+func (r rows) Ancestors(id string) ([]resource.Ref, error)     { return store.Ancestors(r.tx, id) }
+func (r rows) Groups(s iam.SubjectID) ([]iam.SubjectID, error) { return store.GroupsOf(r.tx, s) }
+
+func (r rows) OrganizationGroups(s iam.SubjectID) ([]iam.SubjectID, error) {
+	ids, err := store.OrganizationsOf(r.tx, s)
+	var groups []iam.SubjectID
+	for _, id := range ids {
+		groups = append(groups, iam.OrganizationUsers(id))
+	}
+	return groups, err
+}
+
+func (r rows) Bound(path []resource.Ref, holders []iam.SubjectID, visit func(at, holder int, roles []iam.RoleID) bool) error {
+	for i, ref := range path {
+		for j, h := range holders {
+			roles, err := store.RolesOf(r.tx, ref.ID, h)
+			if err != nil {
+				return err
+			}
+			if len(roles) > 0 && !visit(i, j, roles) {
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+// crowd makes alice a member of ten groups and of the organization, and binds
+// a role that does not help her to herself, to one group and to n strangers, on
+// every ancestor.
+func (h *house) crowd(n int) {
+	h.t.Helper()
+	h.update(func(tx *store.Tx) error {
+		for i := range 10 {
+			id := fmt.Sprintf("aje%017d", i)
+			if err := h.addGroup(tx, id); err != nil {
+				return err
+			}
+			if _, err := store.AddGroupMember(tx, id, alice); err != nil {
+				return err
+			}
+		}
+		if _, err := store.AddMember(tx, "acme", alice.ID); err != nil {
+			return err
+		}
+		for _, id := range []string{"robot", "dev", "main", "acme"} {
+			if err := h.bind(tx, id, "resource-manager.viewer", "aje00000000000000003"); err != nil {
+				return err
+			}
+			for i := range n {
+				if err := h.bind(tx, id, "admin", iam.SubjectID(fmt.Sprintf("stranger%d", i))); err != nil {
+					return err
+				}
+			}
+		}
+		return h.bind(tx, "dev", "auditor", alice.ID)
+	})
+}

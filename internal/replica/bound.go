@@ -1,0 +1,167 @@
+package replica
+
+import (
+	"slices"
+	"strings"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/resource"
+	"github.com/propusk/propusk/internal/store"
+)
+
+// Bound calls visit for every pair of a resource of path and a subject of
+// holders that has roles bound, with their indexes, until visit returns false:
+// first those it remembers, then, after one snapshot for all of them, those it
+// does not.
+func (v *View) Bound(path []resource.Ref, holders []iam.SubjectID, visit func(at, holder int, roles []iam.RoleID) bool) error {
+	if len(path) == 0 || len(holders) == 0 {
+		return nil
+	}
+	if v.tx != nil {
+		return v.boundInSnapshot(path, holders, visit)
+	}
+	old := v.r.answers.findRoles(v.r.known.hashText(path[0].ID), v.r.known.hashText(string(holders[0])), path[0].ID, string(holders[0]))
+	if old != nil {
+		if a := old.value.(*answer); a.epoch.Load() == v.epoch && a.isFor(path, holders) {
+			v.tell(a.found, visit)
+			return nil
+		}
+	}
+	missing := v.lookAround(path, holders)
+	if len(missing) == 0 {
+		v.answer(old, path, holders)
+	}
+	if !v.tell(v.found, visit) || len(missing) == 0 {
+		return nil
+	}
+	return v.boundInStore(path, holders, missing, visit)
+}
+
+// found is a pair with roles: its place in path and in holders.
+type found struct {
+	at, holder int
+	roles      []iam.RoleID
+	text       string // the key of its change in the feed
+}
+
+// pair is a place in path and one in holders.
+type pair struct{ at, holder int }
+
+// lookAround puts what is remembered into v.found and returns what is not.
+func (v *View) lookAround(path []resource.Ref, holders []iam.SubjectID) (missing []pair) {
+	m := v.r.known
+	v.hashes, v.found = v.hashes[:0], v.found[:0]
+	for _, h := range holders {
+		v.hashes = append(v.hashes, m.hashText(string(h)))
+	}
+	for i := range path {
+		id := path[i].ID
+		hash := m.hashText(id)
+		if m.findHashed(hash, ofBare, id) != nil {
+			continue
+		}
+		for j, h := range holders {
+			e := m.findRoles(hash, v.hashes[j], id, string(h))
+			if e == nil {
+				missing = append(missing, pair{i, j})
+			} else if roles := e.value.(*roleList); roles != nil {
+				v.found = append(v.found, found{i, j, roles.ids, e.text})
+			}
+		}
+	}
+	return missing
+}
+
+// tell visits pairs; false when visit has had enough.
+func (v *View) tell(pairs []found, visit func(at, holder int, roles []iam.RoleID) bool) bool {
+	for i := range pairs {
+		f := &pairs[i]
+		v.read(store.ChangeBinding, f.text)
+		if !visit(f.at, f.holder, f.roles) {
+			return false
+		}
+	}
+	return true
+}
+
+// answer is what a whole look around found. It holds in one epoch, and in the
+// next when the look around finds the same again.
+type answer struct {
+	epoch   atomic.Uint64
+	path    []resource.Ref
+	holders []iam.SubjectID
+	found   []found
+}
+
+// isFor tells whether it answers this question. A way up that was worked out
+// anew is another question: comparing it would cost more than it saves.
+func (a *answer) isFor(path []resource.Ref, holders []iam.SubjectID) bool {
+	return &a.path[0] == &path[0] && len(a.path) == len(path) && slices.Equal(a.holders, holders)
+}
+
+// answer remembers v.found. Everything in it was remembered itself, and so was
+// valid together if the epoch has not moved; if it has, or moves right now, the
+// answer is never looked at, because nobody is in its epoch any more.
+func (v *View) answer(old *entry, path []resource.Ref, holders []iam.SubjectID) {
+	if old != nil {
+		a := old.value.(*answer)
+		same := func(x, y found) bool { return x.at == y.at && x.holder == y.holder && &x.roles[0] == &y.roles[0] }
+		if a.isFor(path, holders) && slices.EqualFunc(a.found, v.found, same) {
+			a.epoch.Store(v.epoch)
+			return
+		}
+	}
+	a := &answer{path: path, holders: slices.Clone(holders), found: slices.Clone(v.found)}
+	a.holders[0] = iam.SubjectID(strings.Clone(string(holders[0])))
+	a.epoch.Store(v.epoch)
+	k := key{kind: ofRoles, a: path[0].ID, b: string(holders[0])}
+	bytes := int(unsafe.Sizeof(*a)) + 16*len(holders) + int(unsafe.Sizeof(found{}))*len(a.found)
+	hash := v.r.answers.hash(k)
+	s := v.r.answers.shardOf(hash)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.put(hash, k, a, bytes)
+}
+
+func (v *View) boundInStore(path []resource.Ref, holders []iam.SubjectID, missing []pair, visit func(at, holder int, roles []iam.RoleID) bool) error {
+	want := make([]key, len(missing))
+	for n, p := range missing {
+		want[n] = key{kind: ofRoles, a: path[p.at].ID, b: string(holders[p.holder])}
+	}
+	got, at, err := v.r.fetch(v.ctx, want, loadRoles)
+	v.ahead = v.ahead || at > v.at
+	if err != nil {
+		return err
+	}
+	v.tell(bound(got, func(n int) pair { return missing[n] }), visit)
+	return nil
+}
+
+func (v *View) boundInSnapshot(path []resource.Ref, holders []iam.SubjectID, visit func(at, holder int, roles []iam.RoleID) bool) error {
+	var want []key
+	for _, ref := range path {
+		for _, h := range holders {
+			want = append(want, key{kind: ofRoles, a: ref.ID, b: string(h)})
+		}
+	}
+	got, err := loadRoles(v.tx, want)
+	if err != nil {
+		return err
+	}
+	v.tell(bound(got[:len(want)], func(n int) pair { return pair{n / len(holders), n % len(holders)} }), visit)
+	return nil
+}
+
+// bound picks the answers that have roles.
+func bound(got []loaded, place func(n int) pair) []found {
+	var all []found
+	for n, l := range got {
+		if roles := l.value.(*roleList); roles != nil {
+			p := place(n)
+			all = append(all, found{p.at, p.holder, roles.ids, l.key.text()})
+		}
+	}
+	return all
+}
