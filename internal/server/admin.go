@@ -52,7 +52,7 @@ func OpenAdmin(ctx context.Context, data string, log *slog.Logger) (*Admin, erro
 	// The mode is set before bind, so that nobody else can open the socket at
 	// any moment. Systems that refuse this on a socket are served by Chmod below.
 	private := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
-		return raw.Control(func(fd uintptr) { _ = syscall.Fchmod(int(fd), 0o600) })
+		return raw.Control(makePrivate)
 	}}
 	if a.listener, err = private.Listen(ctx, "unix", address); err != nil {
 		return nil, fmt.Errorf("operator's socket %s: %w", a.path, err)

@@ -58,7 +58,7 @@ type Config struct {
 	// ClockSkew is how far a JWT's clock may be from ours, at most 5m.
 	ClockSkew time.Duration `config:"clock-skew" default:"60s"`
 
-	// MasterKey says where the key comes from under which secrets are sealed at rest. Give at most one of the three.
+	// MasterKey says where the key comes from under which secrets are sealed at rest. Give at most one of the three; without any, `master.key` in the data folder is made and used.
 	MasterKey MasterKey `config:"master-key"`
 	// RotateEvery is the age at which a signing key is replaced by the next one.
 	RotateEvery time.Duration `config:"rotate-every" default:"30d"`
@@ -68,7 +68,7 @@ type Config struct {
 	// AcceptJournalLoss starts the server although the audit journal is missing or cut short. The loss itself becomes an audit line. Take it out again afterwards.
 	AcceptJournalLoss bool `config:"accept-journal-loss"`
 
-	// LogLevel is the least level written: debug, info, warn or error. At error, calls are not logged one by one.
+	// LogLevel is the least level written: debug, info, warn or error. From warn on, of calls only the failures that are our own fault are logged.
 	LogLevel slog.Level `config:"log-level" default:"info"`
 	// LogFormat is "text" or "json". Logs go to standard error.
 	LogFormat string `config:"log-format" default:"text"`
@@ -99,11 +99,11 @@ type Config struct {
 // MasterKey says where the master key comes from. Empty, the server keeps one
 // of its own in the data folder.
 type MasterKey struct {
-	// File is a file that holds the key, readable by its owner only.
+	// File is a file that holds the key. Others than its owner and group must not be able to read it.
 	File string `config:"file"`
 	// Env is the name of an environment variable that holds the key.
 	Env string `config:"env"`
-	// Command is run by /bin/sh at start and prints the key.
+	// Command is a program that prints the key, with its arguments after spaces. It is run at start, without a shell.
 	Command string `config:"command"`
 }
 

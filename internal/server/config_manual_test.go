@@ -43,7 +43,7 @@ func TestConfigHelp(t *testing.T) {
 	if !errors.Is(err, flag.ErrHelp) {
 		t.Fatalf("error = %v, want flag.ErrHelp", err)
 	}
-	for _, want := range []string{"Usage: propusk serve", "--http-listen (127.0.0.1:8080)", "--master-key-command text\n        Run by /bin/sh"} {
+	for _, want := range []string{"Usage: propusk serve", "--http-listen (127.0.0.1:8080)", "--master-key-command text\n        A program that prints the key"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("help does not say %q:\n%s", want, &out)
 		}

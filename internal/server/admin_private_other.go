@@ -1,0 +1,6 @@
+//go:build !unix
+
+package server
+
+// makePrivate does nothing: here the folder's permissions guard the socket.
+func makePrivate(uintptr) {}
