@@ -3,6 +3,7 @@ package token
 import (
 	"crypto/ed25519"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,9 +18,19 @@ type PublicKey struct {
 	SignsUntil time.Time // zero: no end is known yet
 }
 
-// signedAt tells whether the key signed at a moment in Unix milliseconds.
-func (k *PublicKey) signedAt(milli int64) bool {
-	return milli >= k.SignsFrom.UnixMilli() && (k.SignsUntil.IsZero() || milli <= k.SignsUntil.UnixMilli())
+// signingKey is a key as the verifier holds it; never changed once made.
+type signingKey struct {
+	key         ed25519.PublicKey
+	from, until int64 // Unix milliseconds
+	revocation  [16]byte
+}
+
+func newSigningKey(k *PublicKey) *signingKey {
+	s := &signingKey{k.Key, k.SignsFrom.UnixMilli(), math.MaxInt64, HashID(KindSigningKey, k.ID)}
+	if !k.SignsUntil.IsZero() {
+		s.until = k.SignsUntil.UnixMilli()
+	}
+	return s
 }
 
 func (k *PublicKey) check() error {
@@ -35,8 +46,8 @@ func (k *PublicKey) check() error {
 	return nil
 }
 
-func indexKeys(keys []PublicKey) (map[string]PublicKey, error) {
-	index := make(map[string]PublicKey, len(keys))
+func indexKeys(keys []PublicKey) (map[string]*signingKey, error) {
+	index := make(map[string]*signingKey, len(keys))
 	for _, k := range keys {
 		if err := k.check(); err != nil {
 			return nil, err
@@ -44,7 +55,7 @@ func indexKeys(keys []PublicKey) (map[string]PublicKey, error) {
 		if _, twice := index[k.ID]; twice {
 			return nil, fmt.Errorf("key set: key %s is there twice", k.ID)
 		}
-		index[k.ID] = k
+		index[k.ID] = newSigningKey(&k)
 	}
 	return index, nil
 }
@@ -66,7 +77,8 @@ type knowledge struct {
 
 	mu           sync.RWMutex
 	installation string
-	keys         map[string]PublicKey
+	whole        [16]byte // what revokes everything of the installation
+	keys         map[string]*signingKey
 	live         map[[16]byte]liveRevocation
 	swept        int64
 }
@@ -87,7 +99,8 @@ func (k *knowledge) load(s Snapshot, at int64) error {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.installation, k.keys, k.swept = s.Installation, keys, at
+	k.installation, k.whole = s.Installation, HashID(KindInstallation, s.Installation)
+	k.keys, k.swept = keys, at
 	k.live = make(map[[16]byte]liveRevocation, len(s.Revocations))
 	k.addLocked(s.Revocations, at)
 	k.position.Store(s.Position)
@@ -150,10 +163,15 @@ func (k *knowledge) forgetLocked(at int64) {
 	}
 }
 
-// key finds the key of a token and refuses it outside the key's window.
-func (k *knowledge) key(c *Claims, issued int64) (ed25519.PublicKey, error) {
+// key finds the key of a token.
+func (k *knowledge) key(c *Claims, issued int64) (*signingKey, error) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
+	return k.keyLocked(c, issued)
+}
+
+// keyLocked refuses a key outside its window. issued is in Unix milliseconds.
+func (k *knowledge) keyLocked(c *Claims, issued int64) (*signingKey, error) {
 	if c.Installation != k.installation {
 		return nil, ErrInstallation
 	}
@@ -161,22 +179,40 @@ func (k *knowledge) key(c *Claims, issued int64) (ed25519.PublicKey, error) {
 	if !ok {
 		return nil, ErrUnknownKey
 	}
-	if !key.signedAt(issued) {
-		return nil, fmt.Errorf("%w: it did not sign at that time", ErrUnknownKey)
+	if issued < key.from || issued > key.until {
+		return nil, errOutsideWindow
 	}
-	return key.Key, nil
+	return key, nil
 }
 
-// revoked tells whether an entry ends a token of this position.
-func (k *knowledge) revoked(depends []dependencyID, position uint64) bool {
+var errOutsideWindow = fmt.Errorf("%w: it did not sign at that time", ErrUnknownKey)
+
+// check decides about a token whose signature is good: is its key still what
+// it was, and is nothing revoked that it depends on?
+func (k *knowledge) check(e *entry) error {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
-	for _, d := range depends {
-		if r, ok := k.live[d]; ok && position < r.seq {
-			return true
+	key, err := k.keyLocked(&e.claims, e.issued)
+	if err != nil {
+		return err
+	}
+	if key != e.key && !key.key.Equal(e.key.key) {
+		return ErrUnknownKey
+	}
+	if k.revokedLocked(k.whole, e) || k.revokedLocked(key.revocation, e) {
+		return ErrRevoked
+	}
+	for _, d := range e.depends {
+		if k.revokedLocked(d, e) {
+			return ErrRevoked
 		}
 	}
-	return false
+	return nil
+}
+
+func (k *knowledge) revokedLocked(hash [16]byte, e *entry) bool {
+	r, ok := k.live[hash]
+	return ok && e.claims.Position < r.seq
 }
 
 // counts returns how many keys and live revocations are known.

@@ -54,13 +54,10 @@ type entry struct {
 	// and the dependencies were last found good.
 	checked atomic.Uint64
 
-	key     string         // bytes of the public key that verified it
-	depends []dependencyID // implied ones included
+	key     *signingKey // that verified it
+	depends [][16]byte  // what revokes it, besides the key and the installation
 	claims  Claims
 }
-
-// dependencyID is what a revocation would name.
-type dependencyID = [16]byte
 
 func newMemory(tokens int) *memory {
 	n := 1

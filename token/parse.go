@@ -171,11 +171,11 @@ func readID(to *string, value string, limit int) string {
 // readDependencies reads the pairs besides the token itself, which is always
 // one and therefore never spelled.
 func (p *parsed) readDependencies(value string) string {
-	list := make([]Dependency, 1, MaxDependencies)
-	list[0] = Dependency{KindToken, p.claims.ID}
 	if value == "" {
 		return "an empty field is present"
 	}
+	list := make([]Dependency, 1, 1+countDependencies(value))
+	list[0] = Dependency{KindToken, p.claims.ID}
 	for value != "" {
 		if len(list) == MaxDependencies {
 			return "it has too many dependencies"
@@ -195,6 +195,15 @@ func (p *parsed) readDependencies(value string) string {
 	}
 	p.claims.DependsOn = list
 	return ""
+}
+
+// countDependencies tells how many pairs there may be, so that no more room is
+// taken than they need.
+func countDependencies(value string) (n int) {
+	for at := 0; at+1 < len(value) && n < MaxDependencies; n++ {
+		at += 2 + int(value[at+1])
+	}
+	return n
 }
 
 // finish checks what spans fields. required are the presences of the fields

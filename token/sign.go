@@ -22,7 +22,7 @@ func Sign(c *Claims, key crypto.Signer) (string, error) {
 	if len(payload) > maxPayload {
 		return "", fmt.Errorf("%w: they need %d bytes of %d", ErrClaims, len(payload), maxPayload)
 	}
-	text := make([]byte, 0, MaxLength)
+	text := make([]byte, 0, len(prefix)+encoding.EncodedLen(len(payload))+1+signatureText)
 	text = append(text, prefix...)
 	text = encoding.AppendEncode(text, payload)
 	signature, err := signBytes(key, text)

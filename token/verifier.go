@@ -63,13 +63,6 @@ func (v *Verifier) Verify(s string) (*Claims, error) {
 	if e.checked.Load() == known {
 		return &e.claims, nil
 	}
-	key, err := v.know.key(&e.claims, e.issued)
-	if err != nil {
-		return nil, err
-	}
-	if string(key) != e.key {
-		return nil, ErrUnknownKey
-	}
 	return v.finish(e, known)
 }
 
@@ -84,34 +77,28 @@ func (v *Verifier) firstSight(s string, now time.Time, known uint64) (*Claims, e
 	if err != nil {
 		return nil, err
 	}
-	if !ed25519.Verify(key, []byte(s[:p.signed]), p.signature[:]) {
+	if !ed25519.Verify(key.key, []byte(s[:p.signed]), p.signature[:]) {
 		return nil, ErrSignature
 	}
-	e := &entry{text: s, claims: p.claims, issued: issued, expires: p.claims.ExpiresAt.UnixMilli(), key: string(key)}
+	e := &entry{text: s, claims: p.claims, issued: issued, expires: p.claims.ExpiresAt.UnixMilli(), key: key}
 	if err := v.checkTimes(e, now); err != nil {
 		return nil, err
 	}
-	e.depends = dependencyIDs(&e.claims)
+	e.depends = make([][16]byte, len(p.claims.DependsOn))
+	for i, d := range p.claims.DependsOn {
+		e.depends[i] = HashID(d.Kind, d.ID)
+	}
 	v.seen.add(e, now.UnixMilli())
 	return v.finish(e, known)
 }
 
-// finish looks for revocations and notes that it did.
+// finish asks what is known about the token and notes under which version.
 func (v *Verifier) finish(e *entry, known uint64) (*Claims, error) {
-	if v.know.revoked(e.depends, e.claims.Position) {
-		return nil, ErrRevoked
+	if err := v.know.check(e); err != nil {
+		return nil, err
 	}
 	e.checked.Store(known)
 	return &e.claims, nil
-}
-
-// dependencyIDs is everything whose revocation ends a token, implied or not.
-func dependencyIDs(c *Claims) []dependencyID {
-	ids := make([]dependencyID, 0, len(c.DependsOn)+2)
-	for _, d := range c.DependsOn {
-		ids = append(ids, HashID(d.Kind, d.ID))
-	}
-	return append(ids, HashID(KindSigningKey, c.KeyID), HashID(KindInstallation, c.Installation))
 }
 
 func (v *Verifier) checkTimes(e *entry, now time.Time) error {
