@@ -24,7 +24,7 @@ func (v *View) Bound(path []resource.Ref, holders []iam.SubjectID, visit func(at
 	}
 	old := v.r.answers.findRoles(v.r.known.hashText(path[0].ID), v.r.known.hashText(string(holders[0])), path[0].ID, string(holders[0]))
 	if old != nil {
-		if a := old.value.(*answer); a.epoch.Load() == v.epoch && a.isFor(path, holders) {
+		if a := old.value.(*answer); a.isFor(path, holders) && a.holds(&v.r.moved) {
 			v.tell(a.found, visit)
 			return nil
 		}
@@ -86,24 +86,41 @@ func (v *View) tell(pairs []found, visit func(at, holder int, roles []iam.RoleID
 	return true
 }
 
-// answer is what a whole look around found. It holds in one epoch, and in the
-// next when the look around finds the same again.
+// answer is what a whole look around found. It holds until something bound on
+// its path changes; other changes do not touch it.
 type answer struct {
-	epoch   atomic.Uint64
+	epoch   atomic.Uint64 // in which it was found, or found again
 	path    []resource.Ref
 	holders []iam.SubjectID
 	found   []found
+	slots   []uint16 // of path, in moved
 }
 
-// isFor tells whether it answers this question. A way up that was worked out
-// anew is another question: comparing it would cost more than it saves.
+// isFor tells whether it answers this question.
 func (a *answer) isFor(path []resource.Ref, holders []iam.SubjectID) bool {
-	return &a.path[0] == &path[0] && len(a.path) == len(path) && slices.Equal(a.holders, holders)
+	samePath := len(a.path) == len(path) && (&a.path[0] == &path[0] || slices.Equal(a.path, path))
+	return samePath && slices.Equal(a.holders, holders)
 }
 
-// answer remembers v.found. Everything in it was remembered itself, and so was
-// valid together if the epoch has not moved; if it has, or moves right now, the
-// answer is never looked at, because nobody is in its epoch any more.
+func (a *answer) holds(m *moved) bool {
+	epoch := a.epoch.Load()
+	for _, slot := range a.slots {
+		if m[slot].Load() > epoch {
+			return false
+		}
+	}
+	return true
+}
+
+// moved holds, by hash of a resource's id, the epoch that a change of what is
+// bound there begins. Ids that share a slot cost each other a look around.
+type moved [4096]atomic.Uint64
+
+func slotOf(idHash uint64) uint16 { return uint16(idHash % uint64(len(moved{}))) }
+
+// answer remembers v.found. All of it was remembered itself. Had any of it
+// been dropped since v.epoch began, its slot in moved would be ahead of that
+// epoch already, and the answer would never be looked at.
 func (v *View) answer(old *entry, path []resource.Ref, holders []iam.SubjectID) {
 	if old != nil {
 		a := old.value.(*answer)
@@ -113,11 +130,14 @@ func (v *View) answer(old *entry, path []resource.Ref, holders []iam.SubjectID) 
 			return
 		}
 	}
-	a := &answer{path: path, holders: slices.Clone(holders), found: slices.Clone(v.found)}
+	a := &answer{path: path, holders: slices.Clone(holders), found: slices.Clone(v.found), slots: make([]uint16, len(path))}
 	a.holders[0] = iam.SubjectID(strings.Clone(string(holders[0])))
+	for i := range path {
+		a.slots[i] = slotOf(v.r.known.hashText(path[i].ID))
+	}
 	a.epoch.Store(v.epoch)
 	k := key{kind: ofRoles, a: path[0].ID, b: string(holders[0])}
-	bytes := int(unsafe.Sizeof(*a)) + 16*len(holders) + int(unsafe.Sizeof(found{}))*len(a.found)
+	bytes := int(unsafe.Sizeof(*a)) + 16*len(holders) + int(unsafe.Sizeof(found{}))*len(a.found) + 2*len(path)
 	hash := v.r.answers.hash(k)
 	s := v.r.answers.shardOf(hash)
 	s.mu.Lock()

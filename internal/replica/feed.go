@@ -115,6 +115,7 @@ func (r *Replica) applyChange(c store.Change, at iam.Position) bool {
 				break
 			}
 			id, subject := c.Key[:from+n], c.Key[from+n+1:]
+			r.moved[slotOf(r.known.hashText(id))].Store(r.epoch.Load() + 1)
 			r.drop(key{kind: ofRoles, a: id, b: subject}, at)
 			r.drop(key{kind: ofBare, a: id}, at)
 			from += n + 1
@@ -145,6 +146,9 @@ func (r *Replica) drop(k key, at iam.Position) {
 func (r *Replica) forget(at iam.Position, nonce string) {
 	r.generation++
 	r.forgot.Add(1)
+	for i := range r.moved {
+		r.moved[i].Store(r.epoch.Load() + 1)
+	}
 	r.known.clear(r.generation)
 	r.absent.clear(r.generation)
 	r.answers.clear(r.generation)

@@ -44,7 +44,8 @@ type Replica struct {
 
 	position atomic.Uint64
 	epoch    atomic.Uint64 // grows with every application: equal before and after means nothing moved
-	heard    atomic.Int64  // when the feed was last read to its end, microseconds
+	moved    moved
+	heard    atomic.Int64 // when the feed was last read to its end, microseconds
 	misses   atomic.Uint64
 	forgot   atomic.Uint64
 
