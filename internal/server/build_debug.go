@@ -45,7 +45,12 @@ const feedStale = 5 * time.Second
 
 func (s *Server) isReady(ctx context.Context) error {
 	if !s.ready.Load() {
-		return errors.New("starting or stopping")
+		return errors.New("starting")
+	}
+	select {
+	case <-s.doors.Stopping():
+		return errors.New("stopping")
+	default:
 	}
 	if s.now().Sub(s.replica.Heard()) > feedStale {
 		return errors.New("the change feed has not been read lately")

@@ -67,7 +67,7 @@ func (s *Server) openBox(ctx context.Context) (*seal.Box, error) {
 	case m.Env != "":
 		return seal.Load(ctx, "env:"+m.Env)
 	case m.Command != "":
-		return seal.Load(ctx, "command:/bin/sh -c "+m.Command)
+		return seal.Load(ctx, "command:"+m.Command)
 	}
 	path := filepath.Join(s.cfg.Data, masterKeyFile)
 	if s.opts.Memory {

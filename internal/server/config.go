@@ -82,8 +82,6 @@ type Config struct {
 	MaxStreams int `config:"max-streams" default:"1000"`
 	// MaxHeaderBytes bounds a request's headers.
 	MaxHeaderBytes Bytes `config:"max-header-bytes" default:"64KiB"`
-	// MaxBodyBytes bounds the body of an HTTP request. A gRPC message may have 4 MiB.
-	MaxBodyBytes Bytes `config:"max-body-bytes" default:"1MiB"`
 	// HandshakeTimeout bounds the TLS handshake and the time to a request's last header.
 	HandshakeTimeout time.Duration `config:"handshake-timeout" default:"10s"`
 	// ReadTimeout bounds the arrival of a whole request.

@@ -72,7 +72,6 @@ func (c *Config) checkLimits(bad reporter) {
 		n, least, most Bytes
 	}{
 		{"max-header-bytes", c.MaxHeaderBytes, 4 << 10, 1 << 20},
-		{"max-body-bytes", c.MaxBodyBytes, 1 << 10, 64 << 20},
 		{"cache-bytes", c.CacheBytes, 1 << 20, 1 << 40},
 	} {
 		if n.n < n.least || n.n > n.most {

@@ -1,0 +1,36 @@
+# make         the program, in bin/
+# make check   quick checks: before each commit
+# make test    installs what the tests need (as root), then runs them all
+# make bench   what an exchange and a verification cost, beside the least possible
+# make generate  generated parts of docs and golden files that follow the code
+
+GO ?= go
+STATICCHECK = $(GO) tool -modfile=tools/go.mod staticcheck
+# Packages whose race tests are quick.
+RACE = ./internal/access ./internal/audit ./internal/credential ./internal/gate ./internal/keyfile ./internal/mint \
+	./internal/operation ./internal/replica ./internal/rest ./internal/revocation ./internal/seal ./propusktest
+
+.PHONY: all check test bench generate
+all:
+	$(GO) build -o bin/propusk ./cmd/propusk
+
+check:
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt would change:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) vet ./...
+	cd token && $(GO) vet ./...
+	$(STATICCHECK) ./...
+	$(GO) test -run 'TestImportsGoDown|TestToken|TestWire|TestCompatibility' .
+	$(GO) test -run 'TestManual' ./internal/server
+	cd token && $(GO) test -short ./...
+	@if $(GO) env CGO_ENABLED | grep -q 1 && command -v $$($(GO) env CC) >/dev/null; then \
+		echo "$(GO) test -race -short"; $(GO) test -race -short $(RACE); \
+	else echo "left out: race tests need a C compiler"; fi
+
+test:
+	@scripts/test.sh
+
+bench:
+	$(GO) run ./bench
+
+generate:
+	$(GO) test -run TestCompatibilityIsFresh . -update

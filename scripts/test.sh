@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Runs every test. Installs what they need where it may (as root on Debian);
+# elsewhere it runs what it can, and names what was left out at the end.
+# With CI=true a test that is left out is a failure.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+scripts/setup-tests.sh
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+status=0
+# -v so that tests that skip themselves are seen; shown are packages and trouble.
+show='^(ok|FAIL|panic:|---|\s+--- (FAIL|SKIP))|DATA RACE'
+run() { (cd "$1" && go test -count=1 -v -timeout 20m ./... 2>&1) | tee -a "$log" | { grep -E "$show" | grep -vE -- '--- PASS' || true; }; }
+run token || status=1
+run . || status=1
+
+if grep -qE '^(FAIL|panic:)' "$log"; then
+	status=1
+	echo
+	echo "What failed, in full:"
+	awk '/^=== RUN/{next} /--- PASS/{next} {print}' "$log" | grep -vE '^(=== (PAUSE|CONT|NAME)|ok |\?)' | tail -n 400
+fi
+
+passed=$(grep -cE '^--- PASS' "$log" || true)
+failed=$(grep -cE '^--- FAIL' "$log" || true)
+skipped=$(grep -cE -- '--- SKIP' "$log" || true)
+if [[ $skipped -gt 0 ]]; then
+	echo
+	echo "Left out:"
+	grep -E -A3 -- '--- SKIP' "$log" | sed 's/^/  /'
+	[[ ${CI:-} == true ]] && { echo "CI leaves nothing out."; status=1; }
+fi
+echo "$passed passed, $failed failed, $skipped skipped"
+exit "$status"
