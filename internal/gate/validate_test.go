@@ -136,6 +136,7 @@ func TestValidate(t *testing.T) {
 		{"exactly one", jwt("x"), nil},
 		{"length of a member of a oneof", jwt(strings.Repeat("x", 8001)), []string{"jwt: must be at most 8000 characters long"}},
 		{"false is not required", &iampb.SuspendServiceAccountRequest{ServiceAccountId: "aje"}, nil},
+		//lint:ignore SA1019 a field without rules is what the case needs
 		{"no rules at all", &endpointpb.ListApiEndpointsRequest{PageSize: 5000}, nil},
 		{"operation", &operationpb.GetOperationRequest{}, []string{"operation_id: must be set"}},
 

@@ -127,7 +127,7 @@ func (s *Server) Bootstrap(ctx context.Context, r BootstrapRequest) (*BootstrapR
 		return nil, err
 	}
 	err = s.db.Update(ctx, func(tx *store.Tx) error {
-		err := plant(tx, tree{Organization: r.Organization, Cloud: r.Cloud, Folder: r.Folder, Account: r.Account}, p)
+		err := plant(tx, tree(r), p)
 		if err != nil {
 			return err
 		}
