@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"time"
+)
+
+// exchangePromise is the most that an exchange may cost, in bare servers.
+const exchangePromise = 1.5
+
+// exchange measures JWTs turned into tokens, over REST and gRPC, with the audit
+// line of each durable before its token leaves.
+func (p *plan) exchange(ctx context.Context, t *table, few *installation) error {
+	base, err := few.serveBare(ctx)
+	if err != nil {
+		return err
+	}
+	defer base.stop()
+	ours, err := few.serve(ctx)
+	if err != nil {
+		return err
+	}
+	defer ours.stop()
+	for _, doors := range [][2]door{{base.rest, ours.rest}, {base.grpc, ours.grpc}} {
+		for _, connections := range p.connections {
+			say("exchange, %s, %d connections", doors[0].name, connections)
+			pairs, err := contest(ctx, p.rounds,
+				func(ctx context.Context) (round, error) {
+					return p.uniform(ctx, base.process, doors[0], connections, fewKeys)
+				},
+				func(ctx context.Context) (round, error) {
+					return p.uniform(ctx, ours.process, doors[1], connections, fewKeys)
+				})
+			if err != nil {
+				return err
+			}
+			t.heading("JWT exchange, %s, %d connections, %d keys, beside the bare server", doors[0].name, connections, fewKeys)
+			t.compare("CPU of the server, us a request", pairs, func(r round) float64 { return r.cpu }, "%.1f", exchangePromise)
+			addSpeed(t, pairs)
+		}
+	}
+	return nil
+}
+
+// addSpeed adds what a client sees.
+func addSpeed(t *table, pairs []pair) {
+	t.compare("requests/s", pairs, func(r round) float64 { return r.rate }, "%.0f", 0)
+	t.compare("p50, ms", pairs, func(r round) float64 { return r.p50 }, "%.2f", 0)
+	t.compare("p99, ms", pairs, func(r round) float64 { return r.p99 }, "%.2f", 0)
+}
+
+// uniform is one round over all keys alike.
+func (p *plan) uniform(ctx context.Context, s *process, d door, connections, keys int) (round, error) {
+	until := time.Now().Add(p.window)
+	return drive(ctx, s, d, connections, func(worker int) numbers { return uniform(keys, worker, until) })
+}

@@ -1,0 +1,133 @@
+// Command bench measures what Propusk promises to cost, side by side with the
+// least that a program doing the same can cost, and prints one table. It starts
+// the real program on a fresh data folder with its default settings, talks to
+// it over loopback only, and leaves nothing behind.
+//
+//	go run ./bench           everything, up to five minutes
+//	go run ./bench --short   about one minute, with more noise
+//
+// Ratios are what to look at: both servers are measured in turns, and the ratio
+// is the median over pairs of neighbouring rounds. It exits with 1 when a
+// promise was missed and with 2 when nothing could be measured.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// plan is how much is measured.
+type plan struct {
+	binary      string        // Propusk; "" builds it
+	dir         string        // where data goes; "" is the system's folder for temporary files
+	profiles    string        // folder for CPU profiles; "" takes none
+	rounds      int           // pairs of each contest
+	window      time.Duration // of one round
+	connections []int
+	keys        int // of the big installation; 0 leaves it out
+	starts      int
+	idle        time.Duration // before memory is looked at
+	verifier    time.Duration // of one benchmark
+}
+
+const fewKeys = 100
+
+func parse(args []string) (*plan, error) {
+	p := &plan{connections: []int{1, 8, 64}}
+	f := flag.NewFlagSet("bench", flag.ContinueOnError)
+	short := f.Bool("short", false, "about one minute instead of five, with more noise")
+	f.StringVar(&p.binary, "propusk", "", "`program` to measure; without it ./cmd/propusk is built")
+	f.StringVar(&p.dir, "dir", "", "`folder` for the data; its disk is part of what is measured")
+	f.StringVar(&p.profiles, "profile", "", "`folder` for CPU profiles of both servers at 8 connections; nothing else is done")
+	f.IntVar(&p.keys, "keys", -1, "`keys` of the big installation; 0 leaves it out (default 100,000, or 20,000 with --short)")
+	if err := f.Parse(args); err != nil {
+		return nil, err
+	}
+	p.rounds, p.window, p.starts, p.idle, p.verifier = 5, 2*time.Second, 10, 10*time.Second, time.Second
+	most := 100_000
+	if *short {
+		p.rounds, p.window, p.starts, p.idle, p.verifier = 3, 600*time.Millisecond, 5, 3*time.Second, 200*time.Millisecond
+		most = 20_000
+	}
+	if p.keys < 0 {
+		p.keys = most
+	}
+	return p, nil
+}
+
+// most is how long a run may take in all.
+const most = 10 * time.Minute
+
+func main() {
+	if len(os.Args) == 6 && os.Args[1] == bareCommand {
+		fmt.Fprintln(os.Stderr, runBare(os.Args[2], os.Args[3], os.Args[4], os.Args[5]))
+		os.Exit(2)
+	}
+	p, err := parse(os.Args[1:])
+	if err != nil {
+		os.Exit(2)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	t := &table{}
+	if err := p.run(ctx, t); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(2)
+	}
+	t.print(os.Stdout)
+	if n := t.missed(); n > 0 {
+		fmt.Printf("\n%d promises were missed.\n", n)
+		os.Exit(1)
+	}
+}
+
+func (p *plan) run(ctx context.Context, t *table) error {
+	dir, err := os.MkdirTemp(p.dir, "propusk-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if p.binary == "" {
+		p.binary = filepath.Join(dir, "propusk")
+		say("building Propusk")
+		if out, err := exec.CommandContext(ctx, "go", "build", "-o", p.binary, "./cmd/propusk").CombinedOutput(); err != nil {
+			return fmt.Errorf("build: %w\n%s", err, out)
+		}
+	}
+	keys := make([]*weakKey, 16)
+	for i := range keys {
+		if keys[i], err = newWeakKey(); err != nil {
+			return err
+		}
+	}
+	few, err := install(ctx, p.binary, filepath.Join(dir, "few"), fewKeys, keys)
+	if err != nil {
+		return err
+	}
+	if p.profiles != "" {
+		return p.takeProfiles(ctx, few)
+	}
+	for _, part := range []func(context.Context, *table, *installation) error{p.exchange, p.growth, p.start, p.verify} {
+		if err := part(ctx, t, few); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func say(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
+
+func init() {
+	// Registers the flags that testing.Benchmark reads; ours are a set apart.
+	testing.Init()
+}
