@@ -54,6 +54,9 @@ func main() {
 }
 
 func (p *program) main(ctx context.Context, args []string) int {
+	if len(args) > 1 && args[0] == "help" {
+		args = append(args[1:], "-h")
+	}
 	if len(args) == 0 || slices.Contains([]string{"help", "-h", "--help"}, args[0]) {
 		p.usage(p.stdout)
 		return 0
@@ -87,7 +90,7 @@ func (p *program) exit(name string, err error) int {
 	text := err.Error()
 	var shown *iam.Error
 	if errors.As(err, &shown) {
-		text = strings.TrimPrefix(text, shown.Kind.Error()+": ")
+		text = strings.Replace(text, shown.Kind.Error()+": ", "", 1)
 	}
 	fmt.Fprintf(p.stderr, "propusk %s: %s\n", name, text)
 	var config *server.ConfigError
@@ -100,20 +103,25 @@ func (p *program) exit(name string, err error) int {
 
 // parse reads a command's flags when it takes no settings of the server.
 func (p *program) parse(fs *flag.FlagSet, args []string) error {
-	fs.SetOutput(p.stderr)
-	if err := fs.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return err
-		}
+	fs.SetOutput(io.Discard) // p.exit says what is wrong, once
+	err := fs.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprintf(p.stdout, "Usage: %s [flags]\n\n", fs.Name())
+		server.PrintFlags(p.stdout, fs)
+		return err
+	case err != nil:
 		return misuse{err}
-	}
-	if fs.NArg() > 0 {
+	case fs.NArg() > 0:
 		return misuse{fmt.Errorf("unexpected argument %q", fs.Arg(0))}
 	}
 	return nil
 }
 
-func runVersion(_ context.Context, p *program, _ []string) error {
+func runVersion(_ context.Context, p *program, args []string) error {
+	if err := p.parse(flag.NewFlagSet("propusk version", flag.ContinueOnError), args); err != nil {
+		return err
+	}
 	fmt.Fprintln(p.stdout, server.Version())
 	return nil
 }

@@ -18,7 +18,7 @@ import (
 // settings loads what an operator's command needs to find the data.
 func (p *program) settings(name string, args []string, own func(*flag.FlagSet)) (*server.Config, *slog.Logger, error) {
 	cfg, err := server.Load(server.LoadOptions{
-		Command: "propusk " + name, Args: args, Environ: p.environ, Output: p.stdout, Flags: own})
+		Command: "propusk " + name, Args: args, Environ: p.environ, Output: p.stdout, Flags: own, Brief: true})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -39,6 +39,9 @@ func runBootstrap(ctx context.Context, p *program, args []string) error {
 	})
 	if err != nil {
 		return err
+	}
+	if r.Organization == "" {
+		return misuse{errors.New("--organization: the new organization needs a name")}
 	}
 	// Made before anything else: a key that cannot be written down is lost.
 	out, err := os.OpenFile(keyFile, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)

@@ -5,10 +5,12 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -74,21 +76,23 @@ func ParseMasterKeys(text []byte) ([]MasterKey, error) {
 
 // WriteMasterKey writes a key to a new file of mode 0600, in the form that
 // ParseMasterKeys reads. A file that is there already is left alone, as an
-// error: to lose a master key is to lose what it sealed.
+// error: to lose a master key is to lose what it sealed. A crash leaves the
+// whole file or none.
 func WriteMasterKey(path string, k MasterKey) error {
 	if !legalID(k.ID) {
 		return fmt.Errorf("master key: the id must be 1 to %d of a-z, 0-9, - and _", maxID)
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("master key: %w", errors.Join(err, fmt.Errorf("%s is there already", path)))
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".master-key-*") // of mode 0600
 	if err != nil {
 		return fmt.Errorf("master key: %w", err)
 	}
+	defer os.Remove(f.Name())
 	_, err = fmt.Fprintf(f, "%s %s\n", k.ID, base64.StdEncoding.EncodeToString(k.key[:]))
-	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
 		return fmt.Errorf("master key: %w", err)

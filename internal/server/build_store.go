@@ -17,6 +17,27 @@ import (
 	"github.com/propusk/propusk/token"
 )
 
+// openFolder makes the data folder, or looks at what is there.
+func (s *Server) openFolder() error {
+	if s.opts.Existing {
+		if _, err := os.Stat(filepath.Join(s.cfg.Data, sqlite.FileName)); errors.Is(err, os.ErrNotExist) {
+			return iam.Errorf(iam.FailedPrecondition, "%s holds no database; name the data folder of a server, or make one with `propusk bootstrap`", s.cfg.Data)
+		}
+	}
+	if err := os.MkdirAll(s.cfg.Data, 0o700); err != nil {
+		return fmt.Errorf("data folder: %w", err)
+	}
+	info, err := os.Stat(s.cfg.Data)
+	if err != nil {
+		return fmt.Errorf("data folder: %w", err)
+	}
+	if info.Mode().Perm()&0o002 != 0 {
+		s.log.Warn("the data folder may be written by everyone, who can thus put other files in place of the server's: chmod 700 it",
+			"folder", s.cfg.Data, "mode", fmt.Sprintf("%04o", info.Mode().Perm()))
+	}
+	return nil
+}
+
 // buildStore opens the database and the replica in front of it.
 func (s *Server) buildStore(ctx context.Context) (err error) {
 	if s.opts.Memory {
@@ -74,11 +95,28 @@ func (s *Server) openBox(ctx context.Context) (*seal.Box, error) {
 		return seal.New(seal.NewMasterKey("memory"))
 	}
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		if err := s.refuseLostKey(ctx, path); err != nil {
+			return nil, err
+		}
 		if err := seal.WriteMasterKey(path, seal.NewMasterKey("first")); err != nil {
 			return nil, err
 		}
 	}
 	return seal.Load(ctx, "file:"+path)
+}
+
+// refuseLostKey keeps a new master key from being made beside secrets that
+// only the old one opens.
+func (s *Server) refuseLostKey(ctx context.Context, path string) error {
+	var sealed bool
+	err := s.db.View(ctx, func(tx *store.Tx) (err error) {
+		_, sealed, err = store.GetSetting(tx, store.SettingInstallation)
+		return err
+	})
+	if err == nil && sealed {
+		return iam.Errorf(iam.FailedPrecondition, "the master key is not where it was: put %s back, or say in master-key where it is now", path)
+	}
+	return err
 }
 
 // buildKeys opens the keyring, the minter, this server's own verifier and the

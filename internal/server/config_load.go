@@ -24,6 +24,9 @@ type LoadOptions struct {
 	Output  io.Writer
 	// Flags adds the command's own flags. They must not be named like settings.
 	Flags func(*flag.FlagSet)
+	// Brief leaves the settings themselves out of the help text: the command
+	// only needs to find a server's data.
+	Brief bool
 	// OwnEnv are PROPUSK_ variables that belong to someone else and are no error.
 	OwnEnv []string
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"flag"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -57,11 +58,38 @@ func describe(field string) string {
 
 func printHelp(w io.Writer, opts LoadOptions) {
 	fmt.Fprintf(w, "Usage: %s [flags]\n\n", opts.Command)
+	if opts.Flags != nil {
+		own := flag.NewFlagSet(opts.Command, flag.ContinueOnError)
+		opts.Flags(own)
+		PrintFlags(w, own)
+		fmt.Fprintln(w)
+	}
+	if opts.Brief {
+		fmt.Fprintln(w, wrap("The server's data is found by the settings that the server has: --data or PROPUSK_DATA, "+
+			"or --config or PROPUSK_CONFIG with the server's own file. `propusk serve -h` explains them all.", 0))
+		return
+	}
 	fmt.Fprintf(w, "Flags win over the environment (PROPUSK_HTTP_LISTEN and so on), that over the file.\n\n")
-	fmt.Fprintf(w, "  --config file\n%s\n", wrap("A YAML file with the settings below, without the dashes.", 8))
+	fmt.Fprintf(w, "  --config file\n%s\n", wrap("A YAML file with the settings below, without the dashes. Also PROPUSK_CONFIG.", 8))
 	for _, s := range settingsOf(new(Config)) {
+		if s.name == "data" && opts.Dev {
+			s.def = DevData
+		}
 		fmt.Fprintf(w, "  --%s%s\n%s\n", s.name, valueForm(s), wrap(describe(s.field), 8))
 	}
+}
+
+// PrintFlags explains flags in the form in which the settings are explained.
+func PrintFlags(w io.Writer, fs *flag.FlagSet) {
+	fs.VisitAll(func(f *flag.Flag) {
+		form := " text"
+		if b, ok := f.Value.(interface{ IsBoolFlag() bool }); ok && b.IsBoolFlag() {
+			form = ""
+		} else if f.DefValue != "" {
+			form = " (" + f.DefValue + ")"
+		}
+		fmt.Fprintf(w, "  --%s%s\n%s\n", f.Name, form, wrap(strings.ToUpper(f.Usage[:1])+f.Usage[1:]+".", 8))
+	})
 }
 
 func valueForm(s setting) string {

@@ -20,7 +20,7 @@ func nodeID(data string) (string, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		text = []byte("node-" + randomHex(6))
-		err = os.WriteFile(path, append(text, '\n'), 0o600)
+		err = writeWhole(path, append(text, '\n'), 0o600)
 	}
 	if err != nil {
 		return "", fmt.Errorf("node id: %w", err)

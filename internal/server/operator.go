@@ -21,14 +21,15 @@ import (
 )
 
 // Operate runs an operator's command: by the server that is running on the
-// data folder, or by opening the folder itself when none is.
+// data folder, or by opening the folder itself when none is. Only bootstrap
+// makes the folder and the database.
 func Operate[Request, Response any](ctx context.Context, cfg Config, log *slog.Logger, path string,
 	do func(*Server, context.Context, Request) (Response, error), request Request) (response Response, err error) {
 	err = NewAdminClient(cfg.Data).Call(ctx, path, request, &response)
 	if !errors.Is(err, ErrNotRunning) {
 		return response, err
 	}
-	s, err := New(ctx, cfg, Options{Quiet: true, Log: log})
+	s, err := New(ctx, cfg, Options{Quiet: true, Existing: path != PathBootstrap, Log: log})
 	if err != nil {
 		return response, err
 	}

@@ -41,10 +41,20 @@ func (s *Server) Run(ctx context.Context) error {
 			return errors.Join(err, s.Close())
 		}
 	}
+	s.log.Info("serving", "http", s.HTTPAddr(), "grpc", s.GRPCAddr(), "debug", s.debug.Addr(),
+		"tls", s.doors.Encrypted(), "data", s.cfg.Data, "version", Version())
 	s.ready.Store(true)
+	// At once, and not when the last call in progress has ended.
+	told := context.AfterFunc(ctx, func() {
+		s.ready.Store(false)
+		s.log.Info("stopping")
+	})
 	err := g.Wait(ctx)
+	told()
 	s.ready.Store(false)
-	return errors.Join(err, s.Close())
+	err = errors.Join(err, s.Close())
+	s.log.Info("stopped")
+	return err
 }
 
 // every does a job now and then. A failure is logged and the job tried again:

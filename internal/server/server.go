@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
 	"sync/atomic"
 	"time"
 
@@ -37,6 +36,9 @@ type Options struct {
 	Memory bool
 	// Quiet opens the data without listeners, for operator commands.
 	Quiet bool
+	// Existing refuses to make a database where none is: most likely the
+	// folder's name is mistaken.
+	Existing bool
 	Log   *slog.Logger
 	Now   func() time.Time
 }
@@ -94,8 +96,8 @@ func New(ctx context.Context, cfg Config, opts Options) (_ *Server, err error) {
 			err = errors.Join(err, s.Close())
 		}
 	}()
-	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
-		return nil, fmt.Errorf("data folder: %w", err)
+	if err := s.openFolder(); err != nil {
+		return nil, err
 	}
 	steps := []func(context.Context) error{s.buildStore, s.buildKeys, s.buildAudit, s.buildAccess}
 	if opts.Dev {
