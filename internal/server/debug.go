@@ -113,6 +113,9 @@ func OpenDebug(ctx context.Context, c *Config, o DebugOptions) (*Debug, error) {
 		l.Close()
 		return nil, fmt.Errorf("pprof: debug-listen %s is not on loopback", l.Addr())
 	}
+	if !isLoopback(l.Addr().String()) {
+		o.Log.Warn("the debug listener is open to other machines: whoever reaches it may read the metrics", "address", l.Addr().String())
+	}
 	return &Debug{
 		listener: l,
 		server: &http.Server{

@@ -26,9 +26,13 @@ const (
 	pingAnswer    = 20 * time.Second
 )
 
-// NewGRPCServer makes a gRPC server with the limits of the settings. It serves
-// both doors; interceptors and the like are the caller's options.
+// NewGRPCServer makes a gRPC server with the limits of the settings, whose
+// calls come from the clients behind trusted proxies. It serves both doors;
+// interceptors and the like are the caller's options.
 func NewGRPCServer(c *Config, options ...grpc.ServerOption) *grpc.Server {
+	if proxies, err := ParseProxies(c.TrustedProxies); err == nil && len(proxies.ranges) > 0 {
+		options = append(options, grpc.InTapHandle(proxies.tap))
+	}
 	return grpc.NewServer(append([]grpc.ServerOption{
 		grpc.MaxRecvMsgSize(maxGRPCMessage),
 		grpc.MaxConcurrentStreams(uint32(c.MaxStreams)),
@@ -42,8 +46,9 @@ func NewGRPCServer(c *Config, options ...grpc.ServerOption) *grpc.Server {
 // Doors are the public listeners: bound by OpenDoors, served by Serve. In
 // between, their addresses are known and clients wait.
 type Doors struct {
-	config *Config
-	log    *slog.Logger
+	config  *Config
+	log     *slog.Logger
+	proxies Proxies
 
 	http, grpc         net.Listener // as served; grpc is nil when off
 	httpAddr, grpcAddr net.Addr
@@ -62,6 +67,9 @@ func OpenDoors(ctx context.Context, c *Config, encryption *tls.Config, plainToo 
 	d := &Doors{config: c, log: log, encrypted: encryption != nil, stopping: make(chan struct{})}
 	open := encryption == nil || plainToo
 	var err error
+	if d.proxies, err = ParseProxies(c.TrustedProxies); err != nil {
+		return nil, fmt.Errorf("trusted-proxies: %w", err)
+	}
 	if d.http, d.httpAddr, err = d.open(ctx, "http-listen", c.HTTPListen, encryption, plainToo, open); err != nil {
 		return nil, err
 	}
@@ -158,9 +166,13 @@ func (d *Doors) Serve(pages http.Handler, calls *grpc.Server) error {
 	return first
 }
 
-// split tells gRPC by the content type, over HTTP/2 alone.
+// split tells gRPC by the content type, over HTTP/2 alone. Whoever serves the
+// request finds the client's address, without a port, in its RemoteAddr.
 func (d *Doors) split(pages http.Handler, calls *grpc.Server) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if a := d.proxies.FromRequest(r); a.IsValid() {
+			r.RemoteAddr = a.String()
+		}
 		if r.ProtoMajor == 2 && isGRPC(r.Header.Get("Content-Type")) {
 			d.grpcCalls.Add(1)
 			defer d.grpcCalls.Add(-1)

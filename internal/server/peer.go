@@ -3,12 +3,14 @@ package server
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"net/netip"
 	"strings"
 
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/tap"
 )
 
 // Proxies are the addresses whose word about a client's address is taken.
@@ -63,6 +65,19 @@ func (p Proxies) FromContext(ctx context.Context) netip.Addr {
 		return addr
 	}
 	return p.client(addr, metadata.ValueFromIncomingContext(ctx, "x-forwarded-for"))
+}
+
+// tap makes a gRPC call come from the client behind the proxy, for everything
+// that asks for its peer.
+func (p Proxies) tap(ctx context.Context, _ *tap.Info) (context.Context, error) {
+	from, ok := peer.FromContext(ctx)
+	client := p.FromContext(ctx)
+	if !ok || !client.IsValid() {
+		return ctx, nil
+	}
+	behind := *from
+	behind.Addr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(client, 0))
+	return peer.NewContext(ctx, &behind), nil
 }
 
 // client walks the header from its end, where our own proxy wrote, and stops

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/grpc"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 
@@ -107,5 +109,50 @@ func BenchmarkClientAddress(b *testing.B) {
 		if p.FromRequest(r) != want {
 			b.Fatal("wrong")
 		}
+	}
+}
+
+// A proxy's word is taken on every door, and a stranger's on none.
+func TestProxiesOnEveryDoor(t *testing.T) {
+	for _, tt := range []struct{ name, trusted, want string }{
+		{"behind a proxy", "127.0.0.0/8", "198.51.100.1"},
+		{"from a stranger", "10.0.0.0/8", "127.0.0.1"},
+		{"without proxies", "", "127.0.0.1"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var seen string
+			h := openHouse(t, true, false, func(w http.ResponseWriter, r *http.Request) { seen = r.RemoteAddr }, func(c *server.Config) {
+				if tt.trusted != "" {
+					c.TrustedProxies = []string{tt.trusted}
+				}
+			}, grpc.UnaryInterceptor(func(ctx context.Context, in any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+				from, _ := peer.FromContext(ctx)
+				seen = from.Addr.String()
+				return next(ctx, in)
+			}))
+			check := func(door string) {
+				t.Helper()
+				if host, _, err := net.SplitHostPort(seen); err == nil {
+					seen = host
+				}
+				if seen != tt.want {
+					t.Errorf("%s: the client is %s, want %s", door, seen, tt.want)
+				}
+			}
+			const header = "127.0.0.1, 198.51.100.1"
+			r, _ := http.NewRequestWithContext(t.Context(), "GET", "http://"+h.HTTPAddr(), nil)
+			r.Header.Set("X-Forwarded-For", header)
+			if _, err := http.DefaultTransport.RoundTrip(r); err != nil {
+				t.Fatal(err)
+			}
+			check("HTTP")
+			for _, addr := range []string{h.GRPCAddr(), h.HTTPAddr()} {
+				ctx := metadata.AppendToOutgoingContext(t.Context(), "x-forwarded-for", header)
+				if _, err := dialGRPC(t, addr, nil).Check(ctx, &healthpb.HealthCheckRequest{}); err != nil {
+					t.Fatal(err)
+				}
+				check("gRPC at " + addr)
+			}
+		})
 	}
 }
