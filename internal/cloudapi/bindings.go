@@ -2,10 +2,9 @@ package cloudapi
 
 import (
 	"context"
-	"crypto/sha256"
+	"errors"
 	"fmt"
 	"math"
-	"strings"
 
 	accesspb "github.com/yandex-cloud/go-genproto/yandex/cloud/access"
 	operationpb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
@@ -38,9 +37,9 @@ type Grants interface {
 	// Bindable says why a role cannot be bound on a kind of resource: it is
 	// unknown (NOT_FOUND) or belongs elsewhere (INVALID_ARGUMENT).
 	Bindable(role iam.RoleID, kind resource.Kind) error
-	// MayGrant tells whether a subject holds, on a resource, every permission
+	// MayGrant decides whether a subject holds, on a resource, every permission
 	// of a role, and the role itself when only its holders hand it out.
-	MayGrant(ctx context.Context, who iam.Subject, resourceID string, role iam.RoleID) (bool, error)
+	MayGrant(ctx context.Context, who iam.Subject, resourceID string, role iam.RoleID) (gate.Decision, error)
 }
 
 // Bindings serves the access bindings of one kind of resource.
@@ -86,12 +85,13 @@ func (b Bindings) SetAccessBindings(ctx context.Context, r *accesspb.SetAccessBi
 	wanted := make(map[iam.AccessBinding]bool, len(r.GetAccessBindings()))
 	var add []delta
 	for i, p := range r.GetAccessBindings() {
-		binding, err := bindingOf(p, fmt.Sprintf("access_bindings[%d]", i))
+		field := fmt.Sprintf("access_bindings[%d]", i)
+		binding, err := bindingOf(p, field)
 		if err != nil {
 			return nil, err
 		}
 		wanted[binding] = true
-		add = append(add, delta{accesspb.AccessBindingAction_ADD, binding})
+		add = append(add, delta{accesspb.AccessBindingAction_ADD, binding, field})
 	}
 	return b.run(ctx, r.GetResourceId(), "Set access bindings", &accesspb.SetAccessBindingsMetadata{ResourceId: r.GetResourceId()}, add,
 		func(tx *store.Tx) ([]delta, error) {
@@ -102,7 +102,7 @@ func (b Bindings) SetAccessBindings(ctx context.Context, r *accesspb.SetAccessBi
 			var deltas []delta
 			for _, old := range have {
 				if !wanted[old] {
-					deltas = append(deltas, delta{accesspb.AccessBindingAction_REMOVE, old})
+					deltas = append(deltas, delta{action: accesspb.AccessBindingAction_REMOVE, binding: old})
 				}
 			}
 			return append(deltas, add...), nil
@@ -122,7 +122,7 @@ func (b Bindings) UpdateAccessBindings(ctx context.Context, r *accesspb.UpdateAc
 		if err != nil {
 			return nil, err
 		}
-		deltas[i] = delta{d.GetAction(), binding}
+		deltas[i] = delta{d.GetAction(), binding, field + ".access_binding"}
 	}
 	return b.run(ctx, r.GetResourceId(), "Update access bindings", &accesspb.UpdateAccessBindingsMetadata{ResourceId: r.GetResourceId()}, deltas,
 		func(*store.Tx) ([]delta, error) { return deltas, nil })
@@ -131,13 +131,20 @@ func (b Bindings) UpdateAccessBindings(ctx context.Context, r *accesspb.UpdateAc
 type delta struct {
 	action  accesspb.AccessBindingAction
 	binding iam.AccessBinding
+	field   string // of the request; "" when it does not stand there
+}
+
+// takesOwner tells whether the delta makes somebody an owner no more.
+func (d delta) takesOwner() bool {
+	return d.action == accesspb.AccessBindingAction_REMOVE && ownerRoles[d.binding.Role]
 }
 
 // run applies deltas in one transaction. What the caller may hand out is
-// decided before it from the same bindings as the call's own permission, which
-// the transaction guards: when they have moved, the corridor starts over.
+// decided before it and guarded by the transaction like the call's own
+// permission: when it has moved, the corridor starts over.
 func (b Bindings) run(ctx context.Context, id, what string, meta proto.Message, given []delta, deltas func(*store.Tx) ([]delta, error)) (*operationpb.Operation, error) {
-	gate.From(ctx).NoteDetail(deltasDetail(given))
+	call := gate.From(ctx)
+	call.NoteDetail(deltasDetail(given))
 	may, err := b.grantable(ctx, id, given)
 	if err != nil {
 		return nil, err
@@ -148,25 +155,52 @@ func (b Bindings) run(ctx context.Context, id, what string, meta proto.Message, 
 			if err != nil {
 				return nil, err
 			}
-			done := &accesspb.AccessBindingsOperationResult{}
-			for _, d := range all {
-				changed, err := b.apply(tx, id, d, may)
-				if err != nil {
-					return nil, err
-				}
-				if changed {
-					done.EffectiveDeltas = append(done.EffectiveDeltas,
-						&accesspb.AccessBindingDelta{Action: d.action, AccessBinding: bindingProto(d.binding)})
-				}
+			effective, err := b.applyAll(tx, id, all, may)
+			if err != nil {
+				return nil, err
 			}
-			return done, b.keepsOwner(tx, id)
+			call.NoteDetail(deltasDetail(effective))
+			done := &accesspb.AccessBindingsOperationResult{}
+			for _, d := range effective {
+				done.EffectiveDeltas = append(done.EffectiveDeltas,
+					&accesspb.AccessBindingDelta{Action: d.action, AccessBinding: bindingProto(d.binding)})
+			}
+			return done, nil
 		})
+}
+
+// applyAll applies deltas and returns those that had an effect.
+func (b Bindings) applyAll(tx *store.Tx, id string, all []delta, may map[iam.RoleID]bool) (effective []delta, err error) {
+	lostOwner := false
+	for _, d := range all {
+		changed, err := b.apply(tx, id, d, may)
+		if err != nil {
+			return nil, within(d.field, err)
+		}
+		if changed {
+			effective = append(effective, d)
+			lostOwner = lostOwner || d.takesOwner()
+		}
+	}
+	if lostOwner {
+		return effective, b.keepsOwner(tx, id)
+	}
+	return effective, nil
+}
+
+// within puts the path of a delta before the field that an error is about.
+func within(field string, err error) error {
+	var e *iam.Error
+	if field == "" || !errors.As(err, &e) || len(e.Fields) != 1 {
+		return err
+	}
+	return iam.InvalidField(field+"."+e.Fields[0].Field, "%s", e.Fields[0].Description)
 }
 
 // grantable tells for every role that may be handed out here whether the
 // caller may do so.
 func (b Bindings) grantable(ctx context.Context, id string, given []delta) (map[iam.RoleID]bool, error) {
-	caller := gate.From(ctx).Caller()
+	call := gate.From(ctx)
 	may := make(map[iam.RoleID]bool)
 	for _, d := range given {
 		may[d.binding.Role] = false
@@ -175,11 +209,13 @@ func (b Bindings) grantable(ctx context.Context, id string, given []delta) (map[
 		may[role] = false
 	}
 	for role := range may {
-		ok, err := b.Grants.MayGrant(ctx, caller, id, role)
+		d, err := b.Grants.MayGrant(ctx, call.Caller(), id, role)
 		if err != nil {
 			return nil, err
 		}
-		may[role] = ok
+		if may[role] = d.Allowed; d.Allowed {
+			call.RestsOn(d)
+		}
 	}
 	return may, nil
 }
@@ -188,7 +224,7 @@ func (b Bindings) apply(tx *store.Tx, id string, d delta, may map[iam.RoleID]boo
 	role := d.binding.Role
 	guarded := true
 	if d.action == accesspb.AccessBindingAction_REMOVE {
-		guarded = ownerRoles[role]
+		guarded = d.takesOwner()
 		changed, err = store.RemoveBinding(tx, id, d.binding)
 	} else {
 		if err := b.Grants.Bindable(role, b.Kind); err != nil {
@@ -224,34 +260,6 @@ func (b Bindings) keepsOwner(tx *store.Tx, id string) error {
 	return err
 }
 
-// subjectExists refuses a binding for nobody.
-func subjectExists(tx *store.Tx, resourceID string, s iam.Subject) error {
-	var err error
-	switch s.Type {
-	case iam.TypeServiceAccount:
-		_, err = store.GetServiceAccount(tx, string(s.ID))
-	case iam.TypeUserAccount:
-		_, err = store.GetUserAccount(tx, string(s.ID))
-	case iam.TypeGroup:
-		_, err = store.GetGroup(tx, string(s.ID))
-	case iam.TypeSystem:
-		if s.ID == iam.AllUsers || s.ID == iam.AllAuthenticatedUsers {
-			return nil
-		}
-		root, err := store.OrganizationOf(tx, resourceID)
-		if err != nil {
-			return err
-		}
-		if s.ID != iam.OrganizationUsers(root) {
-			return iam.Errorf(iam.NotFound, "Subject %s not found", s.ID)
-		}
-		return nil
-	default:
-		return iam.InvalidField("subject.type", "%q is not a type of subject", s.Type)
-	}
-	return err
-}
-
 func bindingOf(p *accesspb.AccessBinding, field string) (iam.AccessBinding, error) {
 	if p == nil {
 		return iam.AccessBinding{}, iam.InvalidField(field, "required")
@@ -267,30 +275,6 @@ func bindingProto(b iam.AccessBinding) *accesspb.AccessBinding {
 		RoleId:  string(b.Role),
 		Subject: &accesspb.Subject{Id: string(b.Subject.ID), Type: string(b.Subject.Type)},
 	}
-}
-
-// bindingPlace is a binding's place in its list, short enough for a page token
-// of 100 characters: the subject, and a hash of the role instead of its name.
-func bindingPlace(b iam.AccessBinding) string {
-	return string(b.Subject.ID) + "\x00" + roleMark(b.Role)
-}
-
-func roleMark(r iam.RoleID) string {
-	sum := sha256.Sum256([]byte(r))
-	return string(sum[:4])
-}
-
-func (b Bindings) bindingAt(place string) (iam.AccessBinding, error) {
-	if place == "" {
-		return iam.AccessBinding{}, nil
-	}
-	subject, mark, _ := strings.Cut(place, "\x00")
-	for _, role := range b.Grants.RoleIDs() {
-		if roleMark(role) == mark {
-			return iam.AccessBinding{Role: role, Subject: iam.Subject{ID: iam.SubjectID(subject)}}, nil
-		}
-	}
-	return iam.AccessBinding{}, badPageToken()
 }
 
 // deltasDetail tells the audit line of deltas [API fact: AccessBindings events].

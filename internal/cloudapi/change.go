@@ -56,6 +56,7 @@ func (c Changes) Run(ctx context.Context, ch Change, act func(tx *store.Tx) (pro
 // Begin starts a change that ends later and answers with its operation, not
 // yet done. What ends it calls operation.Finish or operation.Cancel.
 func (c Changes) Begin(ctx context.Context, ch Change, act func(tx *store.Tx) error) (*operationpb.Operation, error) {
+	gate.From(ctx).NoteStarted()
 	return c.operate(ctx, ch, func(tx *store.Tx, s operation.Start) (iam.Operation, bool, error) {
 		return operation.Begin(tx, s, func() error { return act(tx) })
 	})
@@ -76,7 +77,7 @@ func (c Changes) operate(ctx context.Context, ch Change, run func(*store.Tx, ope
 		By: call.Caller().ID, Metadata: meta, Idempotency: key,
 	}
 	var op iam.Operation
-	err = c.DB.Update(ctx, func(tx *store.Tx) error {
+	err = c.DB.Update(gate.Guarded(ctx), func(tx *store.Tx) error {
 		done, replayed, err := run(tx, start)
 		if err != nil {
 			return err
@@ -102,7 +103,7 @@ func (c Changes) Once(ctx context.Context, thing, resourceID string, act func(tx
 	if err != nil {
 		return err
 	}
-	err = c.DB.Update(ctx, func(tx *store.Tx) error {
+	err = c.DB.Update(gate.Guarded(ctx), func(tx *store.Tx) error {
 		if err := operation.Once(tx, key, thing, resourceID, func() error { return act(tx) }); err != nil {
 			return err
 		}
@@ -118,7 +119,7 @@ func (c Changes) Once(ctx context.Context, thing, resourceID string, act func(tx
 // is harmless, so that an idempotency key changes nothing.
 func (c Changes) Plain(ctx context.Context, act func(tx *store.Tx) error) error {
 	call := gate.From(ctx)
-	err := c.DB.Update(ctx, func(tx *store.Tx) error {
+	err := c.DB.Update(gate.Guarded(ctx), func(tx *store.Tx) error {
 		if err := act(tx); err != nil {
 			return err
 		}
@@ -128,6 +129,25 @@ func (c Changes) Plain(ctx context.Context, act func(tx *store.Tx) error) error 
 		call.Recorded()
 	}
 	return err
+}
+
+// Replay is the answer to a call whose target is gone and whose idempotency key
+// stands for an earlier, equal call: that call's operation. Nil when it stands
+// for none.
+func (c Changes) Replay(ctx context.Context, call *gate.Call) (proto.Message, error) {
+	key, err := keyOf(call)
+	if err != nil {
+		return nil, err
+	}
+	var op *iam.Operation
+	err = c.DB.View(ctx, func(tx *store.Tx) (err error) {
+		op, err = operation.Replayed(tx, key)
+		return err
+	})
+	if err != nil || op == nil {
+		return nil, err
+	}
+	return OperationProto(op)
 }
 
 func keyOf(call *gate.Call) (operation.IdempotencyKey, error) {

@@ -53,6 +53,8 @@ type Call struct {
 	gate    *Gate
 	message proto.Message
 	details audit.Details
+	rests   []Decision // what was allowed, and so must still hold when a change commits
+	status  audit.Status
 	// recorded is set when the transaction holds the call's audit line.
 	recorded bool
 	proved   bool // the credential in the header was proved before decoding
@@ -61,8 +63,24 @@ type Call struct {
 // Note adds a pair to the details of the call's audit line. Never a secret.
 func (c *Call) Note(key, value string) { c.details = append(c.details, audit.Text(key, value)) }
 
-// NoteDetail adds a detail with a shape of its own.
-func (c *Call) NoteDetail(d audit.Detail) { c.details = append(c.details, d) }
+// NoteDetail adds a detail with a shape of its own, in place of one with the
+// same name: a transaction that runs twice tells it once.
+func (c *Call) NoteDetail(d audit.Detail) {
+	for i := range c.details {
+		if c.details[i].Name == d.Name {
+			c.details[i] = d
+			return
+		}
+	}
+	c.details = append(c.details, d)
+}
+
+// NoteStarted says that the call's change begins now and ends later.
+func (c *Call) NoteStarted() { c.status = audit.Started }
+
+// RestsOn notes a decision that the call's change depends on besides its own
+// permission: Guarded makes the transaction look whether it still holds.
+func (c *Call) RestsOn(d Decision) { c.rests = append(c.rests, d) }
 
 // Caller is the subject of the call.
 func (c *Call) Caller() iam.Subject {

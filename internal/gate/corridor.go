@@ -37,7 +37,7 @@ func (g *Gate) walk(ctx context.Context, c *Call, ep *endpoint, m proto.Message,
 		if walks == maxWalks {
 			return nil, &iam.Error{Kind: iam.Aborted, Message: "The caller's rights keep changing; try again", RetryAfter: time.Second}
 		}
-		c.proved, c.details = false, nil
+		c.startOver()
 	}
 }
 
@@ -60,8 +60,10 @@ func (g *Gate) walkOnce(ctx context.Context, c *Call, ep *endpoint, m proto.Mess
 		}
 		c.Identity = id
 	}
-	ctx, err := g.permit(ctx, c, ep, m)
-	if err != nil {
+	if err := g.permit(ctx, c, ep, m); err != nil {
+		if out, err := g.replay(ctx, c, err); out != nil || err != nil {
+			return out, err
+		}
 		return nil, err
 	}
 	out, err := act(ctx, m)
@@ -89,16 +91,41 @@ func (g *Gate) proveHeader(ctx context.Context, c *Call) error {
 	return nil
 }
 
-// guarded makes the context carry what a change's permission rests on, so that
-// its transaction notices when that has moved.
-func guarded(ctx context.Context, c *Call, d Decision) context.Context {
+// startOver forgets what a walk has found out.
+func (c *Call) startOver() {
+	c.proved, c.details, c.rests, c.status = false, nil, nil, ""
+	c.Identity, c.Target, c.Path = nil, "", nil
+}
+
+// replay answers a repeated change whose target is gone, mostly because the
+// first call deleted it: with what the idempotency key stands for. Nil when
+// there is no such thing.
+func (g *Gate) replay(ctx context.Context, c *Call, refused error) (any, error) {
+	var e *iam.Error
+	if g.cfg.Replay == nil || c.IdempotencyKey() == "" || !errors.As(refused, &e) || e.Reason != reasonGone {
+		return nil, nil
+	}
+	m, err := g.cfg.Replay(ctx, c)
+	if m == nil {
+		return nil, err
+	}
+	return m, err
+}
+
+// Guarded makes a context carry what the call's right to change something
+// rests on, so that the transaction notices when that has moved since.
+func Guarded(ctx context.Context) context.Context {
+	c := From(ctx)
 	if c.Rule.Effect != Changes || c.Identity == nil {
 		return ctx
 	}
 	at := c.Identity.Position
-	keys := append([]store.Change(nil), d.Read...)
-	if len(d.Read) > 0 {
-		at = min(at, d.Position)
+	var keys []store.Change
+	for _, d := range c.rests {
+		if len(d.Read) > 0 {
+			at = min(at, d.Position)
+			keys = append(keys, d.Read...)
+		}
 	}
 	for _, dep := range c.Identity.DependsOn {
 		h := token.HashID(dep.Kind, dep.ID)

@@ -3,27 +3,40 @@ package gate
 import (
 	"context"
 	"net"
+	"strings"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/propusk/propusk/internal/iam"
 )
 
-// Unary is the gRPC door: the interceptor of every gRPC server that the gate
-// is attached to.
-func (g *Gate) Unary(ctx context.Context, m any, info *grpc.UnaryServerInfo, h grpc.UnaryHandler) (any, error) {
-	ep, ok := g.endpoints[info.FullMethod]
-	if !ok {
-		return h(ctx, m) // the framework's own services, such as health
+// Attach is the gRPC door: it registers every service on a gRPC server, each
+// method as a walk through the corridor that begins before its message is
+// decoded, so that this door too says 401 before 400.
+func (g *Gate) Attach(s grpc.ServiceRegistrar) {
+	for _, r := range g.services {
+		desc := *r.desc
+		desc.Methods = make([]grpc.MethodDesc, len(r.desc.Methods))
+		for i, m := range r.desc.Methods {
+			ep := g.endpoints["/"+desc.ServiceName+"/"+m.MethodName]
+			desc.Methods[i] = grpc.MethodDesc{MethodName: m.MethodName,
+				Handler: func(_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+					return g.unary(ctx, ep, decode)
+				}}
+		}
+		s.RegisterService(&desc, r.impl)
 	}
-	c := g.newCall(requestOf(ctx, info.FullMethod))
-	c.Rule = ep.rule
-	ctx, cancel := context.WithTimeout(context.WithValue(ctx, callKey{}, c), g.cfg.Timeout)
-	defer cancel()
-	out, err := g.guardedWalk(ctx, c, ep, m.(proto.Message), h)
-	g.finish(ctx, c, ep, err)
+}
+
+func (g *Gate) unary(ctx context.Context, ep *endpoint, decode func(any) error) (any, error) {
+	r := requestOf(ctx, ep.rule.Method)
+	r.Decode = func(m proto.Message) error { return decoded(decode(m), m) }
+	c := g.newCall(r)
+	out, err := g.run(ctx, c, ep)
 	ids := metadata.Pairs("x-request-id", c.RequestID, "x-server-trace-id", c.TraceID)
 	if err != nil {
 		// Ids of a failure travel in the trailer: any header before an error
@@ -35,15 +48,35 @@ func (g *Gate) Unary(ctx context.Context, m any, info *grpc.UnaryServerInfo, h g
 	return out, nil
 }
 
-func (g *Gate) guardedWalk(ctx context.Context, c *Call, ep *endpoint, m proto.Message, h grpc.UnaryHandler) (out any, err error) {
-	defer g.recoverTo(ctx, c, &err)
-	return g.walk(ctx, c, ep, m, h)
+// decoded words the refusal of a message that is not what it should be. The
+// framework calls that INTERNAL, and its text has bytes of the message in it.
+func decoded(err error, m proto.Message) error {
+	if err == nil {
+		return nil
+	}
+	name := m.ProtoReflect().Descriptor().Name()
+	text := "The message is not a " + string(name) + " in the protobuf encoding"
+	if strings.Contains(err.Error(), "invalid UTF-8") {
+		text = "A text in the " + string(name) + " is not valid UTF-8"
+	}
+	return &iam.Error{Kind: iam.InvalidArgument, Message: text, Reason: "protobuf"}
+}
+
+// Unknown answers calls of methods that the API does not have, as
+// grpc.UnknownServiceHandler.
+func (g *Gate) Unknown(_ any, stream grpc.ServerStream) error {
+	method, _ := grpc.MethodFromServerStream(stream)
+	c := g.newCall(&Request{Method: method})
+	stream.SetTrailer(metadata.Pairs("x-request-id", c.RequestID, "x-server-trace-id", c.TraceID))
+	err := iam.Errorf(iam.Unimplemented, "Method %s is not known to this server", clip(method))
+	return status.FromProto(Status(err, c.RequestID)).Err()
 }
 
 func requestOf(ctx context.Context, method string) *Request {
 	r := &Request{
 		Method: method, Door: "grpc",
-		Authorization:   first(ctx, "authorization"),
+		// Several of them are what HTTP takes them for: one that no scheme reads.
+		Authorization:   strings.Join(metadata.ValueFromIncomingContext(ctx, "authorization"), ", "),
 		IdempotencyKey:  first(ctx, "idempotency-key"),
 		ClientRequestID: first(ctx, "x-client-request-id"),
 		ClientTraceID:   first(ctx, "x-client-trace-id"),

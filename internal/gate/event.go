@@ -1,9 +1,12 @@
 package gate
 
 import (
+	"cmp"
+
 	"github.com/propusk/propusk/internal/audit"
 	"github.com/propusk/propusk/internal/credential"
 	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/token"
 )
 
 // EventOf is the audit line of a call: of its success when err is nil, of its
@@ -12,7 +15,7 @@ func EventOf(c *Call, err error) *audit.Event {
 	e := &audit.Event{
 		Type:   audit.TypeOf(eventName(c)),
 		Time:   c.Started,
-		Status: audit.Done,
+		Status: cmp.Or(c.status, audit.Done),
 		Request: audit.Request{
 			RemoteAddress: c.Request.RemoteAddr, UserAgent: c.Request.UserAgent, ID: c.RequestID,
 		},
@@ -21,7 +24,7 @@ func EventOf(c *Call, err error) *audit.Event {
 	if id := c.Identity; id != nil {
 		e.Authentication = audit.Authentication{
 			Authenticated: true, SubjectType: audit.SubjectTypeOf(id.Subject.Type), SubjectID: string(id.Subject.ID),
-			Token: audit.Token{ID: id.TokenID},
+			Token: audit.Token{ID: id.TokenID, ImpersonatorID: impersonatorOf(id)},
 			Proof: audit.Proof{CredentialType: id.How, CredentialID: id.CredentialID, JWTDigest: id.JWTDigest},
 		}
 		e.Authorization.Authorized = true
@@ -45,6 +48,18 @@ func EventOf(c *Call, err error) *audit.Event {
 		e.Details = append(e.Details, issuedDetails(c)...)
 	}
 	return e
+}
+
+// impersonatorOf is who took the identity of a caller with a derived token, ""
+// when nobody did. What a token depends on is listed from its subject back to
+// the one that everything began with.
+func impersonatorOf(id *credential.Identity) string {
+	for _, d := range id.DependsOn {
+		if d.Kind == token.KindSubject && d.ID != string(id.Subject.ID) {
+			return d.ID
+		}
+	}
+	return ""
 }
 
 // issuedDetails tell of the token that a call made, and of who took whose identity.

@@ -61,10 +61,13 @@ type Config struct {
 	Lookups  map[string]Lookup
 	Granted  func(iam.Permission) bool // is the permission in any role
 	Recorder Recorder
-	Stats    *Stats
-	Log      *slog.Logger
-	Now      func() time.Time
-	Timeout  time.Duration // of one call; 0 means 30 s
+	// Replay answers a change that the caller repeats with its idempotency key
+	// after its target is gone; nil when the key stands for nothing. May be nil.
+	Replay  func(ctx context.Context, c *Call) (proto.Message, error)
+	Stats   *Stats
+	Log     *slog.Logger
+	Now     func() time.Time
+	Timeout time.Duration // of one call; 0 means 30 s
 }
 
 // Gate is the corridor. Safe for concurrent use.
@@ -120,14 +123,6 @@ func New(cfg Config) (*Gate, error) {
 	return g, nil
 }
 
-// Attach registers every service on a gRPC server that was made with Unary as
-// its interceptor.
-func (g *Gate) Attach(s grpc.ServiceRegistrar) {
-	for _, r := range g.services {
-		s.RegisterService(r.desc, r.impl)
-	}
-}
-
 // Call walks one call through the corridor for a door other than gRPC. The
 // response is never nil; its Message is nil when there is an error.
 func (g *Gate) Call(ctx context.Context, r *Request) (*Response, error) {
@@ -137,16 +132,22 @@ func (g *Gate) Call(ctx context.Context, r *Request) (*Response, error) {
 	if !ok {
 		return res, iam.Errorf(iam.Unimplemented, "Method %s is not known", r.Method)
 	}
-	c.Rule = ep.rule
-	ctx, cancel := context.WithTimeout(context.WithValue(ctx, callKey{}, c), g.cfg.Timeout)
-	defer cancel()
-	out, err := g.decodeAndWalk(ctx, c, ep)
-	g.finish(ctx, c, ep, err)
+	out, err := g.run(ctx, c, ep)
 	if err != nil {
 		return res, err
 	}
 	res.Message = out.(proto.Message)
 	return res, nil
+}
+
+// run takes a call of any door through the corridor.
+func (g *Gate) run(ctx context.Context, c *Call, ep *endpoint) (any, error) {
+	c.Rule = ep.rule
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, callKey{}, c), g.cfg.Timeout)
+	defer cancel()
+	out, err := g.decodeAndWalk(ctx, c, ep)
+	g.finish(ctx, c, ep, err)
+	return out, err
 }
 
 // Plain walks a call of an endpoint that is no gRPC method: it is counted,

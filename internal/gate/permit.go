@@ -14,20 +14,20 @@ import (
 // permit asks whether the caller may do this here. A caller who neither
 // belongs to the resource's organization nor is bound in it gets the same
 // NOT_FOUND as for an id that was never given out.
-func (g *Gate) permit(ctx context.Context, c *Call, ep *endpoint, m proto.Message) (context.Context, error) {
+func (g *Gate) permit(ctx context.Context, c *Call, ep *endpoint, m proto.Message) error {
 	if ep.target == nil || ep.rule.Permission == "" {
-		return guarded(ctx, c, Decision{}), nil
+		return nil
 	}
 	id, err := g.targetOf(ctx, c, ep, m)
 	if err != nil {
-		return ctx, err
+		return err
 	}
 	d, err := g.ask(ctx, c, ep.rule.Permission, ep.rule.Target.Kind, id, m.ProtoReflect().Get(ep.target).String(), ep.rule.Target.Via)
 	if err != nil {
-		return ctx, err
+		return err
 	}
 	c.Target, c.Path = id, d.Path
-	return guarded(ctx, c, d), nil
+	return nil
 }
 
 // targetOf is the id of the resource in the tree that the rule asks about.
@@ -45,7 +45,7 @@ func (g *Gate) targetOf(ctx context.Context, c *Call, ep *endpoint, m proto.Mess
 	}
 	owner, err := g.cfg.Lookups[t.Via](ctx, id)
 	if errors.Is(err, iam.NotFound) {
-		return "", notFound(t.Via, id)
+		return "", notFound(t.Via, id, reasonGone)
 	}
 	return owner, err
 }
@@ -61,15 +61,16 @@ func (g *Gate) ask(ctx context.Context, c *Call, what iam.Permission, kind resou
 	}
 	d, err := g.cfg.Access.Decide(ctx, c.Caller(), what, id)
 	if errors.Is(err, iam.NotFound) {
-		return d, notFound(thing, shown)
+		return d, notFound(thing, shown, reasonGone)
 	}
 	if err != nil {
 		return d, err
 	}
 	if kind != "" && d.Path[0].Kind != kind {
-		return d, notFound(thing, shown)
+		return d, notFound(thing, shown, "")
 	}
 	if d.Allowed {
+		c.RestsOn(d)
 		return d, nil
 	}
 	c.Target, c.Path = id, d.Path
@@ -78,7 +79,7 @@ func (g *Gate) ask(ctx context.Context, c *Call, what iam.Permission, kind resou
 		return d, err
 	}
 	if !knows {
-		return d, notFound(thing, shown)
+		return d, notFound(thing, shown, ReasonHidden)
 	}
 	return d, denied(d.Path)
 }
@@ -113,12 +114,20 @@ var things = map[string]string{
 	string(resource.ServiceAccount): "Service account", "key": "Key",
 }
 
-func notFound(thing, id string) error {
+// Reasons behind a NOT_FOUND, which look alike to the caller: there is nothing
+// (any more), or there is something that he may not know of. The second is a
+// refusal.
+const (
+	reasonGone   = "gone"
+	ReasonHidden = "hidden"
+)
+
+func notFound(thing, id, reason string) error {
 	name, ok := things[thing]
 	if !ok {
 		name = "Resource"
 	}
-	return iam.Errorf(iam.NotFound, "%s %s not found", name, id)
+	return &iam.Error{Kind: iam.NotFound, Message: name + " " + id + " not found", Reason: reason}
 }
 
 // denied words a refusal as the API does, with the chain from the resource up

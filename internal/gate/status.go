@@ -14,6 +14,10 @@ import (
 	"github.com/propusk/propusk/internal/iam"
 )
 
+// maxMessage is the longest text of a status in bytes. gRPC sends it in a
+// header, and some texts repeat an id that the caller made up.
+const maxMessage = 4 << 10
+
 // Status is the one map from errors to the wire: an iam.Error shows its text,
 // field violations and retry delay; anything else becomes INTERNAL and keeps
 // its text to itself. Every status carries RequestInfo [API fact: error body].
@@ -23,7 +27,7 @@ func Status(err error, requestID string) *spb.Status {
 	var e *iam.Error
 	switch {
 	case errors.As(err, &e):
-		out.Code, out.Message = int32(e.Kind), e.Message
+		out.Code, out.Message = int32(e.Kind), shorten(e.Message, maxMessage)
 		if len(e.Fields) > 0 {
 			bad := &errdetails.BadRequest{}
 			for _, f := range e.Fields {

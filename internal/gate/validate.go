@@ -134,8 +134,9 @@ func (r *report) error() error {
 }
 
 // clip shortens a caller's text for an answer and keeps it valid UTF-8.
-func clip(s string) string {
-	const most = 64
+func clip(s string) string { return shorten(s, 64) }
+
+func shorten(s string, most int) string {
 	if len(s) <= most {
 		return strings.ToValidUTF8(s, "\uFFFD")
 	}

@@ -78,6 +78,19 @@ func Once(tx *store.Tx, key IdempotencyKey, thing, resourceID string, change fun
 	return remember(tx, key, "", resourceID)
 }
 
+// Replayed returns the operation that an idempotency key stands for, nil when
+// it stands for none. A key that came with another request is INVALID_ARGUMENT.
+func Replayed(tx *store.Tx, k IdempotencyKey) (*iam.Operation, error) {
+	first, err := store.FindIdempotency(tx, k.Subject, k.Method, k.Key)
+	if err != nil || first == nil {
+		return nil, err
+	}
+	if err := sameRequest(first, k); err != nil || first.OperationID == "" {
+		return nil, err
+	}
+	return store.GetOperation(tx, first.OperationID)
+}
+
 func claim(tx *store.Tx, k IdempotencyKey) (*store.Idempotency, error) {
 	if k.Key == "" {
 		return nil, nil
@@ -86,10 +99,14 @@ func claim(tx *store.Tx, k IdempotencyKey) (*store.Idempotency, error) {
 	if err != nil || fresh {
 		return nil, err
 	}
-	if !bytes.Equal(first.RequestHash, k.Digest) {
-		return nil, iam.InvalidField("idempotency-key", "was used with another request of this method")
+	return first, sameRequest(first, k)
+}
+
+func sameRequest(first *store.Idempotency, k IdempotencyKey) error {
+	if bytes.Equal(first.RequestHash, k.Digest) {
+		return nil
 	}
-	return first, nil
+	return iam.InvalidField("idempotency-key", "was used with another request of this method")
 }
 
 func remember(tx *store.Tx, k IdempotencyKey, operationID, resourceID string) error {

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/propusk/propusk/internal/access"
 	"github.com/propusk/propusk/internal/gate"
@@ -118,11 +119,11 @@ func (d decider) Bindable(role iam.RoleID, kind resource.Kind) error {
 	return nil
 }
 
-// MayGrant tells whether a subject holds every permission of a role on a
+// MayGrant decides whether a subject holds every permission of a role on a
 // resource; an owner's role is handed out by its holders alone.
-func (d decider) MayGrant(ctx context.Context, who iam.Subject, id string, role iam.RoleID) (bool, error) {
+func (d decider) MayGrant(ctx context.Context, who iam.Subject, id string, role iam.RoleID) (gate.Decision, error) {
 	var held []iam.RoleID
-	_, _, err := d.replica.Consistent(ctx, func(v *replica.View) error {
+	at, read, err := d.replica.Consistent(ctx, func(v *replica.View) error {
 		held = held[:0]
 		path, err := v.Ancestors(id)
 		if err != nil {
@@ -137,17 +138,13 @@ func (d decider) MayGrant(ctx context.Context, who iam.Subject, id string, role 
 			return true
 		})
 	})
-	if err != nil {
-		return false, err
+	return gate.Decision{Allowed: err == nil && d.covers(held, role), Position: at, Read: read}, err
+}
+
+func (d decider) covers(held []iam.RoleID, role iam.RoleID) bool {
+	const organizationOwner iam.RoleID = "organization-manager.organizations.owner"
+	if role == organizationOwner || role == "resource-manager.clouds.owner" {
+		return slices.Contains(held, role) || slices.Contains(held, organizationOwner)
 	}
-	switch role {
-	case "resource-manager.clouds.owner", "organization-manager.organizations.owner":
-		for _, h := range held {
-			if h == role || h == "organization-manager.organizations.owner" {
-				return true, nil
-			}
-		}
-		return false, nil
-	}
-	return d.checker.Catalogue().CoversAll(held, role), nil
+	return d.checker.Catalogue().CoversAll(held, role)
 }

@@ -123,12 +123,12 @@ func (s *Server) buildAPI(ctx context.Context) error {
 		Rules: Rules(), Services: registrar, Prover: s.prover(jwt), Access: d,
 		Lookups:  map[string]gate.Lookup{iamapi.KeyLookup: s.accountOfKey},
 		Granted:  s.checker.Catalogue().Has,
-		Recorder: s.recorder(), Stats: stats, Log: s.log, Now: s.now,
+		Recorder: s.recorder(), Replay: cloudapi.Changes{DB: s.db}.Replay, Stats: stats, Log: s.log, Now: s.now,
 	})
 	if err != nil {
 		return err
 	}
-	s.grpc = NewGRPCServer(&s.cfg, grpc.UnaryInterceptor(s.gate.Unary))
+	s.grpc = NewGRPCServer(&s.cfg, grpc.UnknownServiceHandler(s.gate.Unknown))
 	s.gate.Attach(s.grpc)
 	healthpb.RegisterHealthServer(s.grpc, health.NewServer())
 	return s.buildPages(proxies)
@@ -192,14 +192,17 @@ var listOperations = map[resource.Kind]iam.Permission{
 	resource.ServiceAccount: "iam.serviceAccounts.listOperations",
 }
 
-// listOperationsOf names the right to see the operations of a live resource.
-func (s *Server) listOperationsOf(ctx context.Context, id string) (iam.Permission, bool) {
+// listOperationsOf names the right to see the operations of a live resource or
+// key, and the resource that it is asked on; "" when nobody has it.
+func (s *Server) listOperationsOf(ctx context.Context, id string) (may iam.Permission, on string) {
+	if account, err := s.accountOfKey(ctx, id); err == nil {
+		return "iam.keys.listOperations", account
+	}
 	path, err := s.replica.Ancestors(ctx, id)
 	if err != nil || len(path) == 0 {
-		return "", false
+		return "", ""
 	}
-	p, ok := listOperations[path[0].Kind]
-	return p, ok
+	return listOperations[path[0].Kind], id
 }
 
 const settingPageKey = "page-key"

@@ -66,7 +66,7 @@ func (r recorder) Issued(_ context.Context, c *gate.Call) error {
 // is nobody's business but the caller's.
 func (r recorder) Failed(ctx context.Context, c *gate.Call, err error) {
 	kind := iam.KindOf(err)
-	refusal := kind == iam.Unauthenticated || kind == iam.PermissionDenied
+	refusal := kind == iam.Unauthenticated || kind == iam.PermissionDenied || reasonOf(err) == gate.ReasonHidden
 	if !refusal && c.Rule.Effect == gate.Reads {
 		return
 	}

@@ -40,6 +40,13 @@ func ClaimIdempotency(tx *Tx, subject iam.SubjectID, method, key string, request
 	return existing, false, err
 }
 
+// FindIdempotency returns what a key stands for without claiming it; nil when
+// it stands for nothing, or nothing any more.
+func FindIdempotency(tx *Tx, subject iam.SubjectID, method, key string) (*Idempotency, error) {
+	return firstOrNil(collect(tx, scanIdempotency, `SELECT request_hash, operation_id, resource_id, created_at FROM idempotency_keys
+		WHERE subject_id = $1 AND method = $2 AND key = $3 AND expires_at > $4`, string(subject), method, key, micros(tx.now)))
+}
+
 // SetIdempotencyResult writes what came of a claimed request.
 func SetIdempotencyResult(tx *Tx, subject iam.SubjectID, method, key, operationID, resourceID string) error {
 	n, err := tx.exec(`UPDATE idempotency_keys SET operation_id = $1, resource_id = $2

@@ -33,6 +33,12 @@ func RemovePendingDeletion(tx *Tx, resourceID string) (*PendingDeletion, error) 
 		`DELETE FROM pending_deletions WHERE resource_id = $1 RETURNING `+pendingColumns, resourceID))
 }
 
+// PendingDeletionOn returns the request for a resource; nil when there is none.
+func PendingDeletionOn(tx *Tx, resourceID string) (*PendingDeletion, error) {
+	return firstOrNil(collect(tx, scanPending,
+		`SELECT `+pendingColumns+` FROM pending_deletions WHERE resource_id = $1`, resourceID))
+}
+
 // PendingDeletionOf returns the request that an operation stands for; nil when
 // it stands for none, or for none any more.
 func PendingDeletionOf(tx *Tx, operationID string) (*PendingDeletion, error) {

@@ -111,6 +111,9 @@ func (s *TokenService) Revoke(ctx context.Context, r *iampb.RevokeIamTokenReques
 	if dead {
 		claims, err = token.ParseUnverified(r.GetIamToken())
 	}
+	if errors.Is(err, token.ErrStale) {
+		return nil, &iam.Error{Kind: iam.Unavailable, Message: "Tokens cannot be checked yet", RetryAfter: time.Second}
+	}
 	if err != nil {
 		return nil, iam.InvalidField("iam_token", "not an IAM token of this server")
 	}

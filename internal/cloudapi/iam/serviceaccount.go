@@ -228,10 +228,11 @@ func (s *ServiceAccountService) expiry(t *timestamppb.Timestamp) (time.Time, err
 	if t == nil {
 		return time.Time{}, nil
 	}
-	if !t.AsTime().After(s.Now()) {
+	at := t.AsTime().Truncate(time.Microsecond) // as it is stored
+	if !at.After(s.Now()) {
 		return time.Time{}, iam.InvalidField("expires_at", "must be in the future")
 	}
-	return t.AsTime(), nil
+	return at, nil
 }
 
 var accountStatus = map[iam.ServiceAccountStatus]iampb.ServiceAccount_Status{

@@ -24,8 +24,9 @@ var Rules = gate.Rules("yandex.cloud.operation.OperationService",
 type Service struct {
 	operationpb.UnimplementedOperationServiceServer
 	DB *store.DB
-	// ListPermission names the right to list the operations of a resource.
-	ListPermission func(ctx context.Context, resourceID string) (iam.Permission, bool)
+	// ListPermission names the right to list the operations of a thing and the
+	// resource that the right is asked on; "" when there is no such thing.
+	ListPermission func(ctx context.Context, id string) (may iam.Permission, on string)
 	// CancelDeletion takes back a planned deletion; false when the operation is none.
 	CancelDeletion func(ctx context.Context, op *iam.Operation) (*iam.Operation, bool, error)
 }
@@ -73,11 +74,13 @@ func (s *Service) visible(ctx context.Context, id string) (*iam.Operation, error
 	if op.CreatedBy == gate.From(ctx).Caller().ID {
 		return op, nil
 	}
-	if p, ok := s.ListPermission(ctx, op.ResourceID); ok {
-		may, err := gate.Allows(ctx, p, op.ResourceID)
+	if p, on := s.ListPermission(ctx, op.ResourceID); p != "" {
+		may, err := gate.Allows(ctx, p, on)
 		if err != nil || may {
 			return op, err
 		}
 	}
-	return nil, iam.Errorf(iam.NotFound, "Operation %s not found", id)
+	hidden := iam.Errorf(iam.NotFound, "Operation %s not found", id)
+	hidden.Reason = gate.ReasonHidden
+	return nil, hidden
 }

@@ -2,6 +2,8 @@ package resourcemanager
 
 import (
 	"context"
+	"errors"
+	"math"
 	"time"
 
 	operationpb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
@@ -57,16 +59,20 @@ func (d *Deletions) request(ctx context.Context, ref resource.Ref, given *timest
 	}
 	call.Note("delete_after", after.UTC().Format(time.RFC3339))
 	return d.Changes.Begin(ctx, ch, func(tx *store.Tx) error {
-		if old, err := store.RemovePendingDeletion(tx, ref.ID); err != nil {
+		if err := store.LockResource(tx, ref.ID); err != nil {
+			return err
+		}
+		if old, err := store.PendingDeletionOn(tx, ref.ID); err != nil {
 			return err
 		} else if old != nil {
 			return iam.Errorf(iam.FailedPrecondition, "%s %s is being deleted already; operation %s", title(ref.Kind), ref.ID, old.OperationID)
 		}
-		if err := setStatus(tx, ref, iam.FolderPendingDeletion); err != nil {
+		err := store.PutPendingDeletion(tx, &store.PendingDeletion{
+			Resource: ref, DeleteAfter: after, OperationID: ch.ID, RequestedBy: call.Caller().ID})
+		if err != nil {
 			return err
 		}
-		return store.PutPendingDeletion(tx, &store.PendingDeletion{
-			Resource: ref, DeleteAfter: after, OperationID: ch.ID, RequestedBy: call.Caller().ID})
+		return showStatus(tx, ref)
 	})
 }
 
@@ -98,7 +104,7 @@ func (d *Deletions) Cancel(ctx context.Context, op *iam.Operation) (*iam.Operati
 		if now == nil || now.OperationID != op.ID {
 			return iam.Errorf(iam.FailedPrecondition, "Operation %s cannot be cancelled any more", op.ID)
 		}
-		if err := setStatus(tx, now.Resource, iam.FolderActive); err != nil {
+		if err := showStatus(tx, now.Resource); err != nil {
 			return err
 		}
 		meta, err := cloudapi.Pack(deletionMetadata(now.Resource, now.DeleteAfter, by, tx.Now()))
@@ -114,8 +120,8 @@ func (d *Deletions) Cancel(ctx context.Context, op *iam.Operation) (*iam.Operati
 // dueAtOnce bounds how many deletions one round takes on.
 const dueAtOnce = 20
 
-// RunDue carries out the deletions whose time has come. It is safe to run on
-// many nodes at once.
+// RunDue carries out the deletions whose time has come; one that fails does not
+// hold up the others. It is safe to run on many nodes at once.
 func (d *Deletions) RunDue(ctx context.Context) error {
 	var due []*store.PendingDeletion
 	err := d.DB.View(ctx, func(tx *store.Tx) (err error) {
@@ -125,8 +131,9 @@ func (d *Deletions) RunDue(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for _, p := range due {
-		err := d.DB.Update(ctx, func(tx *store.Tx) error {
+		errs = append(errs, d.DB.Update(ctx, func(tx *store.Tx) error {
 			now, err := store.PendingDeletionOf(tx, p.OperationID)
 			if err != nil || now == nil || now.DeleteAfter.After(tx.Now()) {
 				return err // taken back or carried out meanwhile
@@ -135,12 +142,9 @@ func (d *Deletions) RunDue(ctx context.Context) error {
 				return err
 			}
 			return destroy(tx, now.Resource)
-		})
-		if err != nil {
-			return err
-		}
+		}))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // destroy deletes a resource with all below it, ends every token that rests on
@@ -173,18 +177,51 @@ func destroy(tx *store.Tx, ref resource.Ref) error {
 	return revocation.Revoke(tx, kind, ref.ID)
 }
 
-// setStatus shows a folder as waiting for deletion or not. A cloud shows no
-// status of its own, so its folders show it.
-func setStatus(tx *store.Tx, ref resource.Ref, status iam.FolderStatus) error {
+// showStatus makes a folder's status tell whether its deletion, or that of its
+// cloud, is waited for. A cloud shows no status of its own, so its folders do.
+func showStatus(tx *store.Tx, ref resource.Ref) error {
+	var folders []*iam.Folder
 	if ref.Kind == resource.Cloud {
-		return nil
+		all, err := store.ListFolders(tx, ref.ID, store.Page{Limit: math.MaxInt32})
+		if err != nil {
+			return err
+		}
+		folders = all
+	} else {
+		f, err := store.GetFolder(tx, ref.ID)
+		if err != nil {
+			return err
+		}
+		folders = append(folders, f)
 	}
-	f, err := store.GetFolder(tx, ref.ID)
-	if err != nil {
-		return err
+	for _, f := range folders {
+		waits, err := waitsFor(tx, f.ID, f.CloudID)
+		if err != nil {
+			return err
+		}
+		was := f.Status
+		if f.Status = iam.FolderActive; waits {
+			f.Status = iam.FolderPendingDeletion
+		}
+		if f.Status == was {
+			continue
+		}
+		if err := store.UpdateFolder(tx, f); err != nil {
+			return err
+		}
 	}
-	f.Status = status
-	return store.UpdateFolder(tx, f)
+	return nil
+}
+
+// waitsFor tells whether the deletion of one of the resources is waited for.
+func waitsFor(tx *store.Tx, ids ...string) (bool, error) {
+	for _, id := range ids {
+		p, err := store.PendingDeletionOn(tx, id)
+		if err != nil || p != nil {
+			return p != nil, err
+		}
+	}
+	return false, nil
 }
 
 func deletionMetadata(ref resource.Ref, after time.Time, cancelledBy iam.SubjectID, at time.Time) proto.Message {

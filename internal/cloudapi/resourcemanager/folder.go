@@ -92,6 +92,9 @@ func (s *FolderService) Create(ctx context.Context, r *rmpb.CreateFolderRequest)
 		ID: cloudapi.NewOperationID(resource.PrefixManager), ResourceID: id, Description: "Create folder",
 		Metadata: &rmpb.CreateFolderMetadata{FolderId: id},
 	}, func(tx *store.Tx) (proto.Message, error) {
+		if err := cloudapi.CloudAccepts(tx, r.GetCloudId()); err != nil {
+			return nil, err
+		}
 		f := &iam.Folder{ID: id, CloudID: r.GetCloudId(), Name: r.GetName(), Description: r.GetDescription(),
 			Labels: r.GetLabels(), Status: iam.FolderActive, CreatedAt: tx.Now()}
 		return folderProto(f), store.InsertFolder(tx, f)
