@@ -34,6 +34,9 @@ type KeyringConfig struct {
 	Overlap time.Duration
 	// RotateEvery is the age at which Run replaces a key. Default 30 days.
 	RotateEvery time.Duration
+	// Record, if set, is called in the transaction that replaces a key by age
+	// or on demand, with the id of the new one.
+	Record func(tx *store.Tx, keyID string) error
 	// Report, if set, is called by Run with what it failed to do.
 	Report func(error)
 }
@@ -101,6 +104,9 @@ func OpenKeyring(ctx context.Context, c KeyringConfig) (*Keyring, error) {
 	}
 	if c.RotateEvery < c.PublishLead {
 		return nil, errors.New("mint: RotateEvery is shorter than PublishLead")
+	}
+	if c.Record == nil {
+		c.Record = func(*store.Tx, string) error { return nil }
 	}
 	if c.Report == nil {
 		c.Report = func(error) {}

@@ -137,7 +137,10 @@ func (k *Keyring) succeed(tx *store.Tx, purpose store.SigningPurpose, fresh stor
 			}
 		}
 	}
-	return insert(tx, fresh, from)
+	if err := insert(tx, fresh, from); err != nil {
+		return err
+	}
+	return k.config.Record(tx, fresh.ID)
 }
 
 // Distrust ends an IAM key or a feed key that has leaked: what it signed is

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 
 	"github.com/propusk/propusk/internal/audit"
@@ -25,6 +26,9 @@ func (s *Server) buildAudit(ctx context.Context) error {
 		Dir: filepath.Join(s.cfg.Data, "journal"), Node: node, Archive: audit.InStore(s.db), Mode: mode,
 		AcceptLoss: s.cfg.AcceptJournalLoss, Report: report, Now: s.now,
 	})
+	if _, lost := errors.AsType[*audit.LossError](err); lost {
+		return fmt.Errorf("%w; --accept-journal-loss accepts it", err)
+	}
 	if err != nil {
 		return err
 	}

@@ -126,7 +126,8 @@ func (s *Server) buildKeys(ctx context.Context) (err error) {
 		return err
 	}
 	report := func(err error) { s.log.Error("background work failed", "room", "keys", "error", err) }
-	s.keyring, err = mint.OpenKeyring(ctx, mint.KeyringConfig{DB: s.db, Box: s.box, Now: s.now, RotateEvery: s.cfg.RotateEvery, Report: report})
+	s.keyring, err = mint.OpenKeyring(ctx, mint.KeyringConfig{DB: s.db, Box: s.box, Now: s.now, RotateEvery: s.cfg.RotateEvery,
+		Record: s.recordRotation, Report: report})
 	if err != nil {
 		return err
 	}

@@ -204,6 +204,12 @@ func (s *Server) recordOperator(tx *store.Tx, event string, on resource.Ref) err
 	})
 }
 
+// recordRotation writes the audit line of a new signing key, whether an
+// operator asked for it or its time had come.
+func (s *Server) recordRotation(tx *store.Tx, keyID string) error {
+	return s.recordOperator(tx, "propusk.RotateSigningKey", resource.Ref{Kind: "propusk.signingKey", ID: keyID})
+}
+
 // recordJob writes the audit line of a change whose call is long over.
 func (s *Server) recordJob(tx *store.Tx, event string, by iam.SubjectID, on resource.Ref) error {
 	path, err := store.Ancestors(tx, on.ID)

@@ -39,8 +39,8 @@ type Options struct {
 	// Existing refuses to make a database where none is: most likely the
 	// folder's name is mistaken.
 	Existing bool
-	Log   *slog.Logger
-	Now   func() time.Time
+	Log      *slog.Logger
+	Now      func() time.Time
 }
 
 // Server is a whole Propusk. New opens it, Run serves, Close gives it back.
