@@ -1,6 +1,10 @@
 package store
 
-import "github.com/propusk/propusk/internal/iam"
+import (
+	"slices"
+
+	"github.com/propusk/propusk/internal/iam"
+)
 
 // Deleted tells what went with a deleted resource, itself included, so that the caller can end
 // the tokens that rest on it. Everything below the resource goes, the bindings
@@ -17,14 +21,8 @@ func (d *Deleted) folder(tx *Tx, id string) error {
 	if err := buryResource(tx, id); err != nil {
 		return err
 	}
-	accounts, err := collect(tx, scanString, `SELECT id FROM service_accounts WHERE folder_id = $1 ORDER BY id`, id)
-	if err != nil {
+	if err := d.accounts(tx, id); err != nil {
 		return err
-	}
-	for _, account := range accounts {
-		if err := d.serviceAccount(tx, account); err != nil {
-			return err
-		}
 	}
 	if err := removeBindingsOn(tx, id); err != nil {
 		return err
@@ -33,6 +31,58 @@ func (d *Deleted) folder(tx *Tx, id string) error {
 		return err
 	}
 	d.Folders = append(d.Folders, id)
+	return nil
+}
+
+// accounts deletes all accounts of a folder with a few statements, however many
+// there are: one for each would hold the writer for longer than others wait.
+func (d *Deleted) accounts(tx *Tx, folderID string) error {
+	const those = `(SELECT id FROM service_accounts WHERE folder_id = $1)`
+	if _, err := tx.exec(`UPDATE resources SET deleted_at = $2 WHERE id IN `+those, folderID, micros(tx.now)); err != nil {
+		return err
+	}
+	keys, err := collect(tx, scanString, `DELETE FROM authorized_keys WHERE service_account_id IN `+those+` RETURNING id`, folderID)
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		tx.record(ChangeKey, key)
+	}
+	for _, column := range [...]string{"subject_id", "resource_id"} {
+		err := tx.each(`DELETE FROM access_bindings WHERE `+column+` IN `+those+` RETURNING resource_id, subject_id`, []any{folderID}, func(r Rows) error {
+			var resourceID, subject string
+			err := r.Scan(&resourceID, &subject)
+			tx.record(ChangeBinding, BindingKey(resourceID, iam.SubjectID(subject)))
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for _, of := range [...]struct {
+		table  string
+		change ChangeKind
+	}{{"group_members", ChangeGroups}, {"organization_members", ChangeMember}} {
+		subjects, err := collect(tx, scanString, `DELETE FROM `+of.table+` WHERE subject_id IN `+those+` RETURNING subject_id`, folderID)
+		if err != nil {
+			return err
+		}
+		for _, subject := range subjects {
+			tx.record(of.change, subject)
+		}
+	}
+	accounts, err := collect(tx, scanString, `DELETE FROM service_accounts WHERE folder_id = $1 RETURNING id`, folderID)
+	if err != nil {
+		return err
+	}
+	for _, account := range accounts {
+		tx.record(ChangeResource, account)
+		tx.record(ChangeServiceAccount, account)
+	}
+	slices.Sort(keys)
+	slices.Sort(accounts)
+	d.Keys = append(d.Keys, keys...)
+	d.ServiceAccounts = append(d.ServiceAccounts, accounts...)
 	return nil
 }
 

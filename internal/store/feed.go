@@ -124,7 +124,9 @@ func (tx *Tx) seal(g *guard) (iam.Position, error) {
 	// An engine that runs updates side by side may have let one in between the
 	// first look and the draw, which holds the rest back until the commit.
 	if g != nil && iam.Position(seq) != tx.head+1 {
-		if err := g.scan(tx, tx.head, iam.Position(seq)-1); err != nil {
+		from := tx.head
+		tx.head = iam.Position(seq) - 1
+		if err := g.scan(tx, from, tx.head); err != nil {
 			return 0, err
 		}
 	}

@@ -75,18 +75,20 @@ func (db *DB) View(ctx context.Context, fn func(tx *Tx) error) error {
 // nil, and leaves no trace otherwise. fn may run more than once and must do
 // nothing but the transaction: no network, no key generation, no other View or
 // Update. When ctx carries a guard (see WithGuard) that has moved, fn does not
-// run and the error is ErrMoved.
+// run and the error is ErrMoved; the AfterCommit hook has then returned for what
+// moved it, so that whoever decides again does so from the new state.
 //
 // A ctx that ends early either prevents the transaction as a whole or comes too
 // late: on a nil error everything is committed and the AfterCommit hook has
 // returned for this transaction's position.
 func (db *DB) Update(ctx context.Context, fn func(tx *Tx) error) error {
 	guard := guardOf(ctx)
-	var position iam.Position
+	var position, seen iam.Position
 	err := db.engine.Update(ctx, func(c Conn) error {
-		position = 0
+		position, seen = 0, 0
 		tx := &Tx{db: db, conn: c, now: db.timeOfTransaction(), writes: true}
 		defer tx.end()
+		defer func() { seen = tx.head }()
 		if err := guard.check(tx); err != nil {
 			return err
 		}
@@ -97,13 +99,13 @@ func (db *DB) Update(ctx context.Context, fn func(tx *Tx) error) error {
 		position, err = tx.seal(guard)
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	if position > 0 {
+	switch {
+	case err == nil && position > 0:
 		db.announce(ctx, uint64(position))
+	case errors.Is(err, ErrMoved) && seen > 0:
+		db.announce(ctx, uint64(seen))
 	}
-	return nil
+	return err
 }
 
 // announce tells the hook of a commit. Updates that finish together share one

@@ -17,7 +17,7 @@ type Tx struct {
 	writes bool
 
 	failed  error        // of the first statement that failed
-	head    iam.Position // as read by the guard; 0 when there was none
+	head    iam.Position // up to which the guard has looked; 0 when there was none
 	changes []Change
 	changed map[Change]struct{}
 	revoked []pendingRevocation

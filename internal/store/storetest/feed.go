@@ -20,6 +20,7 @@ var feedTests = []test{
 	{"guard over a trimmed or long feed", testGuardFar},
 	{"hook runs before update returns", testHook},
 	{"hook under load", testHookUnderLoad},
+	{"hook runs before a guard refuses", testHookBeforeMoved},
 }
 
 func testEntries(t *testing.T, f *fixture) {

@@ -16,6 +16,7 @@ var treeTests = []test{
 	{"parent and ancestors", testAncestors},
 	{"deleting a service account", testDeleteServiceAccount},
 	{"deleting a folder", testDeleteFolder},
+	{"deleting a folder with many accounts", testDeleteFullFolder},
 	{"deleting a cloud", testDeleteCloud},
 	{"ids are never used again", testTombstones},
 }
