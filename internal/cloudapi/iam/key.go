@@ -2,6 +2,7 @@ package iam
 
 import (
 	"context"
+	"runtime"
 
 	iampb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1"
 	operationpb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
@@ -98,7 +99,7 @@ func (s *KeyService) Create(ctx context.Context, r *iampb.CreateKeyRequest) (*ia
 	k := &iam.Key{
 		ID: resource.NewID(resource.PrefixIAM), ServiceAccountID: call.Target, Description: r.GetDescription(), Algorithm: algorithm,
 	}
-	private, err := newPair(k)
+	private, err := newPair(ctx, k)
 	if err != nil {
 		return nil, err
 	}
@@ -114,8 +115,22 @@ func (s *KeyService) Create(ctx context.Context, r *iampb.CreateKeyRequest) (*ia
 	return &iampb.CreateKeyResponse{Key: keyProto(k), PrivateKey: private.Reveal()}, nil
 }
 
+// pairs bounds how many key pairs are made at a time, to half of the machine: one
+// of RSA-4096 takes most of a second, whether or not its caller still waits, and
+// whoever may create keys must not be able to stop the others' exchanges.
+var pairs = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))
+
 // newPair makes the key pair of a key, sets its public half and returns the private one.
-func newPair(k *iam.Key) (iam.Secret, error) {
+func newPair(ctx context.Context, k *iam.Key) (iam.Secret, error) {
+	select {
+	case pairs <- struct{}{}:
+		defer func() { <-pairs }()
+	case <-ctx.Done():
+		return iam.Secret{}, ctx.Err()
+	}
+	if err := ctx.Err(); err != nil {
+		return iam.Secret{}, err
+	}
 	pair, err := keyfile.Generate(k.Algorithm)
 	if err != nil {
 		return iam.Secret{}, err
