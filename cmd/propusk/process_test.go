@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -155,22 +154,30 @@ func (p *process) exchangeJWT(jwt string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var got struct{ IAMToken string }
-	if err := json.Unmarshal(a.body, &got); err != nil || a.code != 200 || got.IAMToken == "" {
-		return "", errors.Join(err, fmt.Errorf("exchange: %s", a))
+	if a.code != 200 {
+		return "", &refusal{a}
 	}
-	return got.IAMToken, nil
+	var got struct{ IAMToken string }
+	return got.IAMToken, json.Unmarshal(a.body, &got)
 }
 
+// refusal is an answer that is not 200.
+type refusal struct{ *answer }
+
+func (r *refusal) Error() string { return r.String() }
+
 // propusk runs the program to its end and returns what it printed.
-func propusk(dir string, args ...string) ([]byte, error) {
-	cmd := exec.Command("propusk", args...)
+func propusk(dir string, args ...string) ([]byte, error) { return run(dir, "propusk", args...) }
+
+// run runs a program in a folder to its end; its error tells what it complained of.
+func run(dir, program string, args ...string) ([]byte, error) {
+	cmd := exec.Command(program, args...)
 	cmd.Dir, cmd.Env = dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return out, fmt.Errorf("propusk %s: %w\n%s", strings.Join(args, " "), err, &stderr)
+		return out, fmt.Errorf("%s %s: %w\n%s", program, strings.Join(args, " "), err, &stderr)
 	}
 	return out, nil
 }
