@@ -39,7 +39,7 @@ func UpdateCloud(tx *Tx, c *iam.Cloud) error {
 	}
 	n, err := tx.exec(`UPDATE clouds SET name = $1, description = $2, labels = $3 WHERE id = $4`,
 		c.Name, c.Description, labels, c.ID)
-	tx.record(ChangeResource, c.ID)
+	tx.record(ChangeDetails, c.ID)
 	return mustChange(n, err, "Cloud", c.ID)
 }
 

@@ -15,7 +15,8 @@ type ChangeKind string
 
 // The kinds of change, with what Change.Key holds.
 const (
-	ChangeResource       ChangeKind = "resource"       // resource id: created, changed, deleted
+	ChangeResource       ChangeKind = "resource"       // resource id: created, moved, deleted
+	ChangeDetails        ChangeKind = "details"        // resource id: name, labels and the like, on which no decision rests
 	ChangeBinding        ChangeKind = "binding"        // resource id + "/" + subject id
 	ChangeGroups         ChangeKind = "groups"         // subject id: the groups it is in
 	ChangeMember         ChangeKind = "member"         // subject id: the organizations it belongs to

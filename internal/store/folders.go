@@ -38,7 +38,7 @@ func UpdateFolder(tx *Tx, f *iam.Folder) error {
 	}
 	n, err := tx.exec(`UPDATE folders SET name = $1, description = $2, labels = $3, status = $4 WHERE id = $5`,
 		f.Name, f.Description, labels, string(f.Status), f.ID)
-	tx.record(ChangeResource, f.ID)
+	tx.record(ChangeDetails, f.ID)
 	return mustChange(n, folderNameTaken(tx, err, f), "Folder", f.ID)
 }
 

@@ -40,7 +40,7 @@ func UpdateOrganization(tx *Tx, o *iam.Organization) error {
 	}
 	n, err := tx.exec(`UPDATE organizations SET name = $1, title = $2, description = $3, labels = $4 WHERE id = $5`,
 		o.Name, o.Title, o.Description, labels, o.ID)
-	tx.record(ChangeResource, o.ID)
+	tx.record(ChangeDetails, o.ID)
 	return mustChange(n, err, "Organization", o.ID)
 }
 

@@ -21,6 +21,7 @@ var feedTests = []test{
 	{"hook runs before update returns", testHook},
 	{"hook under load", testHookUnderLoad},
 	{"hook runs before a guard refuses", testHookBeforeMoved},
+	{"details move nothing", testDetailsMoveNothing},
 }
 
 func testEntries(t *testing.T, f *fixture) {

@@ -25,12 +25,12 @@ func testHookBeforeMoved(t *testing.T, f *fixture) {
 		}
 	})
 	f.world(t)
-	guarded := store.WithGuard(t.Context(), f.head(t), []store.Change{{Kind: store.ChangeResource, Key: cloudID}})
+	guarded := store.WithGuard(t.Context(), f.head(t), []store.Change{{Kind: store.ChangeBinding, Key: store.BindingKey(cloudID, "someone")}})
 	slow.Store(true)
 	changed := make(chan error, 1)
 	go func() {
 		changed <- f.db.Update(t.Context(), func(tx *store.Tx) error {
-			return store.UpdateCloud(tx, cloud(cloudID, orgID, "renamed"))
+			return second(store.AddBinding(tx, cloudID, bind("viewer", "someone")))
 		})
 	}()
 	<-entered // committed, and not yet in force here
@@ -44,5 +44,23 @@ func testHookBeforeMoved(t *testing.T, f *fixture) {
 	}
 	if err := <-changed; err != nil {
 		t.Error(err)
+	}
+}
+
+// testDetailsMoveNothing: whoever may rename a folder must not hold off all
+// changes below it by doing so in a loop, his own suspension among them.
+func testDetailsMoveNothing(t *testing.T, f *fixture) {
+	f.world(t)
+	guarded := store.WithGuard(t.Context(), f.head(t), []store.Change{
+		{Kind: store.ChangeResource, Key: orgID}, {Kind: store.ChangeResource, Key: cloudID}, {Kind: store.ChangeResource, Key: folderID}})
+	for id, rename := range map[string]func(tx *store.Tx) error{
+		orgID:    func(tx *store.Tx) error { return store.UpdateOrganization(tx, organization(orgID, "renamed")) },
+		cloudID:  func(tx *store.Tx) error { return store.UpdateCloud(tx, cloud(cloudID, orgID, "renamed")) },
+		folderID: func(tx *store.Tx) error { return store.UpdateFolder(tx, folder(folderID, cloudID, "renamed")) },
+	} {
+		f.told(t, []store.Change{{Kind: store.ChangeDetails, Key: id}}, rename)
+		if err := f.db.Update(guarded, func(*store.Tx) error { return nil }); err != nil {
+			t.Errorf("after %s was renamed: %v", id, err)
+		}
 	}
 }

@@ -26,7 +26,7 @@ func testOrganization(t *testing.T, f *fixture) {
 		return store.InsertOrganization(tx, want)
 	})
 	want.Name, want.Title, want.Description, want.Labels = "acme2", "Acme", "", nil
-	f.told(t, []store.Change{{Kind: store.ChangeResource, Key: orgID}}, func(tx *store.Tx) error {
+	f.told(t, []store.Change{{Kind: store.ChangeDetails, Key: orgID}}, func(tx *store.Tx) error {
 		return store.UpdateOrganization(tx, want)
 	})
 	f.view(t, func(tx *store.Tx) error {
