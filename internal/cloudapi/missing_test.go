@@ -11,7 +11,6 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/propusk/propusk/internal/server"
-	"github.com/propusk/propusk/propusktest"
 )
 
 var (
@@ -20,7 +19,7 @@ var (
 )
 
 func jwtRequest(t *testing.T, w *world) *iampb.CreateIamTokenRequest {
-	return &iampb.CreateIamTokenRequest{Identity: &iampb.CreateIamTokenRequest_Jwt{Jwt: w.secret(propusktest.JWT(t, w.Key))}}
+	return &iampb.CreateIamTokenRequest{Identity: &iampb.CreateIamTokenRequest_Jwt{Jwt: w.jwt(t, w.Key)}}
 }
 
 func TestWhatIsNotBuiltSaysSo(t *testing.T) {

@@ -193,6 +193,14 @@ func (w *world) exchange(t *testing.T, key []byte) *caller {
 
 func (w *world) exchangeText(t *testing.T, key []byte) string {
 	t.Helper()
+	r := call(t, w.withToken(t, ""), "token.Create",
+		&iampb.CreateIamTokenRequest{Identity: &iampb.CreateIamTokenRequest_Jwt{Jwt: w.jwt(t, key)}}, new(iampb.CreateIamTokenResponse))
+	return w.secret(r.GetIamToken())
+}
+
+// jwt signs a JWT at the server's time.
+func (w *world) jwt(t *testing.T, key []byte) string {
+	t.Helper()
 	f, err := keyfile.Parse(key)
 	if err != nil {
 		t.Fatal(err)
@@ -206,10 +214,15 @@ func (w *world) exchangeText(t *testing.T, key []byte) string {
 		t.Fatal(err)
 	}
 	w.secret(f.PrivateKey.Reveal())
-	w.secret(jwt.Reveal())
-	r := call(t, w.withToken(t, ""), "token.Create",
-		&iampb.CreateIamTokenRequest{Identity: &iampb.CreateIamTokenRequest_Jwt{Jwt: jwt.Reveal()}}, new(iampb.CreateIamTokenResponse))
-	return w.secret(r.GetIamToken())
+	return w.secret(jwt.Reveal())
+}
+
+// keyFileOf is the key file that a client writes of the answer of Key.Create.
+func keyFileOf(t *testing.T, k *iampb.CreateKeyResponse) []byte {
+	t.Helper()
+	f := keyfile.File{ID: k.GetKey().GetId(), ServiceAccountID: k.GetKey().GetServiceAccountId(), CreatedAt: k.GetKey().GetCreatedAt().AsTime(),
+		Algorithm: iam.RSA2048, PublicKey: k.GetKey().GetPublicKey(), PrivateKey: iam.NewSecret(k.GetPrivateKey())}
+	return f.Encode()
 }
 
 // impersonate makes a caller that has an account's identity by way of another.

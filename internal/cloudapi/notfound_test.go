@@ -1,0 +1,97 @@
+package cloudapi_test
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	iampb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1"
+	operationpb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
+	rmpb "github.com/yandex-cloud/go-genproto/yandex/cloud/resourcemanager/v1"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+)
+
+// absent are ids that name nothing for home's owner, by the prefix of the
+// method's target, in the ways in which there can be nothing.
+func absent(t *testing.T, w *world) map[string]map[string]string {
+	t.Helper()
+	o := w.owner
+	account, folder := w.newAccount(t, "gone"), w.newFolder(t, "gone")
+	cloud := o.create(t, "cloud.Create", &rmpb.CreateCloudRequest{OrganizationId: w.home.OrganizationID, Name: "gone"})
+	key, inFolder, keyInFolder := w.plantKey(t, account), "", ""
+	inFolder = o.create(t, "sa.Create", &iampb.CreateServiceAccountRequest{FolderId: folder, Name: "gone-with-folder"})
+	keyInFolder = w.plantKey(t, inFolder)
+	// All are looked at once, so that the server remembers them.
+	for id, service := range map[string]string{account: "sa", inFolder: "sa", folder: "folder", cloud: "cloud", key: "key", keyInFolder: "key"} {
+		md := descriptorOf(t, fullMethod(service+".Get"))
+		req := newMessage(t, md.Input())
+		call(t, o, service+".Get", set(req, string(md.Input().Fields().Get(0).Name()), id), newMessage(t, md.Output()))
+	}
+	o.operate(t, "sa.Delete", &iampb.DeleteServiceAccountRequest{ServiceAccountId: account})
+	o.operate(t, "folder.Delete", &rmpb.DeleteFolderRequest{FolderId: folder, DeleteAfter: timestamppb.New(past)})
+	o.operate(t, "cloud.Delete", &rmpb.DeleteCloudRequest{CloudId: cloud, DeleteAfter: timestamppb.New(past)})
+	devKey := regexp.MustCompile(`"id":\s*"([^"]+)"`).FindSubmatch(w.Key)[1]
+	odd := map[string]string{"odd": `'"{}%s\u003c../..`, "unicode": "ключ", "wildcard": "*", "upper": strings.ToUpper(account)}
+	with := func(own map[string]string) map[string]string {
+		for k, v := range odd {
+			own[k] = v
+		}
+		return own
+	}
+	return map[string]map[string]string{
+		"service_account": with(map[string]string{"unknown": "ajenever0000000000000", "foreign": w.ServiceAccountID, "deleted": account,
+			"deleted with its folder": inFolder, "of another kind": w.home.FolderID}),
+		"folder": with(map[string]string{"unknown": "b1gnever0000000000000", "foreign": w.FolderID, "deleted": folder, "of another kind": w.home.CloudID}),
+		"cloud":  with(map[string]string{"unknown": "b1gnever0000000000000", "foreign": w.CloudID, "deleted": cloud, "of another kind": w.home.FolderID}),
+		"key": with(map[string]string{"unknown": "ajenever0000000000000", "foreign": string(devKey), "deleted": key,
+			"deleted with its folder": keyInFolder, "of another kind": w.home.ServiceAccountID}),
+		"organization": with(map[string]string{"unknown": "bpfnever0000000000000", "foreign": w.OrganizationID, "of another kind": w.home.CloudID}),
+	}
+}
+
+var thingNames = map[string]string{"service_account": "Service account", "folder": "Folder", "cloud": "Cloud", "key": "Key", "organization": "Organization"}
+
+// TestNothingThereLooksAlike says that what does not exist, does not exist any
+// more, is of another kind or is none of the caller's business cannot be told
+// apart, whatever the method.
+func TestNothingThereLooksAlike(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ids := absent(t, w)
+	n := 10_000
+	for _, r := range rows(w) {
+		rule := builtRules()[fullMethod(r.method)]
+		field := rule.Target.Field
+		if field == "" {
+			continue
+		}
+		kind := strings.TrimSuffix(field, "_id")
+		if kind == "resource" {
+			kind = map[string]string{"sa": "service_account", "folder": "folder", "cloud": "cloud"}[r.method[:strings.IndexByte(r.method, '.')]]
+		}
+		req := r.request(t, w, n)
+		n += len(columns)
+		for what, id := range ids[kind] {
+			a := w.owner.refuse(t, r.method, set(proto.Clone(req), field, id), codes.NotFound, thingNames[kind]+" "+id+" not found")
+			if want := thingNames[kind] + " " + id + " not found"; a.message != want || len(a.details) != 1 {
+				t.Errorf("%s of an id %s: %q with %d details, want %q and RequestInfo alone", r.method, what, a.message, len(a.details), want)
+			}
+		}
+	}
+	foreign := call(t, w.exchange(t, w.Key), "sa.Create", &iampb.CreateServiceAccountRequest{FolderId: w.FolderID, Name: "foreign"}, new(operationpb.Operation))
+	for _, id := range []string{"ajenever0000000000000", foreign.GetId(), w.home.ServiceAccountID, "ключ"} {
+		for _, m := range []string{"op.Get", "op.Cancel"} {
+			req := set(newMessage(t, descriptorOf(t, fullMethod(m)).Input()), "operation_id", id)
+			if a := w.owner.refuse(t, m, req, codes.NotFound, ""); a.message != "Operation "+id+" not found" || len(a.details) != 1 {
+				t.Errorf("%s of %s: %q", m, id, a.message)
+			}
+		}
+	}
+	// No limit stands at this field; the answer must fit into a header all the same.
+	for _, m := range []string{"op.Get", "op.Cancel"} {
+		req := set(newMessage(t, descriptorOf(t, fullMethod(m)).Input()), "operation_id", strings.Repeat("x", 900_000))
+		w.owner.refuse(t, m, req, codes.NotFound, "Operation xxx")
+	}
+}
