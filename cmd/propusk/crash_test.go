@@ -1,0 +1,435 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/propusk/propusk/internal/keyfile"
+	"github.com/propusk/propusk/token"
+)
+
+var kills = flag.Int("kills", 0, "kill the server so many times instead of for half a minute at most")
+
+const (
+	crashRounds = 50
+	crashTime   = 25 * time.Second // enough rounds or enough time, whichever comes first
+	fewRounds   = 5
+	// restartLimit is for a database that a crash left behind. The promise is a
+	// fraction of it; the machine runs other tests.
+	restartLimit = 2 * time.Second
+)
+
+// A whole server is killed in the midst of work, many times. Whatever it said
+// yes to is there afterwards, nothing is half there, no token was handed out
+// without its audit line, and what was revoked stays revoked.
+func TestKill(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes half a minute")
+	}
+	dir := t.TempDir()
+	p := startDev(t, dir)
+	c := &crash{
+		dir: dir, folder: p.env(t)["FOLDER_ID"], key: readKey(t, dir, "d", "key.json"), admin: readKey(t, dir, "d", "admin-key.json"),
+		accounts: made{}, keys: made{},
+		names: map[string]bool{}, leaving: map[string]bool{}, seen: map[string]bool{},
+	}
+	seed := uint64(time.Now().UnixNano())
+	random := rand.New(rand.NewPCG(seed, 0))
+	t.Logf("seed %d", seed)
+	more := func(began time.Time) bool {
+		if *kills > 0 {
+			return c.round < *kills
+		}
+		return c.round < crashRounds && (c.round < fewRounds || time.Since(began) < crashTime)
+	}
+	for began := time.Now(); more(began); {
+		c.round++
+		c.since, c.issued = time.Now(), nil
+		c.work(t, p, time.Duration(random.IntN(400))*time.Millisecond)
+		p = c.restart(t)
+		c.check(t, p)
+		if t.Failed() {
+			t.Fatalf("in round %d", c.round)
+		}
+	}
+	t.Logf("%d kills: %d tokens, %d revoked, %d accounts and %d keys made and unmade; slowest start to first token %s",
+		c.round, c.tokens, len(c.revoked), len(c.accounts), len(c.keys), c.slowest)
+	if c.tokens < 100 || len(c.accounts) < 20 || len(c.keys) == 0 || len(c.revoked) < 10 {
+		t.Error("the clients hardly worked")
+	}
+}
+
+// crash is what the clients were told, by which the server is judged.
+type crash struct {
+	dir, folder string
+	key, admin  *keyfile.File
+	round       int
+	since       time.Time // the round's begin
+	slowest     time.Duration
+
+	mu       sync.Mutex
+	accounts made
+	keys     made
+	names    map[string]bool // of accounts that were asked for, with or without an answer
+	leaving  map[string]bool // accounts and keys whose deletion was asked for
+	seen     map[string]bool // keys whose audit line was found
+	issued   []string        // token ids of this round
+	tokens   int
+	revoked  []string // tokens
+}
+
+// made is what was acknowledged: id to the state of its making and unmaking.
+type made map[string]*thing
+
+type thing struct {
+	round          int
+	created, ended string // operation ids, or "yes" where there is no operation; "" when not acknowledged
+}
+
+// work lets clients loose and kills the server under them.
+func (c *crash) work(t *testing.T, p *process, after time.Duration) {
+	t.Helper()
+	token := mustExchange(t, p, c.admin)
+	var clients sync.WaitGroup
+	for n := range 2 {
+		clients.Go(func() { c.exchanges(p) })
+		clients.Go(func() { c.makesAccounts(p, token, n) })
+	}
+	clients.Go(func() { c.makesKeys(p, token) })
+	clients.Go(func() { c.revokes(p) })
+	time.Sleep(after)
+	p.kill()
+	clients.Wait()
+}
+
+// exchanges makes tokens until the server is gone.
+func (c *crash) exchanges(p *process) {
+	jwt, err := keyfile.SignJWT(c.key, publicAudience, time.Now(), time.Hour)
+	for err == nil {
+		var text string
+		if text, err = p.exchangeJWT(jwt.Reveal()); err == nil {
+			c.note(text)
+			time.Sleep(time.Millisecond)
+		}
+	}
+}
+
+// note keeps the id of a token that was handed out.
+func (c *crash) note(text string) {
+	claims, err := token.ParseUnverified(text)
+	if err != nil {
+		panic(err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.issued = append(c.issued, claims.ID)
+	c.tokens++
+}
+
+// told decodes an answer of 200.
+func told(into any, method, address, token, body string) error {
+	a, err := ask(method, address, token, body)
+	if err != nil {
+		return err
+	}
+	if a.code != 200 {
+		return &refusal{a}
+	}
+	return json.Unmarshal(a.body, into)
+}
+
+type operationAnswer struct {
+	ID       string
+	Done     bool
+	Metadata struct{ ServiceAccountID string }
+	Error    any
+}
+
+func (c *crash) makesAccounts(p *process, token string, client int) {
+	var mine []string
+	for n := 0; ; n++ {
+		name := fmt.Sprintf("r%d-c%d-n%d", c.round, client, n)
+		c.locked(func() { c.names[name] = true })
+		var op operationAnswer
+		if told(&op, "POST", "http://"+p.http+"/iam/v1/serviceAccounts", token, `{"folderId":"`+c.folder+`","name":"`+name+`"}`) != nil {
+			return
+		}
+		id := op.Metadata.ServiceAccountID
+		c.locked(func() { c.accounts[id] = &thing{round: c.round, created: op.ID} })
+		if mine = append(mine, id); n%3 != 1 {
+			continue
+		}
+		id, mine = mine[0], mine[1:]
+		c.locked(func() { c.leaving[id] = true })
+		if told(&op, "DELETE", "http://"+p.http+"/iam/v1/serviceAccounts/"+id, token, "") != nil {
+			return
+		}
+		c.locked(func() { c.accounts[id].round, c.accounts[id].ended = c.round, op.ID })
+	}
+}
+
+func (c *crash) makesKeys(p *process, token string) {
+	for n := 0; ; n++ {
+		var made struct{ Key struct{ ID string } }
+		if told(&made, "POST", "http://"+p.http+"/iam/v1/keys", token, `{"serviceAccountId":"`+c.key.ServiceAccountID+`"}`) != nil {
+			return
+		}
+		id := made.Key.ID
+		c.locked(func() { c.keys[id] = &thing{round: c.round, created: "yes"} })
+		if n%2 == 0 {
+			continue
+		}
+		c.locked(func() { c.leaving[id] = true })
+		if told(&made, "DELETE", "http://"+p.http+"/iam/v1/keys/"+id, token, "") != nil {
+			return
+		}
+		c.locked(func() { c.keys[id].ended = "yes" })
+	}
+}
+
+func (c *crash) revokes(p *process) {
+	for {
+		text, err := p.exchange(c.key)
+		if err != nil {
+			return
+		}
+		c.note(text)
+		var ignored struct{}
+		if told(&ignored, "POST", "http://"+p.http+"/iam/v1/tokens:revoke", text, `{"iamToken":"`+text+`"}`) != nil {
+			return
+		}
+		c.locked(func() { c.revoked = append(c.revoked, text) })
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func (c *crash) locked(do func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	do()
+}
+
+// restart starts the server on what the crash left, and times it.
+func (c *crash) restart(t *testing.T) *process {
+	t.Helper()
+	began := time.Now()
+	p := startDev(t, c.dir)
+	mustExchange(t, p, c.key)
+	took := time.Since(began)
+	if c.slowest = max(c.slowest, took); took > restartLimit {
+		t.Errorf("start to first token took %s", took)
+	}
+	return p
+}
+
+func (c *crash) check(t *testing.T, p *process) {
+	t.Helper()
+	token := mustExchange(t, p, c.admin)
+	lines := c.audit(t)
+	c.checkAccounts(t, p, token, lines)
+	c.checkKeys(t, p, token, lines)
+	for _, id := range c.issued {
+		if !lines["CreateIamToken "+id] {
+			t.Errorf("token %s was handed out without an audit line", id)
+		}
+	}
+	for _, text := range c.revoked[max(0, len(c.revoked)-20):] {
+		if a, err := ask("GET", "http://"+p.http+"/resource-manager/v1/clouds", text, ""); err != nil || a.code != 401 {
+			t.Errorf("a revoked token: %v, %v", a, err)
+		}
+	}
+	if _, err := propusk(c.dir, "audit", "verify", "--data", "d"); err != nil {
+		t.Error(err)
+	}
+}
+
+// audit is what the audit log tells of this round: "CreateKey <id>" and the like.
+func (c *crash) audit(t *testing.T) map[string]bool {
+	t.Helper()
+	out, err := propusk(c.dir, "audit", "list", "--data", "d", "--since", c.since.Format(time.RFC3339Nano), "--limit", "10000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := map[string]bool{}
+	for line := range bytes.Lines(out) {
+		var e struct {
+			Type     string            `json:"event_type"`
+			Status   string            `json:"event_status"`
+			Details  map[string]string `json:"details"`
+			Resource struct {
+				Path []struct {
+					ID string `json:"resource_id"`
+				}
+			} `json:"resource_metadata"`
+		}
+		if err := json.Unmarshal(line, &e); err != nil {
+			t.Fatalf("%v\n%s", err, line)
+		}
+		if e.Status != "DONE" {
+			continue
+		}
+		event := e.Type[strings.LastIndexByte(e.Type, '.')+1:]
+		for _, detail := range e.Details {
+			told[event+" "+detail] = true
+		}
+		if n := len(e.Resource.Path); n > 0 {
+			told[event+" "+e.Resource.Path[n-1].ID] = true
+		}
+	}
+	return told
+}
+
+func (c *crash) checkAccounts(t *testing.T, p *process, token string, lines map[string]bool) {
+	t.Helper()
+	there := c.list(t, p, token, "/iam/v1/serviceAccounts", "folderId", c.folder, "serviceAccounts")
+	for id, a := range c.accounts {
+		_, ok := there[id]
+		switch {
+		case !ok && !c.leaving[id]:
+			t.Errorf("account %s was made and is gone", id)
+		case ok && a.ended != "":
+			t.Errorf("account %s was deleted and is there", id)
+		}
+		for _, op := range []string{a.created, a.ended} {
+			if op != "" && a.round == c.round {
+				c.checkOperation(t, p, token, op)
+			}
+		}
+		if a.ended != "" && a.round == c.round && !lines["DeleteServiceAccount "+id] {
+			t.Errorf("account %s was deleted without an audit line", id)
+		}
+	}
+	for id, name := range there {
+		if name == "dev-robot" || name == "dev-admin" {
+			continue
+		}
+		if !c.names[name] {
+			t.Errorf("account %s (%s) was never asked for", id, name)
+		}
+		if strings.HasPrefix(name, "r"+strconv.Itoa(c.round)+"-") {
+			c.checkWhole(t, p, token, id, lines)
+		}
+	}
+}
+
+func (c *crash) checkOperation(t *testing.T, p *process, token, id string) {
+	t.Helper()
+	var op operationAnswer
+	if err := told(&op, "GET", "http://"+p.http+"/operations/"+id, token, ""); err != nil || !op.Done || op.Error != nil {
+		t.Errorf("operation %s: %+v, %v", id, op, err)
+	}
+}
+
+// checkWhole checks that an account, acknowledged or not, is there with all
+// that belongs to its making.
+func (c *crash) checkWhole(t *testing.T, p *process, token, id string, lines map[string]bool) {
+	t.Helper()
+	var list struct{ Operations []operationAnswer }
+	if err := told(&list, "GET", "http://"+p.http+"/iam/v1/serviceAccounts/"+id+"/operations", token, ""); err != nil || len(list.Operations) != 1 || !list.Operations[0].Done {
+		t.Errorf("account %s has the operations %+v, %v", id, list, err)
+	}
+	if !lines["CreateServiceAccount "+id] {
+		t.Errorf("account %s has no audit line", id)
+	}
+}
+
+func (c *crash) checkKeys(t *testing.T, p *process, token string, lines map[string]bool) {
+	t.Helper()
+	there := c.list(t, p, token, "/iam/v1/keys", "serviceAccountId", c.key.ServiceAccountID, "keys")
+	for id, k := range c.keys {
+		_, ok := there[id]
+		switch {
+		case !ok && !c.leaving[id]:
+			t.Errorf("key %s was made and is gone", id)
+		case ok && k.ended != "":
+			t.Errorf("key %s was deleted and is there", id)
+		}
+	}
+	for id := range there {
+		if id == c.key.ID || c.seen[id] {
+			continue
+		}
+		if c.seen[id] = lines["CreateKey "+id]; !c.seen[id] {
+			t.Errorf("key %s has no audit line", id)
+		}
+	}
+}
+
+// list reads all pages of a list: id to name.
+func (c *crash) list(t *testing.T, p *process, token, path, field, value, items string) map[string]string {
+	t.Helper()
+	all, page := map[string]string{}, ""
+	for {
+		query := url.Values{field: {value}, "pageSize": {"1000"}, "pageToken": {page}}
+		var answer map[string]json.RawMessage
+		if err := told(&answer, "GET", "http://"+p.http+path+"?"+query.Encode(), token, ""); err != nil {
+			t.Fatal(err)
+		}
+		var list []struct{ ID, Name string }
+		if text, ok := answer[items]; ok {
+			if err := json.Unmarshal(text, &list); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, item := range list {
+			all[item.ID] = item.Name
+		}
+		page = ""
+		if text, ok := answer["nextPageToken"]; ok {
+			_ = json.Unmarshal(text, &page)
+		}
+		if page == "" {
+			return all
+		}
+	}
+}
+
+// A first start that is broken off anywhere leaves a folder that the next start
+// completes.
+func TestKillAtFirstStart(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes several seconds")
+	}
+	t.Parallel()
+	var whole time.Duration // what a first start takes
+	for round := range 12 {
+		dir := t.TempDir()
+		cmd := exec.Command("propusk", "dev", "--data", "d", "--http-listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0", "--debug-listen", "off")
+		cmd.Dir = dir
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if round > 0 {
+			time.Sleep(time.Duration(rand.Int64N(int64(whole))))
+		}
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		left, _ := filepath.Glob(filepath.Join(dir, "d", "*"))
+		slices.Sort(left)
+		began := time.Now()
+		p := startDev(t, dir)
+		if whole = max(whole, time.Since(began)); round == 0 {
+			whole = time.Since(began)
+		}
+		mustExchange(t, p, readKey(t, dir, "d", "key.json"))
+		mustExchange(t, p, readKey(t, dir, "d", "admin-key.json"))
+		if err := p.stop(); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			t.Fatalf("the first start had left %q", left)
+		}
+	}
+}
