@@ -4,10 +4,12 @@
 package publish
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protojson"
@@ -46,7 +48,19 @@ type Door struct {
 	Gate      *gate.Gate
 	Documents Documents
 	Stopping  <-chan struct{} // closed when the server stops: long polls end then
+	// MaxWaiting bounds the readers that wait for news at one time; 0 means 4096.
+	// Anybody may ask and every one that waits costs memory, so those beyond it
+	// are told at once what there is, and come again.
+	MaxWaiting int
+
+	waiting atomic.Int64
 }
+
+const (
+	defaultWaiting = 4096
+	// hurried bounds a reader beyond MaxWaiting, which might be ahead of this node.
+	hurried = time.Second
+)
 
 // Mount adds the paths to a mux.
 func (d *Door) Mount(mux *http.ServeMux) {
@@ -96,6 +110,13 @@ func (d *Door) revocations(ctx context.Context, q url.Values) ([]byte, error) {
 			return nil, iam.InvalidField("wait", "must be whole seconds")
 		}
 		wait = time.Duration(n) * time.Second
+	}
+	defer d.waiting.Add(-1)
+	if d.waiting.Add(1) > int64(cmp.Or(d.MaxWaiting, defaultWaiting)) {
+		wait = 0
+		short, stop := context.WithTimeout(ctx, hurried)
+		defer stop()
+		ctx = short
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
