@@ -16,9 +16,9 @@ const module = "github.com/propusk/propusk/"
 // only packages of lower layers: never up, never sideways.
 var layers = [][]string{
 	{"token", "internal/iam", "internal/seal"},
-	{"internal/resource", "internal/keyfile"},
+	{"internal/resource", "internal/keyfile", "internal/pss"},
 	{"internal/store"},
-	{"internal/store/sqlite", "internal/store/storetest", "internal/replica"},
+	{"internal/store/sqlite", "internal/store/postgres", "internal/store/storetest", "internal/replica"},
 	{"internal/credential", "internal/access", "internal/mint", "internal/revocation", "internal/operation", "internal/audit"},
 	{"internal/gate"},
 	{"internal/cloudapi"},

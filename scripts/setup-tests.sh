@@ -2,7 +2,9 @@
 # Installs what the tests need beyond Go and makes the clients under compat/
 # ready: Debian packages where it may (as root), and into compat/.cache the
 # pinned libraries that each client asks npm, PyPI, Maven Central or the Go
-# module proxy for. Run it again at will: what is there already is left alone.
+# module proxy for. PostgreSQL, of which the store's tests run a server of their
+# own, is a Debian package too. Run it again at will: what is there already is
+# left alone.
 #
 # Clients that cannot run on this machine are named at the end; `go test` skips
 # them, or fails with CI=true or PROPUSK_TEST_REQUIRE=all.
@@ -21,7 +23,13 @@ lacking() {
   for client in $(clients); do ./build.sh --needs "$client" || true; done | tr ' ' '\n' | sort -u | xargs
 }
 
-packages=$(lacking)
+# database prints the Debian package of PostgreSQL unless a server is there.
+database() {
+  if command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; then return; fi
+  echo postgresql
+}
+
+packages=$({ lacking; database; } | xargs)
 if [[ -n $packages ]]; then
   if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
     echo "installing $packages"
@@ -29,7 +37,7 @@ if [[ -n $packages ]]; then
     apt-get update -qq
     # shellcheck disable=SC2086 # one word a package
     apt-get install -y -qq --no-install-recommends $packages >/dev/null
-    packages=$(lacking)
+    packages=$({ lacking; database; } | xargs)
   else
     echo "cannot install Debian packages here (not root, or no apt-get): $packages"
   fi
@@ -61,6 +69,9 @@ done
 # The slowest builds first, two at a time.
 printf '%s\n' "${ready[@]}" | sort -r | xargs -P 2 -I '{}' bash -c 'make_ready {}' || failed=1
 
+if [[ -n $(database) ]]; then
+  left_out+=("internal/store/postgres (needs postgresql)")
+fi
 for client in "${left_out[@]}"; do
   echo "left out: $client"
 done

@@ -1,0 +1,29 @@
+package postgres_test
+
+import (
+	"testing"
+
+	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/store"
+	"github.com/propusk/propusk/internal/store/postgres"
+	"github.com/propusk/propusk/internal/store/storetest"
+)
+
+func TestEngine(t *testing.T) {
+	s := shared(t)
+	storetest.Run(t, func(t *testing.T) store.Engine { return open(t, s.url(s.database(t))) })
+}
+
+func BenchmarkEngine(b *testing.B) {
+	s := ownServer(b)
+	storetest.Benchmark(b, func(b *testing.B) store.Engine { return open(b, s.url(s.database(b))) })
+}
+
+func open(t testing.TB, url string) *postgres.Engine {
+	t.Helper()
+	e, err := postgres.Open(t.Context(), postgres.Config{URL: iam.NewSecret(url)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}

@@ -1,0 +1,125 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/propusk/propusk/internal/store"
+)
+
+const (
+	beginUpdate = `BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE`
+	// The commit is under no statement timeout: cancelling one that waits for a
+	// standby makes it a success that the standby may not have.
+	commitUpdate  = `SET LOCAL statement_timeout = 0; COMMIT`
+	commitTimeout = 30 * time.Second
+
+	maxRaces   = 12 // runs of a function that others come in the way of
+	maxOrphans = 4  // of one whose foreign keys lead nowhere
+	maxPause   = 100 * time.Millisecond
+)
+
+// Update implements store.Engine. fn is run again when others came in its way
+// or the connection was lost before the commit. A context that ends before the
+// commit is sent prevents it; later it is too late.
+func (e *Engine) Update(ctx context.Context, fn func(store.Conn) error) error {
+	if err := e.enter(ctx); err != nil {
+		return err
+	}
+	defer e.inFlight.Done()
+	select {
+	case e.writers <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-e.writers }()
+	for run := 1; ; run++ {
+		again, err := e.attempt(ctx, fn)
+		if run >= again {
+			return err
+		}
+		if err := pause(ctx, run); err != nil {
+			return err
+		}
+	}
+}
+
+// attempt runs fn once and commits. On an error it also returns how many runs
+// such an error is worth.
+func (e *Engine) attempt(ctx context.Context, fn func(store.Conn) error) (runs int, err error) {
+	c, err := e.connect(ctx, beginUpdate)
+	if err != nil {
+		return 0, err
+	}
+	// Deferred, so that a panic or Goexit of fn takes back what it did.
+	defer c.end()
+	err = fn(c)
+	if err == nil {
+		err = c.first // a transaction with a failed statement commits nothing
+	}
+	if err == nil {
+		if err = ctx.Err(); err != nil {
+			return 0, err
+		}
+		if err = c.commit(); err == nil || errors.Is(err, ErrOutcomeUnknown) {
+			return 0, err
+		}
+	}
+	switch {
+	case c.first == nil || ctx.Err() != nil:
+	case c.class == failedRace, c.class == failedLost:
+		runs = maxRaces
+	case c.class == failedOrphan:
+		// Its function has looked whether the other row is there, or has not seen
+		// a row that points to what it deletes: now it will.
+		runs = maxOrphans
+	}
+	return runs, c.verdict(err)
+}
+
+// pause waits longer after each run, at random, so that two who got into each
+// other's way do not meet again.
+func pause(ctx context.Context, run int) error {
+	longest := min(time.Millisecond<<run, maxPause)
+	timer := time.NewTimer(rand.N(longest))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// commit makes the transaction durable. Only the server's own word is success,
+// only the server's own refusal is failure: all else is an unknown outcome.
+func (c *conn) commit() error {
+	if !c.begun {
+		return nil
+	}
+	// The caller's context must not leave the outcome open.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), commitTimeout)
+	defer cancel()
+	pg := c.pooled.Conn().PgConn()
+	takeWarning(pg)
+	results, err := pg.Exec(ctx, commitUpdate).ReadAll()
+	var refused *pgconn.PgError
+	switch {
+	case errors.As(err, &refused) && refused.SeverityUnlocalized == "ERROR":
+		return c.note(refused)
+	case err != nil:
+		return unknownOutcome(err)
+	case len(results) != 2 || results[1].CommandTag.String() != "COMMIT":
+		return errors.New("postgres: the transaction was rolled back instead of committed")
+	}
+	if w := takeWarning(pg); w != nil {
+		// Committed here, but somebody has cut short the wait for the standby: a
+		// failover may lose it.
+		return unknownOutcome((*pgconn.PgError)(w))
+	}
+	return nil
+}
