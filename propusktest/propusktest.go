@@ -14,6 +14,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -43,6 +44,8 @@ type Server struct {
 
 	// Server is the server itself, for tests of this module.
 	Server *server.Server
+
+	stop func() error
 }
 
 // Option changes how a server is started.
@@ -68,6 +71,12 @@ func WithConfig(change func(*server.Config)) Option {
 	return func(c *server.Config, _ *server.Options) { change(c) }
 }
 
+// OnAddress places the HTTP listener, which otherwise takes a free port: for a
+// server that starts where another one has stopped.
+func OnAddress(hostPort string) Option {
+	return func(c *server.Config, _ *server.Options) { c.HTTPListen = hostPort }
+}
+
 // New starts a server that stops with the test.
 func New(t testing.TB, options ...Option) *Server {
 	t.Helper()
@@ -86,13 +95,19 @@ func New(t testing.TB, options ...Option) *Server {
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-done; err != nil {
-			t.Errorf("propusktest: the server stopped with: %v", err)
-		}
-	})
-	return describe(t, s)
+	described := describe(t, s)
+	described.stop = sync.OnceValue(func() error { stop(); return <-done })
+	t.Cleanup(func() { described.Stop(t) })
+	return described
+}
+
+// Stop ends the server before the test ends, as an operator does: calls in
+// progress are finished. What it kept on disk is there for the next one.
+func (s *Server) Stop(t testing.TB) {
+	t.Helper()
+	if err := s.stop(); err != nil {
+		t.Errorf("propusktest: the server stopped with: %v", err)
+	}
 }
 
 func describe(t testing.TB, s *server.Server) *Server {
