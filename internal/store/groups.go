@@ -38,6 +38,9 @@ func AddGroupMember(tx *Tx, groupID string, subject iam.Subject) (bool, error) {
 	if _, err := GetGroup(tx, groupID); err != nil {
 		return false, err
 	}
+	if err := holdSubject(tx, subject.ID); err != nil {
+		return false, err
+	}
 	n, err := tx.exec(`INSERT INTO group_members (group_id, subject_id, subject_type, created_at) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (group_id, subject_id) DO NOTHING`, groupID, string(subject.ID), string(subject.Type), micros(tx.now))
 	if err != nil || n == 0 {

@@ -11,6 +11,9 @@ func AddMember(tx *Tx, organizationID string, subject iam.SubjectID) (bool, erro
 	if _, err := lockLive(tx, "Organization", resource.Ref{Kind: resource.Organization, ID: organizationID}); err != nil {
 		return false, err
 	}
+	if err := holdSubject(tx, subject); err != nil {
+		return false, err
+	}
 	n, err := tx.exec(`INSERT INTO organization_members (organization_id, subject_id, created_at) VALUES ($1, $2, $3)
 		ON CONFLICT (organization_id, subject_id) DO NOTHING`, organizationID, string(subject), micros(tx.now))
 	if err != nil || n == 0 {

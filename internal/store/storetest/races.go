@@ -18,6 +18,7 @@ var raceTests = []test{
 	{"count then write", testWriteSkew},
 	{"read then write", testLostUpdate},
 	{"bind while deleting", testBindWhileDeleting},
+	{"bind a subject while deleting it", testBindDeletedSubject},
 	{"guard against a concurrent change", testGuardRace},
 }
 
@@ -154,6 +155,47 @@ func testBindWhileDeleting(t *testing.T, f *fixture) {
 			_, miss := store.GetServiceAccount(tx, "in"+id)
 			wantRefusal(t, miss, iam.NotFound, "Service account in"+id+" not found")
 			return err
+		})
+	}
+}
+
+// testBindDeletedSubject: an account is deleted while others, who have seen it,
+// give it a role, a membership and a place in a group. Nothing of that stays.
+func testBindDeletedSubject(t *testing.T, f *fixture) {
+	f.world(t)
+	f.update(t, func(tx *store.Tx) error {
+		return store.InsertGroup(tx, &store.Group{ID: "g", OrganizationID: orgID, Name: "g", CreatedAt: created})
+	})
+	for round := range 10 {
+		id := fmt.Sprint("d", round)
+		subject := iam.Subject{ID: iam.SubjectID(id), Type: iam.TypeServiceAccount}
+		f.update(t, func(tx *store.Tx) error { return store.InsertServiceAccount(tx, robot(id, folderID, id)) })
+		together(t, 4, iam.NotFound, func(i int) error {
+			return f.db.Update(context.Background(), func(tx *store.Tx) error {
+				if i == 0 {
+					return second(store.DeleteServiceAccount(tx, id))
+				}
+				if _, err := store.GetServiceAccount(tx, id); err != nil {
+					return err
+				}
+				switch i {
+				case 1:
+					return second(store.AddBinding(tx, cloudID, bind("viewer", subject.ID)))
+				case 2:
+					return second(store.AddGroupMember(tx, "g", subject))
+				default:
+					return second(store.AddMember(tx, orgID, subject.ID))
+				}
+			})
+		})
+		f.view(t, func(tx *store.Tx) error {
+			roles, err := store.RolesOf(tx, cloudID, subject.ID)
+			same(t, "roles of a deleted account", 0, len(roles))
+			groups, e2 := store.GroupsOf(tx, subject.ID)
+			same(t, "groups of a deleted account", 0, len(groups))
+			organizations, e3 := store.OrganizationsOf(tx, subject.ID)
+			same(t, "organizations of a deleted account", 0, len(organizations))
+			return all(err, e2, e3)
 		})
 	}
 }
