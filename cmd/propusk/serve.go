@@ -32,6 +32,7 @@ func (p *program) open(ctx context.Context, name string, args []string, dev bool
 	if err != nil {
 		return nil, nil, err
 	}
+	tuneMemory(cfg)
 	log, buffer := server.OpenLog(p.stderr, cfg)
 	s, err := server.New(ctx, *cfg, server.Options{Dev: dev, Log: log})
 	if err != nil {

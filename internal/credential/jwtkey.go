@@ -2,8 +2,6 @@ package credential
 
 import (
 	"context"
-	"crypto"
-	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -11,6 +9,7 @@ import (
 	"time"
 
 	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/pss"
 	"github.com/propusk/propusk/internal/replica"
 	"github.com/propusk/propusk/token"
 )
@@ -216,13 +215,13 @@ func legalKeyID(id string) bool {
 // verifySignature checks PS256 with any salt length that the key allows, and
 // returns the JWT's digest. While the signature is unproved, a key of another
 // account is as good as unknown.
-func verifySignature(key *rsa.PublicKey, jwt string, c compact, sameAccount bool) (string, error) {
+func verifySignature(key *pss.Key, jwt string, c compact, sameAccount bool) (string, error) {
 	digest := sha256.Sum256([]byte(c.signed))
-	err := rsa.VerifyPSS(key, crypto.SHA256, digest[:], c.signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthAuto})
+	good := key.Verify(&digest, c.signature)
 	switch {
-	case err != nil && sameAccount:
+	case !good && sameAccount:
 		return "", errSignature
-	case err != nil:
+	case !good:
 		return "", errUnknownKey
 	case !sameAccount:
 		return "", errOtherAccount

@@ -72,7 +72,7 @@ func TestJWTAccepted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld()
-			w.keys["ajekey4096"] = &replica.AuthorizedKey{Key: iam.Key{ID: "ajekey4096", ServiceAccountID: accountID}, Public: &large.PublicKey}
+			w.keys["ajekey4096"] = &replica.AuthorizedKey{Key: iam.Key{ID: "ajekey4096", ServiceAccountID: accountID}, Public: prepared(large)}
 			if tc.now.IsZero() {
 				tc.now = start
 			}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/propusk/propusk/internal/credential"
 	"github.com/propusk/propusk/internal/iam"
+	prepare "github.com/propusk/propusk/internal/pss"
 	"github.com/propusk/propusk/internal/replica"
 	"github.com/propusk/propusk/internal/resource"
 )
@@ -54,12 +55,20 @@ type world struct {
 	lookups   []string
 }
 
+func prepared(k *rsa.PrivateKey) *prepare.Key {
+	p, err := prepare.New(&k.PublicKey)
+	if err != nil {
+		panic(err)
+	}
+	return p
+}
+
 func newWorld() *world {
 	return &world{
 		position: 41,
 		keys: map[string]*replica.AuthorizedKey{
-			keyID:    {Key: iam.Key{ID: keyID, ServiceAccountID: accountID}, Public: &rsaA().PublicKey},
-			otherKey: {Key: iam.Key{ID: otherKey, ServiceAccountID: "ajeacc00000000000002"}, Public: &rsaB().PublicKey},
+			keyID:    {Key: iam.Key{ID: keyID, ServiceAccountID: accountID}, Public: prepared(rsaA())},
+			otherKey: {Key: iam.Key{ID: otherKey, ServiceAccountID: "ajeacc00000000000002"}, Public: prepared(rsaB())},
 		},
 		accounts: map[string]*iam.ServiceAccount{
 			accountID: {ID: accountID, FolderID: "b1gfolder", Status: iam.ServiceAccountActive},

@@ -10,6 +10,7 @@ import (
 	"unsafe"
 
 	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/pss"
 	"github.com/propusk/propusk/internal/store"
 )
 
@@ -17,7 +18,7 @@ import (
 // text, is left empty here: Public is what it says. LastUsedAt may be old.
 type AuthorizedKey struct {
 	iam.Key
-	Public *rsa.PublicKey
+	Public *pss.Key
 }
 
 // Values of entries. They never change once remembered.
@@ -141,10 +142,14 @@ var (
 		if err != nil {
 			return nil, 0, iam.Wrap(err, iam.Internal, "Key %s cannot be read", id)
 		}
+		prepared, err := pss.New(public)
+		if err != nil {
+			return nil, 0, iam.Wrap(err, iam.Internal, "Key %s cannot be used", id)
+		}
 		k.PublicKey = ""
 		text := len(k.ID) + len(k.ServiceAccountID) + len(k.Description) + len(k.Algorithm)
-		numbers := public.Size() + 32 + 16
-		return &AuthorizedKey{Key: *k, Public: public}, int(unsafe.Sizeof(AuthorizedKey{})) + text + numbers, nil
+		numbers := 3*public.Size() + 256 // the modulus and its prepared constants
+		return &AuthorizedKey{Key: *k, Public: prepared}, int(unsafe.Sizeof(AuthorizedKey{})) + text + numbers, nil
 	})
 	loadServiceAccount = one(func(tx *store.Tx, id string) (any, int, error) {
 		a, err := store.GetServiceAccount(tx, id)

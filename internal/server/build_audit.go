@@ -70,12 +70,15 @@ func (r recorder) Issued(_ context.Context, c *gate.Call) error {
 // is nobody's business but the caller's.
 func (r recorder) Failed(ctx context.Context, c *gate.Call, err error) {
 	kind := iam.KindOf(err)
-	refusal := kind == iam.Unauthenticated || kind == iam.PermissionDenied || reasonOf(err) == gate.ReasonHidden
+	// What is hidden and what never was are recorded alike: waiting for the
+	// disk in one case only would tell them apart.
+	unseen := kind == iam.NotFound
+	refusal := unseen || kind == iam.Unauthenticated || kind == iam.PermissionDenied
 	if !refusal && c.Rule.Effect == gate.Reads {
 		return
 	}
 	var lost error
-	if c.Identity == nil {
+	if c.Identity == nil || unseen {
 		lost = r.s.refusals.Record(gate.EventOf(c, err), reasonOf(err))
 	} else {
 		lost = r.s.journal.Record(gate.EventOf(c, err))

@@ -18,6 +18,7 @@ import (
 
 const (
 	maxGRPCMessage = 4 << 20
+	streamWorkers  = 64 // calls beyond that get goroutines of their own
 	// minClientPing is the shortest interval at which a gRPC client may ping.
 	// The fastest clients (YDB's, grpc-go at its minimum) ping every 10 s, and
 	// a ping that comes a moment early must not count against them.
@@ -38,6 +39,8 @@ func NewGRPCServer(c *Config, options ...grpc.ServerOption) *grpc.Server {
 		grpc.MaxConcurrentStreams(uint32(c.MaxStreams)),
 		grpc.MaxHeaderListSize(uint32(c.MaxHeaderBytes)),
 		grpc.ConnectionTimeout(c.HandshakeTimeout),
+		// A goroutine a call grows its stack anew each time; workers keep theirs.
+		grpc.NumStreamWorkers(streamWorkers),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minClientPing, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: serverPing, Timeout: pingAnswer}),
 	}, options...)...)
