@@ -27,7 +27,12 @@ func AddBinding(tx *Tx, resourceID string, b iam.AccessBinding) (bool, error) {
 
 // RemoveBinding takes a role of a subject off a resource; false when it was not
 // there. The subject's type is not looked at: ids are unique among all types.
+// The resource is held, so that who looks afterwards what is left on it sees
+// what will be left.
 func RemoveBinding(tx *Tx, resourceID string, b iam.AccessBinding) (bool, error) {
+	if _, err := hold(tx, resourceID); err != nil {
+		return false, err
+	}
 	n, err := tx.exec(`DELETE FROM access_bindings WHERE resource_id = $1 AND subject_id = $2 AND role_id = $3`,
 		resourceID, string(b.Subject.ID), string(b.Role))
 	if err != nil || n == 0 {

@@ -28,6 +28,11 @@ type SigningKey struct {
 
 const signingKeyColumns = `id, purpose, public, sealed, created_at, signs_from, signs_until, distrusted_at`
 
+// LockSigningKeys holds other Updates that call it back until the end of this
+// one. Whoever looks which keys there are before adding one calls it first:
+// there is no resource above them to lock.
+func LockSigningKeys(tx *Tx) error { return SetSetting(tx, "lock.signing-keys", "") }
+
 // InsertSigningKey adds a key.
 func InsertSigningKey(tx *Tx, k *SigningKey) error {
 	_, err := tx.exec(`INSERT INTO signing_keys (`+signingKeyColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
