@@ -180,19 +180,21 @@ func TestEveryMethodForEveryCaller(t *testing.T) {
 		}
 		delete(rules, fullMethod(r.method))
 		for i, c := range callers {
-			req := r.request(t, w, n)
-			n++
-			what := r.method + " by " + columns[i]
-			into := newMessage(t, descriptorOf(t, fullMethod(r.method)).Output())
-			a := c.do(t, r.method, req, into)
-			if want := letters[rune(r.expect[i])]; a.code != want {
-				t.Errorf("%s: %v %q, want %v", what, a.code, a.message, want)
+			for door, do := range map[string]func(*testing.T, string, proto.Message, proto.Message, ...string) answer{"gRPC": c.do, "REST": c.doREST} {
+				req := r.request(t, w, n*len(columns)+i)
+				n++
+				what := r.method + " by " + columns[i] + " over " + door
+				into := newMessage(t, descriptorOf(t, fullMethod(r.method)).Output())
+				a := do(t, r.method, req, into)
+				if want := letters[rune(r.expect[i])]; a.code != want {
+					t.Errorf("%s: %v %q, want %v", what, a.code, a.message, want)
+				}
+				checkRefusal(t, what, a)
+				if op, ok := into.(*operationpb.Operation); ok && a.code == codes.OK {
+					checkOperation(t, r.method, op, c.id)
+				}
+				calls = append(calls, done{what, rule, a, i == 0})
 			}
-			checkRefusal(t, what, a)
-			if op, ok := into.(*operationpb.Operation); ok && a.code == codes.OK {
-				checkOperation(t, r.method, op, c.id)
-			}
-			calls = append(calls, done{what, rule, a, i == 0})
 		}
 	}
 	for m := range rules {

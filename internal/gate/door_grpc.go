@@ -6,6 +6,9 @@ import (
 	"strings"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/encoding"
+	protobuf "google.golang.org/grpc/encoding/proto"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
@@ -16,7 +19,8 @@ import (
 
 // Attach is the gRPC door: it registers every service on a gRPC server, each
 // method as a walk through the corridor that begins before its message is
-// decoded, so that this door too says 401 before 400.
+// decoded, so that this door too says 401 before 400. The server must have been
+// made with Options.
 func (g *Gate) Attach(s grpc.ServiceRegistrar) {
 	for _, r := range g.services {
 		desc := *r.desc
@@ -34,7 +38,13 @@ func (g *Gate) Attach(s grpc.ServiceRegistrar) {
 
 func (g *Gate) unary(ctx context.Context, ep *endpoint, decode func(any) error) (any, error) {
 	r := requestOf(ctx, ep.rule.Method)
-	r.Decode = func(m proto.Message) error { return decoded(decode(m), m) }
+	r.Decode = func(m proto.Message) error {
+		p := postponed{into: m}
+		if err := decode(&p); err != nil {
+			return err
+		}
+		return malformed(p.err, m)
+	}
 	c := g.newCall(r)
 	out, err := g.run(ctx, c, ep)
 	ids := metadata.Pairs("x-request-id", c.RequestID, "x-server-trace-id", c.TraceID)
@@ -48,9 +58,33 @@ func (g *Gate) unary(ctx context.Context, ep *endpoint, decode func(any) error) 
 	return out, nil
 }
 
-// decoded words the refusal of a message that is not what it should be. The
-// framework calls that INTERNAL, and its text has bytes of the message in it.
-func decoded(err error, m proto.Message) error {
+// Options are what a gRPC server must be made with to be attached to the gate.
+func (g *Gate) Options() []grpc.ServerOption {
+	return []grpc.ServerOption{grpc.ForceServerCodecV2(codec{encoding.GetCodecV2(protobuf.Name)}), grpc.UnknownServiceHandler(g.unknown)}
+}
+
+// codec is the framework's, but lets the gate word the refusal of a message
+// that cannot be decoded: the framework would call that INTERNAL and leave out
+// the request's id.
+type codec struct{ encoding.CodecV2 }
+
+// postponed is a message whose decoding may fail without the framework's notice.
+type postponed struct {
+	into proto.Message
+	err  error
+}
+
+func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
+	p, ok := v.(*postponed)
+	if !ok {
+		return c.CodecV2.Unmarshal(data, v)
+	}
+	p.err = c.CodecV2.Unmarshal(data, p.into)
+	return nil
+}
+
+// malformed words the refusal of a message that is not what it should be.
+func malformed(err error, m proto.Message) error {
 	if err == nil {
 		return nil
 	}
@@ -62,9 +96,8 @@ func decoded(err error, m proto.Message) error {
 	return &iam.Error{Kind: iam.InvalidArgument, Message: text, Reason: "protobuf"}
 }
 
-// Unknown answers calls of methods that the API does not have, as
-// grpc.UnknownServiceHandler.
-func (g *Gate) Unknown(_ any, stream grpc.ServerStream) error {
+// unknown answers calls of methods that the API does not have.
+func (g *Gate) unknown(_ any, stream grpc.ServerStream) error {
 	method, _ := grpc.MethodFromServerStream(stream)
 	c := g.newCall(&Request{Method: method})
 	stream.SetTrailer(metadata.Pairs("x-request-id", c.RequestID, "x-server-trace-id", c.TraceID))

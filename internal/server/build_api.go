@@ -12,7 +12,6 @@ import (
 	oidcpb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1/workload/oidc"
 	operationpb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
 	rmpb "github.com/yandex-cloud/go-genproto/yandex/cloud/resourcemanager/v1"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/protobuf/proto"
@@ -128,7 +127,7 @@ func (s *Server) buildAPI(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.grpc = NewGRPCServer(&s.cfg, grpc.UnknownServiceHandler(s.gate.Unknown))
+	s.grpc = NewGRPCServer(&s.cfg, s.gate.Options()...)
 	s.gate.Attach(s.grpc)
 	healthpb.RegisterHealthServer(s.grpc, health.NewServer())
 	return s.buildPages(proxies)
@@ -165,7 +164,7 @@ func (s *Server) prover(jwt *credential.JWTKey) gate.Prover {
 		Body: map[string]func(context.Context, proto.Message) (*credential.Identity, error){
 			iampb.IamTokenService_Create_FullMethodName: func(ctx context.Context, m proto.Message) (*credential.Identity, error) {
 				r := m.(*iampb.CreateIamTokenRequest)
-				if r.GetJwt() == "" {
+				if _, ok := r.GetIdentity().(*iampb.CreateIamTokenRequest_Jwt); !ok {
 					return nil, &iam.Error{Kind: iam.Unauthenticated, Message: "OAuth token is invalid or expired", Reason: "oauth"}
 				}
 				id, err := jwt.Prove(ctx, r.GetJwt())
@@ -236,12 +235,17 @@ func (s *Server) buildPages(proxies Proxies) error {
 	}
 	mux := http.NewServeMux()
 	(&publish.Door{Gate: s.gate, Documents: s.revoked, Stopping: s.doors.Stopping()}).Mount(mux)
-	mux.Handle("/", api)
 	s.pages = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if a := proxies.FromRequest(r); a.IsValid() {
 			r.RemoteAddr = a.String()
 		}
-		mux.ServeHTTP(w, r)
+		// The mux redirects paths that are not clean, which no client of an API
+		// expects; so it is asked for its own paths alone.
+		if page, pattern := mux.Handler(r); pattern != "" {
+			page.ServeHTTP(w, r)
+			return
+		}
+		api.ServeHTTP(w, r)
 	})
 	return nil
 }
