@@ -78,13 +78,13 @@ type Config struct {
 
 	// MaxConnections bounds the open connections of each public listener; more wait to be accepted.
 	MaxConnections int `config:"max-connections" default:"10000"`
-	// MaxStreams bounds the calls that one HTTP/2 connection may have open at a time.
-	MaxStreams int `config:"max-streams" default:"1000"`
+	// MaxStreams bounds the calls that one HTTP/2 connection may have open at a time. An open call that waits for its client takes 10 to 30 KiB, so this and max-connections bound the memory that strangers can fill.
+	MaxStreams int `config:"max-streams" default:"250"`
 	// MaxHeaderBytes bounds a request's headers.
 	MaxHeaderBytes Bytes `config:"max-header-bytes" default:"64KiB"`
 	// HandshakeTimeout bounds the TLS handshake and the time to a request's last header.
 	HandshakeTimeout time.Duration `config:"handshake-timeout" default:"10s"`
-	// ReadTimeout bounds the arrival of a whole request.
+	// ReadTimeout bounds the arrival of a whole request on the HTTP listener. On the gRPC listener an unfinished request lasts as long as its connection.
 	ReadTimeout time.Duration `config:"read-timeout" default:"30s"`
 	// WriteTimeout closes a connection whose client takes no byte of an answer for so long.
 	WriteTimeout time.Duration `config:"write-timeout" default:"30s"`
