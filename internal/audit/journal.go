@@ -46,6 +46,10 @@ type Journal struct {
 	lock        *os.File
 	w           writer // of whoever leads
 
+	crowd    int           // lines that are under way at one time, as last seen; under mu
+	company  chan struct{} // tells the leader that gathers that all are there
+	patience *time.Timer   // of the leader that gathers
+
 	mu      sync.Mutex
 	pending *batch // gathers lines; nil when there are none
 	busy    bool   // somebody leads
@@ -70,8 +74,10 @@ type batch struct {
 	lines []byte
 	count int
 	led   bool // somebody will write it
-	done  chan struct{}
-	err   error
+
+	gathering bool // its leader waits for more lines; under mu
+	done      chan struct{}
+	err       error
 }
 
 const fullBuffer = 1 << 20 // bytes from which a Buffered journal writes at once
@@ -96,6 +102,7 @@ func (j *Journal) Append(line []byte) error {
 		return err
 	}
 	b := j.add(line)
+	j.joined(b)
 	if j.cfg.Mode == Buffered && len(b.lines) < fullBuffer {
 		j.arm()
 		j.mu.Unlock()
@@ -159,6 +166,7 @@ func (j *Journal) finish(b *batch) {
 	// Whoever is ready to run may have a line too. On an idle machine this
 	// costs nothing; on a busy one it halves the number of writes.
 	runtime.Gosched()
+	j.gather(b)
 	j.lead(b)
 }
 
@@ -173,6 +181,7 @@ func (j *Journal) lead(b *batch) {
 	took := j.cfg.Now().Sub(start)
 
 	j.mu.Lock()
+	j.learn(b)
 	if j.stats.Seconds += took.Seconds(); err != nil {
 		b.err = unwritable(err)
 		j.stats.Failures++

@@ -32,7 +32,8 @@ func Open(ctx context.Context, cfg Config) (*Journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("audit journal: folder %s is in use: %w", cfg.Dir, err)
 	}
-	j := &Journal{cfg: cfg, lock: lock, turn: make(chan struct{}, 1)}
+	j := &Journal{cfg: cfg, lock: lock, turn: make(chan struct{}, 1), company: make(chan struct{}, 1), patience: time.NewTimer(time.Hour)}
+	j.patience.Stop()
 	j.w = writer{dir: cfg.Dir, rotateAt: cfg.RotateAt, wrap: cfg.wrap}
 	if err := j.open(ctx); err != nil {
 		return nil, errors.Join(err, lock.Close())
