@@ -24,7 +24,7 @@ type Config struct {
 	// Data is the folder that holds everything the server keeps: the database, the audit journal, keys and the operator's socket. It must be on a local disk. `serve` has no default for it.
 	Data string `config:"data"`
 
-	// HTTPListen is the host:port for REST, OAuth, the key set, the revocation feed, and gRPC too (told apart by content type). Port 0 takes a free one.
+	// HTTPListen is the host:port for REST, the key set, the revocation feed, and gRPC too (told apart by content type). Port 0 takes a free one.
 	HTTPListen string `config:"http-listen" default:"127.0.0.1:8080"`
 	// GRPCListen is the host:port for gRPC alone, the fast door. "off" closes it.
 	GRPCListen string `config:"grpc-listen" default:"127.0.0.1:4430"`
@@ -44,7 +44,7 @@ type Config struct {
 	// TrustedProxies are addresses and CIDR ranges whose X-Forwarded-For header is believed. From anyone else the header is ignored.
 	TrustedProxies []string `config:"trusted-proxies"`
 
-	// PublicURL is how people and programs reach the HTTP listener, such as https://iam.example.com. Issuers, links and redirects are made from it, never from a request. Empty: made from the listener's address.
+	// PublicURL is how people and programs reach the HTTP listener, such as https://iam.example.com. JWTs for it are accepted. What a request says of the server's name is never believed.
 	PublicURL string `config:"public-url"`
 	// APIHost is the domain under which the API is known, such as api.example.com, with a port unless it is 443. JWTs for it, and for it with `iam.` in front, are accepted, and discovery names it.
 	APIHost string `config:"api-host"`

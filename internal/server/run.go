@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/store"
 )
 
@@ -41,6 +42,7 @@ func (s *Server) Run(ctx context.Context) error {
 			return errors.Join(err, s.Close())
 		}
 	}
+	s.hintBootstrap(ctx)
 	s.log.Info("serving", "http", s.HTTPAddr(), "grpc", s.GRPCAddr(), "debug", s.debug.Addr(),
 		"tls", s.doors.Encrypted(), "data", s.cfg.Data, "version", Version())
 	s.ready.Store(true)
@@ -55,6 +57,18 @@ func (s *Server) Run(ctx context.Context) error {
 	err = errors.Join(err, s.Close())
 	s.log.Info("stopped")
 	return err
+}
+
+// hintBootstrap tells those who start for the first time what is missing.
+func (s *Server) hintBootstrap(ctx context.Context) {
+	var some []*iam.Organization
+	err := s.db.View(ctx, func(tx *store.Tx) (err error) {
+		some, err = store.ListOrganizations(tx, store.Page{Limit: 1})
+		return err
+	})
+	if err == nil && len(some) == 0 {
+		s.log.Warn("there is no organization yet, so nobody can sign in: `propusk bootstrap` makes one, while this server runs or not")
+	}
 }
 
 // every does a job now and then. A failure is logged and the job tried again:
