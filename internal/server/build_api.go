@@ -114,10 +114,6 @@ func (s *Server) buildAPI(ctx context.Context) error {
 	s.services(d, pageKey).register(registrar)
 	stats := gate.NewStats()
 	s.metrics.MustRegister(stats)
-	proxies, err := ParseProxies(s.cfg.TrustedProxies)
-	if err != nil {
-		return err
-	}
 	s.gate, err = gate.New(gate.Config{
 		Rules: Rules(), Services: registrar, Prover: s.prover(jwt), Access: d,
 		Lookups:  map[string]gate.Lookup{iamapi.KeyLookup: s.accountOfKey},
@@ -130,7 +126,7 @@ func (s *Server) buildAPI(ctx context.Context) error {
 	s.grpc = NewGRPCServer(&s.cfg, s.gate.Options()...)
 	s.gate.Attach(s.grpc)
 	healthpb.RegisterHealthServer(s.grpc, health.NewServer())
-	return s.buildPages(proxies)
+	return s.buildPages()
 }
 
 func (s *Server) services(d decider, pageKey []byte) services {
@@ -228,7 +224,7 @@ func (s *Server) pageKey(ctx context.Context) (key []byte, err error) {
 }
 
 // buildPages puts everything that HTTP shows behind one handler.
-func (s *Server) buildPages(proxies Proxies) error {
+func (s *Server) buildPages() error {
 	api, err := rest.New(s.gate, s.log)
 	if err != nil {
 		return err
@@ -236,9 +232,6 @@ func (s *Server) buildPages(proxies Proxies) error {
 	mux := http.NewServeMux()
 	(&publish.Door{Gate: s.gate, Documents: s.revoked, Stopping: s.doors.Stopping()}).Mount(mux)
 	s.pages = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if a := proxies.FromRequest(r); a.IsValid() {
-			r.RemoteAddr = a.String()
-		}
 		// The mux redirects paths that are not clean, which no client of an API
 		// expects; so it is asked for its own paths alone.
 		if page, pattern := mux.Handler(r); pattern != "" {
