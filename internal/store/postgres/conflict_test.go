@@ -43,8 +43,8 @@ func TestDeadlock(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if runs.Load() != 3 {
-		t.Errorf("%d runs, want 3: the one that lost runs again", runs.Load())
+	if runs.Load() < 3 { // the one that lost runs again, and may lose again
+		t.Errorf("%d runs: there was no deadlock, and the test has tested nothing", runs.Load())
 	}
 	expectAccounts(t, dbs[0], 2)
 }

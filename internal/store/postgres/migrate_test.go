@@ -108,6 +108,11 @@ func TestEncodingIsChecked(t *testing.T) {
 	if err := s.ask("postgres", `CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'`); err != nil {
 		t.Fatal(err)
 	}
+	defer func() {
+		if err := s.ask("postgres", `DROP DATABASE latin`); err != nil {
+			t.Error(err)
+		}
+	}()
 	e, err := postgres.Open(t.Context(), postgres.Config{URL: iam.NewSecret(s.url("latin"))})
 	if err == nil {
 		e.Close()

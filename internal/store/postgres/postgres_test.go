@@ -11,12 +11,12 @@ import (
 
 func TestEngine(t *testing.T) {
 	s := shared(t)
-	storetest.Run(t, func(t *testing.T) store.Engine { return open(t, s.url(s.database(t))) })
+	storetest.Run(t, func(t *testing.T) store.Engine { return open(t, s.schema(t)) })
 }
 
 func BenchmarkEngine(b *testing.B) {
 	s := ownServer(b)
-	storetest.Benchmark(b, func(b *testing.B) store.Engine { return open(b, s.url(s.database(b))) })
+	storetest.Benchmark(b, func(b *testing.B) store.Engine { return open(b, s.schema(b)) })
 }
 
 func open(t testing.TB, url string) *postgres.Engine {
