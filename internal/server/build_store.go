@@ -56,6 +56,11 @@ func (s *Server) buildStore(ctx context.Context) (err error) {
 	if err := s.refuseDevData(ctx); err != nil {
 		return err
 	}
+	if !s.opts.Quiet {
+		if err := s.db.Update(ctx, store.BeginEpoch); err != nil {
+			return fmt.Errorf("database: %w", err)
+		}
+	}
 	s.replica = replica.New(replica.Config{DB: s.db, MaxBytes: int64(s.cfg.CacheBytes), Now: s.now, Log: s.log})
 	return nil
 }
