@@ -51,6 +51,9 @@ func (k *Keyring) found(ctx context.Context) error {
 		return err
 	}
 	return k.config.DB.Update(ctx, func(tx *store.Tx) error {
+		if err := store.LockSigningKeys(tx); err != nil {
+			return err
+		}
 		if err := look(tx); err != nil || complete {
 			return err
 		}
@@ -99,6 +102,9 @@ func (k *Keyring) replace(ctx context.Context, age time.Duration) error {
 		fresh[purpose] = key
 	}
 	err := k.config.DB.Update(ctx, func(tx *store.Tx) error {
+		if err := store.LockSigningKeys(tx); err != nil {
+			return err
+		}
 		for _, purpose := range rotated {
 			if err := k.succeed(tx, purpose, fresh[purpose], age); err != nil {
 				return err

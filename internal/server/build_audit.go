@@ -72,13 +72,12 @@ func (r recorder) Failed(ctx context.Context, c *gate.Call, err error) {
 	kind := iam.KindOf(err)
 	// What is hidden and what never was are recorded alike: waiting for the
 	// disk in one case only would tell them apart.
-	unseen := kind == iam.NotFound
-	refusal := unseen || kind == iam.Unauthenticated || kind == iam.PermissionDenied
+	refusal := kind == iam.NotFound || kind == iam.Unauthenticated || kind == iam.PermissionDenied
 	if !refusal && c.Rule.Effect == gate.Reads {
 		return
 	}
 	var lost error
-	if c.Identity == nil || unseen {
+	if c.Identity == nil {
 		lost = r.s.refusals.Record(gate.EventOf(c, err), reasonOf(err))
 	} else {
 		lost = r.s.journal.Record(gate.EventOf(c, err))
