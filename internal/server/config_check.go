@@ -97,6 +97,9 @@ func (c *Config) checkListeners(dev bool, bad reporter) {
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		bad("tls-cert", "tls-cert and tls-key go together")
 	}
+	if dev && c.TLSCert+c.TLSKey != "" {
+		bad("tls-cert", "`dev` makes a certificate of its own; tls-names adds names to it")
+	}
 	encrypted := c.TLSCert != "" && c.TLSKey != "" && !dev // dev takes plaintext beside TLS
 	public := []struct{ name, addr string }{{"http-listen", c.HTTPListen}, {"grpc-listen", c.GRPCListen}}
 	for _, l := range public {

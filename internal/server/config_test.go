@@ -215,7 +215,7 @@ func TestConfigOfDev(t *testing.T) {
 	}
 	// TLS does not help: dev takes plaintext on the same port.
 	_, err = server.Load(server.LoadOptions{Dev: true, Args: []string{"--http-listen=0.0.0.0:1", "--tls-cert=c", "--tls-key=k"}})
-	if got := problemsOf(t, err); len(got) != 1 || !strings.Contains(got[0], "`dev` speaks plaintext") {
+	if got := problemsOf(t, err); len(got) != 2 || !strings.Contains(got[0], "certificate of its own") || !strings.Contains(got[1], "`dev` speaks plaintext") {
 		t.Errorf("problems = %q", got)
 	}
 	if _, err := server.Load(server.LoadOptions{Dev: true, Args: []string{"--http-listen=0.0.0.0:1", "--behind-proxy=docker, published on loopback"}}); err != nil {
