@@ -88,6 +88,9 @@ func (p *program) exit(name string, err error) int {
 		return 0
 	}
 	text := err.Error()
+	if errors.Is(err, context.Canceled) {
+		text = "interrupted"
+	}
 	var shown *iam.Error
 	if errors.As(err, &shown) {
 		text = strings.Replace(text, shown.Kind.Error()+": ", "", 1)
