@@ -143,10 +143,10 @@ func (g *Gate) Call(ctx context.Context, r *Request) (*Response, error) {
 // run takes a call of any door through the corridor.
 func (g *Gate) run(ctx context.Context, c *Call, ep *endpoint) (any, error) {
 	c.Rule = ep.rule
-	ctx, cancel := context.WithTimeout(context.WithValue(ctx, callKey{}, c), g.cfg.Timeout)
-	defer cancel()
-	out, err := g.decodeAndWalk(ctx, c, ep)
-	g.finish(ctx, c, ep, err)
+	p := withPatience(ctx, c, g.cfg.Timeout)
+	defer p.end()
+	out, err := g.decodeAndWalk(p, c, ep)
+	g.finish(p, c, ep, err)
 	return out, err
 }
 
@@ -160,11 +160,11 @@ func (g *Gate) Plain(ctx context.Context, r *Request, act func(context.Context) 
 		return res, iam.Errorf(iam.Unimplemented, "%s is not known", r.Method)
 	}
 	c.Rule = ep.rule
-	ctx, cancel := context.WithTimeout(context.WithValue(ctx, callKey{}, c), plainTimeout)
-	defer cancel()
+	p := withPatience(ctx, c, plainTimeout)
+	defer p.end()
 	err := func() (err error) {
-		defer g.recoverTo(ctx, c, &err)
-		return act(ctx)
+		defer g.recoverTo(p, c, &err)
+		return act(p)
 	}()
 	g.finish(ctx, c, ep, err)
 	return res, err
