@@ -124,8 +124,8 @@ func (s *Server) buildAPI(ctx context.Context) error {
 		return err
 	}
 	s.grpc = NewGRPCServer(&s.cfg, s.gate.Options()...)
-	s.gate.Attach(s.grpc)
-	healthpb.RegisterHealthServer(s.grpc, health.NewServer())
+	s.gate.Attach(Registrar(s.grpc))
+	healthpb.RegisterHealthServer(Registrar(s.grpc), health.NewServer())
 	return s.buildPages()
 }
 

@@ -103,6 +103,7 @@ func TestDevCAStays(t *testing.T) {
 }
 
 func TestDevCABrokenFiles(t *testing.T) {
+	t.Parallel()
 	t.Run("certificate lost", func(t *testing.T) {
 		data := t.TempDir()
 		openCA(t, data, time.Now)
@@ -186,6 +187,7 @@ func TestDevCAWithOpenSSL(t *testing.T) {
 }
 
 func TestDevCAWithNode(t *testing.T) {
+	t.Parallel()
 	ca := openCA(t, t.TempDir(), time.Now)
 	out := run(t, `
 const https = require("https"), lookup = (h, o, done) => o.all ? done(null, [{address: "127.0.0.1", family: 4}]) : done(null, "127.0.0.1", 4);
@@ -198,6 +200,7 @@ for (const host of ["localhost", "127.0.0.1", "iam.localhost", "iam.api.localhos
 }
 
 func TestDevCAWithJava(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("starting Java takes seconds")
 	}

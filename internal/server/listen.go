@@ -179,7 +179,7 @@ func (d *Doors) split(pages http.Handler, calls *grpc.Server) http.Handler {
 		if r.ProtoMajor == 2 && isGRPC(r.Header.Get("Content-Type")) {
 			d.grpcCalls.Add(1)
 			defer d.grpcCalls.Add(-1)
-			calls.ServeHTTP(w, r)
+			serveWhole(calls, w, r)
 			return
 		}
 		pages.ServeHTTP(w, r)

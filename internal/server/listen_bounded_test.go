@@ -46,6 +46,7 @@ func TestMessageAndHeaderLimits(t *testing.T) {
 
 // ReadTimeout is about the request: a long poll may take longer to answer.
 func TestLongPollOutlivesReadTimeout(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t, true, false, func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-r.Context().Done():
@@ -62,6 +63,7 @@ func TestLongPollOutlivesReadTimeout(t *testing.T) {
 }
 
 func TestSilentAndSlowClients(t *testing.T) {
+	t.Parallel()
 	const limit = 200 * time.Millisecond
 	for _, encrypted := range []bool{false, true} {
 		h := openHouse(t, !encrypted, encrypted, nil, func(c *server.Config) {
@@ -91,6 +93,7 @@ func isTimeout(err error) bool {
 
 // A client that takes no answer is cut off.
 func TestClientThatDoesNotRead(t *testing.T) {
+	t.Parallel()
 	ended := make(chan error, 1)
 	h := openHouse(t, true, false, func(w http.ResponseWriter, r *http.Request) {
 		var err error
@@ -113,6 +116,7 @@ func TestClientThatDoesNotRead(t *testing.T) {
 }
 
 func TestConnectionLimit(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t, true, false, nil, func(c *server.Config) { c.MaxConnections = 2 })
 	ask := func(conn net.Conn, wait time.Duration) error {
 		fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")

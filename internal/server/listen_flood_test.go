@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -78,42 +77,44 @@ func (c *counter) enter() (leave func()) {
 // beyond the limit of a connection (CVE-2023-44487).
 func TestRapidReset(t *testing.T) {
 	const most = 10
-	var inside counter
-	release := make(chan struct{})
-	let := sync.OnceFunc(func() { close(release) })
-	defer let()
-	h := openHouse(t, true, false, func(http.ResponseWriter, *http.Request) { defer inside.enter()(); <-release },
-		func(c *server.Config) { c.MaxStreams = most },
-		grpc.UnaryInterceptor(func(ctx context.Context, in any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-			defer inside.enter()()
-			<-release
-			return next(ctx, in)
-		}))
-	for _, door := range []struct{ addr, contentType string }{
-		{h.GRPCAddr(), "application/grpc"}, {h.HTTPAddr(), "application/grpc"}, {h.HTTPAddr(), "application/json"},
+	for _, door := range []struct{ name, contentType string }{
+		{"grpc", "application/grpc"}, {"http", "application/grpc"}, {"http", "application/json"},
 	} {
-		before := inside.now.Load()
-		inside.most.Store(before)
-		f := dialFrames(t, door.addr)
-		_ = f.conn.SetWriteDeadline(time.Now().Add(200 * time.Millisecond)) // a server that reads no more has understood
-		for range 2000 {
-			id := f.open(door.contentType)
-			if f.WriteData(id, true, make([]byte, 5)) != nil || f.WriteRSTStream(id, http2.ErrCodeCancel) != nil {
-				break
+		t.Run(door.name+" "+door.contentType, func(t *testing.T) {
+			var inside counter
+			release := make(chan struct{})
+			h := openHouse(t, true, false, func(http.ResponseWriter, *http.Request) { defer inside.enter()(); <-release },
+				func(c *server.Config) { c.MaxStreams = most },
+				grpc.UnaryInterceptor(func(ctx context.Context, in any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+					defer inside.enter()()
+					<-release
+					return next(ctx, in)
+				}))
+			addr := h.HTTPAddr()
+			if door.name == "grpc" {
+				addr = h.GRPCAddr()
 			}
-		}
-		time.Sleep(50 * time.Millisecond)
-		if n := inside.most.Load() - before; n > most {
-			t.Errorf("%s at %s: %d handlers at once, want at most %d", door.contentType, door.addr, n, most)
-		}
-		f.conn.Close()
+			f := dialFrames(t, addr)
+			_ = f.conn.SetWriteDeadline(time.Now().Add(300 * time.Millisecond)) // a server that reads no more has understood
+			for range 2000 {
+				id := f.open(door.contentType)
+				if f.WriteData(id, true, make([]byte, 5)) != nil || f.WriteRSTStream(id, http2.ErrCodeCancel) != nil {
+					break
+				}
+			}
+			time.Sleep(50 * time.Millisecond)
+			if n := inside.most.Load(); n > most {
+				t.Errorf("%d handlers at once, want at most %d", n, most)
+			}
+			close(release)
+		})
 	}
-	let()
 }
 
 // A request whose body never comes is given up after ReadTimeout, on HTTP/2 as
 // on HTTP/1.1; the connection's other requests go on.
 func TestBodyThatNeverComes(t *testing.T) {
+	t.Parallel()
 	var inside counter
 	h := openHouse(t, true, false, func(w http.ResponseWriter, r *http.Request) {
 		defer inside.enter()()
@@ -134,6 +135,7 @@ func TestBodyThatNeverComes(t *testing.T) {
 
 // Frames that only cost the server something end the connection.
 func TestFloods(t *testing.T) {
+	t.Parallel()
 	h := openHouse(t, true, false, nil, func(c *server.Config) { c.WriteTimeout = 500 * time.Millisecond })
 	for name, flood := range map[string]func(f *frames, n int) error{
 		"headers without end": func(f *frames, n int) error {

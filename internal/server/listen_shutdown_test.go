@@ -60,6 +60,7 @@ func TestShutdownWaitsForCalls(t *testing.T) {
 }
 
 func TestShutdownLosesPatience(t *testing.T) {
+	t.Parallel()
 	for _, door := range []string{"grpc", "http"} {
 		entered, release := make(chan struct{}, 1), make(chan struct{})
 		h := openHouse(t, true, false, nil, nil, slowCalls(entered, release))

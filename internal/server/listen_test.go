@@ -47,7 +47,7 @@ func openHouse(t *testing.T, plain, encrypted bool, pages http.HandlerFunc, chan
 	}
 	h.Doors = doors
 	calls := server.NewGRPCServer(c, options...)
-	healthpb.RegisterHealthServer(calls, health.NewServer())
+	healthpb.RegisterHealthServer(server.Registrar(calls), health.NewServer())
 	if pages == nil {
 		pages = func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, "%s tls=%v", r.Proto, r.TLS != nil) }
 	}
