@@ -19,6 +19,8 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -36,20 +38,30 @@ type plan struct {
 	starts      int
 	idle        time.Duration // before memory is looked at
 	verifier    time.Duration // of one benchmark
+	only        string        // part to measure; "" measures all
 }
 
 const fewKeys = 100
 
 func parse(args []string) (*plan, error) {
-	p := &plan{connections: []int{1, 8, 64}}
+	p := &plan{}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	short := f.Bool("short", false, "about one minute instead of five, with more noise")
 	f.StringVar(&p.binary, "propusk", "", "`program` to measure; without it ./cmd/propusk is built")
 	f.StringVar(&p.dir, "dir", "", "`folder` for the data; its disk is part of what is measured")
 	f.StringVar(&p.profiles, "profile", "", "`folder` for CPU profiles of both servers at 8 connections; nothing else is done")
 	f.IntVar(&p.keys, "keys", -1, "`keys` of the big installation; 0 leaves it out (default 100,000, or 20,000 with --short)")
+	connections := f.String("connections", "1,8,64", "how `many` connections there are, in turn")
+	f.StringVar(&p.only, "only", "", "the one `part` to measure: exchange, growth, start or verify (with --profile: bare-REST, bare-gRPC, propusk-REST or propusk-gRPC)")
 	if err := f.Parse(args); err != nil {
 		return nil, err
+	}
+	for word := range strings.SplitSeq(*connections, ",") {
+		n, err := strconv.Atoi(word)
+		if err != nil || n < 1 || n > 1024 {
+			return nil, fmt.Errorf("--connections: %q is not a number from 1 to 1024", word)
+		}
+		p.connections = append(p.connections, n)
 	}
 	p.rounds, p.window, p.starts, p.idle, p.verifier = 5, 2*time.Second, 10, 10*time.Second, time.Second
 	most := 100_000
@@ -73,6 +85,7 @@ func main() {
 	}
 	p, err := parse(os.Args[1:])
 	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -117,8 +130,14 @@ func (p *plan) run(ctx context.Context, t *table) error {
 	if p.profiles != "" {
 		return p.takeProfiles(ctx, few)
 	}
-	for _, part := range []func(context.Context, *table, *installation) error{p.exchange, p.growth, p.start, p.verify} {
-		if err := part(ctx, t, few); err != nil {
+	for _, part := range []struct {
+		name string
+		run  func(context.Context, *table, *installation) error
+	}{{"exchange", p.exchange}, {"growth", p.growth}, {"start", p.start}, {"verify", p.verify}} {
+		if p.only != "" && p.only != part.name {
+			continue
+		}
+		if err := part.run(ctx, t, few); err != nil {
 			return err
 		}
 	}

@@ -17,13 +17,20 @@ func (p *plan) takeProfiles(ctx context.Context, few *installation) error {
 		return err
 	}
 	few.profile = true
-	for name, serve := range map[string]func(context.Context) (*running, error){"bare": few.serveBare, "propusk": few.serve} {
-		r, err := serve(ctx)
+	for _, server := range []struct {
+		name  string
+		serve func(context.Context) (*running, error)
+	}{{"bare", few.serveBare}, {"propusk", few.serve}} {
+		r, err := server.serve(ctx)
 		if err != nil {
 			return err
 		}
 		for _, d := range []door{r.rest, r.grpc} {
-			file := filepath.Join(p.profiles, name+"-"+d.name+".pprof")
+			name := server.name + "-" + d.name
+			if p.only != "" && p.only != name {
+				continue
+			}
+			file := filepath.Join(p.profiles, name+".pprof")
 			say("%s", file)
 			if err = r.profile(ctx, d, file); err != nil {
 				break
