@@ -126,6 +126,9 @@ func (a answer) check(t *testing.T, w *world, method string) {
 	if !found {
 		t.Errorf("%s: %v %q has no RequestInfo of %s: %v", method, a.code, a.message, a.requestID, a.details)
 	}
+	if len(a.message) > 5<<10 {
+		t.Errorf("%s: a text of %d bytes", method, len(a.message))
+	}
 	if s := w.shows(a.message); s != "" {
 		t.Errorf("%s: the answer shows the secret %s: %s", method, s, a.message)
 	}

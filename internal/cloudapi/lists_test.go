@@ -25,6 +25,9 @@ func set(m proto.Message, pairs ...any) proto.Message {
 	return m
 }
 
+// names are what the lists that take a filter can be asked for.
+var names = map[string]string{"sa.List": "account-3", "folder.List": "folder-3", "cloud.List": "cloud-3"}
+
 // listing is a List method with two parents that hold at least five rows each.
 type listing struct {
 	method, field string
@@ -144,6 +147,9 @@ func TestPages(t *testing.T) {
 			}
 		}
 		w.owner.refuse(t, l.method, l.request(t, l.parents[1], "page_token", good), codes.InvalidArgument, "page_token")
+		if _, filtered := names[l.method]; filtered {
+			w.owner.refuse(t, l.method, l.request(t, l.parents[0], "page_token", good, "filter", `name="x"`), codes.InvalidArgument, "page_token")
+		}
 		long := 2001
 		if strings.HasSuffix(l.method, "AccessBindings") {
 			long = 101
@@ -167,7 +173,6 @@ func TestFilters(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	all := listings(t, w)
-	names := map[string]string{"sa.List": "account-3", "folder.List": "folder-3", "cloud.List": "cloud-3"}
 	for _, l := range all {
 		name, ok := names[l.method]
 		if !ok {
