@@ -53,7 +53,8 @@ func TestCallersShareAWrite(t *testing.T) {
 			wg.Go(func() { record(t, j, id) })
 		}
 		wg.Wait()
-		if took := time.Since(start); took > 2*time.Millisecond {
+		// Two writes, and up to a millisecond in which the second is gathered.
+		if took := time.Since(start); took > 3*time.Millisecond {
 			t.Errorf("%d callers waited %v for a disk of 1 ms", callers, took)
 		}
 		if s := j.Stats(); s.Lines != callers || s.Batches > 2 || s.Backlog == 0 {

@@ -54,5 +54,5 @@ func (j *Journal) learn(b *batch) {
 	if j.pending != nil {
 		j.crowd += j.pending.count
 	}
-	j.crowd -= j.crowd / 8
+	j.crowd -= j.crowd / 16
 }

@@ -18,6 +18,7 @@ import (
 
 const (
 	maxGRPCMessage = 4 << 20
+	grpcWindow     = 1 << 20
 	streamWorkers  = 64 // calls beyond that get goroutines of their own
 	// minClientPing is the shortest interval at which a gRPC client may ping.
 	// The fastest clients (YDB's, grpc-go at its minimum) ping every 10 s, and
@@ -41,6 +42,9 @@ func NewGRPCServer(c *Config, options ...grpc.ServerOption) *grpc.Server {
 		grpc.ConnectionTimeout(c.HandshakeTimeout),
 		// A goroutine a call grows its stack anew each time; workers keep theirs.
 		grpc.NumStreamWorkers(streamWorkers),
+		// Messages here are small. Windows that adapt cost a ping and its answer
+		// for nearly every call.
+		grpc.StaticStreamWindowSize(grpcWindow), grpc.StaticConnWindowSize(grpcWindow),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minClientPing, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: serverPing, Timeout: pingAnswer}),
 	}, options...)...)
