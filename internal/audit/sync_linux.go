@@ -21,25 +21,23 @@ type syncer struct {
 }
 
 // iocb is struct iocb of linux/aio_abi.h.
+// What a sync has no use for is blank.
 type iocb struct {
-	data     uint64
-	key      uint32 // both 32-bit words stand in the other order on big-endian machines;
-	rwFlags  uint32 // both are 0 here
-	opcode   uint16
-	priority int16
-	fd       uint32
-	buf      uint64
-	count    uint64
-	offset   int64
-	reserved uint64
-	flags    uint32
-	resfd    uint32
+	_      uint64    // data
+	_      [2]uint32 // key and rw_flags, whose order depends on the machine's
+	opcode uint16
+	_      int16 // priority
+	fd     uint32
+	_      [4]uint64 // buf, nbytes, offset, reserved
+	flags  uint32
+	resfd  uint32
 }
 
 // ioEvent is struct io_event.
 type ioEvent struct {
-	data, obj uint64
-	res, res2 int64
+	_   [2]uint64 // data and obj
+	res int64
+	_   int64 // res2
 }
 
 const (

@@ -65,6 +65,7 @@ func rows(w *world) []row {
 	}
 	return []row{
 		{"endpoint.Get", "+++++++", fixed(&endpointpb.GetApiEndpointRequest{ApiEndpointId: "iam"})},
+		//lint:ignore SA1019 clients send it [client fact: discovery]
 		{"endpoint.List", "+++++++", fixed(&endpointpb.ListApiEndpointsRequest{PageSize: 100})},
 
 		{"token.Create", "+++++++", func(t *testing.T, w *world, _ int) proto.Message { return jwtRequest(t, w) }},
