@@ -183,8 +183,8 @@ func TestFailuresOnTheWay(t *testing.T) {
 		code      codes.Code
 		text, log string
 	}{
-		"nothing":        {func(context.Context) error { return nil }, codes.OK, "", "msg=call"},
-		"a panic":        {func(context.Context) error { panic("the secret cause") }, codes.Internal, "Internal error", "the secret cause"},
+		"nothing": {func(context.Context) error { return nil }, codes.OK, "", "msg=call"},
+		"a panic": {func(context.Context) error { panic("the secret cause") }, codes.Internal, "Internal error", "the secret cause"},
 		//lint:ignore SA5000 the panic is what is tested
 		"a nil map":      {func(context.Context) error { var m map[string]int; m["x"] = 1; return nil }, codes.Internal, "Internal error", "nil map"},
 		"a plain error":  {func(context.Context) error { return errors.New("disk on fire") }, codes.Internal, "Internal error", "disk on fire"},
