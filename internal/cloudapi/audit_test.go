@@ -88,6 +88,11 @@ func TestAuditLinesTellWhoWhatWhere(t *testing.T) {
 			t.Errorf("reads have left %d lines: %s", len(now)-want, now[len(now)-1].raw)
 		}
 	}
+	waits := call(t, w.owner, "folder.Delete", &rmpb.DeleteFolderRequest{FolderId: w.home.FolderID}, new(operationpb.Operation))
+	l := w.line(t, w.owner.do(t, "op.Cancel", &operationpb.CancelOperationRequest{OperationId: waits.GetId()}, new(operationpb.Operation)))
+	if pathOf(l) != path {
+		t.Errorf("a cancelled deletion is told on %s, want %s", pathOf(l), path)
+	}
 	before := len(w.audit(t.Context(), t, server.AuditListRequest{}))
 	for range 3 { // reads that succeed, or ask for nonsense, leave no line
 		w.owner.do(t, "sa.Get", &iampb.GetServiceAccountRequest{ServiceAccountId: account}, new(iampb.ServiceAccount))

@@ -120,6 +120,11 @@ func (w *world) checkTraces(t *testing.T) {
 	if s := w.shows(log); s != "" {
 		t.Errorf("the server's log shows the secret %s", s)
 	}
+	for line := range strings.Lines(log) {
+		if len(line) > 16<<10 {
+			t.Errorf("the server's log has a line of %d bytes: %.300s", len(line), line)
+		}
+	}
 	for _, line := range w.audit(context.Background(), t, server.AuditListRequest{}) {
 		if s := w.shows(line.raw); s != "" {
 			t.Errorf("an audit line shows the secret %s: %.400s", s, line.raw)

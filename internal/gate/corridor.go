@@ -155,7 +155,7 @@ func (g *Gate) finish(ctx context.Context, c *Call, ep *endpoint, err error) {
 	ep.stats.observe(code, took)
 	level, text := slog.LevelInfo, ""
 	if err != nil {
-		text = err.Error()
+		text = shorten(err.Error(), maxMessage) // some texts repeat what the caller sent
 		if iam.KindOf(err) == iam.Internal && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
 			level = slog.LevelError
 		}

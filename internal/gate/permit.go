@@ -89,7 +89,10 @@ func (g *Gate) ask(ctx context.Context, c *Call, what iam.Permission, kind resou
 // corridor does: PERMISSION_DENIED or NOT_FOUND.
 func Require(ctx context.Context, what iam.Permission, kind resource.Kind, id string) error {
 	c := From(ctx)
-	_, err := c.gate.ask(ctx, c, what, kind, id, "", "")
+	d, err := c.gate.ask(ctx, c, what, kind, id, "", "")
+	if err == nil && c.Path == nil {
+		c.Target, c.Path = id, d.Path // what the call turned out to be about
+	}
 	return err
 }
 
