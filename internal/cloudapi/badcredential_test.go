@@ -139,6 +139,7 @@ func TestBadJWTs(t *testing.T) {
 		"kid with quotes":     {kid(`"a\"b'c"`), unauthenticated, "unknown"},
 		"kid with newlines":   {kid(`"a\nb"`), unauthenticated, "unknown"},
 		"kid of 5 kB":         {kid(`"` + strings.Repeat("k", 5000) + `"`), unauthenticated, "unknown"},
+		"kid of 10 kB":        {kid(`"` + strings.Repeat("k", 10_000) + `"`), invalid, "jwt"},
 		"kid unknown":         {kid(`"ajenever0000000000000"`), unauthenticated, "unknown"},
 		"crit":                {with(`{"alg":"PS256","kid":"`+f.ID+`","crit":["x"]}`, string(body)), unauthenticated, "crit"},
 		"duplicate claims":    {with(string(header), strings.Replace(string(body), "{", `{"iss":"x",`, 1)), unauthenticated, "twice"},

@@ -80,7 +80,11 @@ func (c *Call) NoteStarted() { c.status = audit.Started }
 
 // RestsOn notes a decision that the call's change depends on besides its own
 // permission: Guarded makes the transaction look whether it still holds.
-func (c *Call) RestsOn(d Decision) { c.rests = append(c.rests, d) }
+func (c *Call) RestsOn(d Decision) {
+	if c.Rule.Effect == Changes {
+		c.rests = append(c.rests, d)
+	}
+}
 
 // Caller is the subject of the call.
 func (c *Call) Caller() iam.Subject {

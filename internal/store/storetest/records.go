@@ -12,6 +12,7 @@ import (
 var recordTests = []test{
 	{"operations", testOperations},
 	{"idempotency", testIdempotency},
+	{"planned deletions", testPendingDeletions},
 	{"settings", testSettings},
 	{"signing keys", testSigningKeys},
 	{"revocations", testRevocations},
@@ -70,7 +71,19 @@ func testIdempotency(t *testing.T, f *fixture) {
 		}
 		return nil
 	})
+	find := func(key string) (found *store.Idempotency) {
+		t.Helper()
+		f.view(t, func(tx *store.Tx) (err error) {
+			found, err = store.FindIdempotency(tx, "alice", method, key)
+			return err
+		})
+		return found
+	}
+	same(t, "found", &store.Idempotency{RequestHash: []byte("h1"), OperationID: "op1", ResourceID: "res1", CreatedAt: created}, find(id))
 	f.advance(store.IdempotencyLife)
+	if find(id) != nil || find("other") != nil {
+		t.Error("a key is found that has expired or was never used")
+	}
 	f.update(t, func(tx *store.Tx) error {
 		if _, claimed := claim(tx, "alice", method, "h3"); !claimed {
 			t.Error("an expired key was not claimed")
