@@ -12,24 +12,24 @@ trap 'rm -f "$log"' EXIT
 status=0
 # -v so that tests that skip themselves are seen; shown are packages and trouble.
 show='^(ok|FAIL|panic:|---|\s+--- (FAIL|SKIP))|DATA RACE'
-run() { (cd "$1" && go test -count=1 -v -timeout 20m ./... 2>&1) | tee -a "$log" | { grep -E "$show" | grep -vE -- '--- PASS' || true; }; }
+run() { (cd "$1" && go test -count=1 -v -timeout 20m ./... 2>&1) | tee -a "$log" | { grep -aE "$show" | grep -avE -- '--- PASS' || true; }; }
 run token || status=1
 run . || status=1
 
-if grep -qE '^(FAIL|panic:)' "$log"; then
+if grep -aqE '^(FAIL|panic:)' "$log"; then
 	status=1
 	echo
 	echo "What failed, in full:"
-	awk '/^=== RUN/{next} /--- PASS/{next} {print}' "$log" | grep -vE '^(=== (PAUSE|CONT|NAME)|ok |\?)' | tail -n 400
+	awk '/^=== RUN/{next} /--- PASS/{next} {print}' "$log" | grep -avE '^(=== (PAUSE|CONT|NAME)|ok |\?)' | tail -n 400
 fi
 
-passed=$(grep -cE '^--- PASS' "$log" || true)
-failed=$(grep -cE '^--- FAIL' "$log" || true)
-skipped=$(grep -cE -- '--- SKIP' "$log" || true)
+passed=$(grep -acE '^--- PASS' "$log" || true)
+failed=$(grep -acE '^--- FAIL' "$log" || true)
+skipped=$(grep -acE -- '--- SKIP' "$log" || true)
 if [[ $skipped -gt 0 ]]; then
 	echo
 	echo "Left out:"
-	grep -E -A3 -- '--- SKIP' "$log" | sed 's/^/  /'
+	grep -aE -A3 -- '--- SKIP' "$log" | sed 's/^/  /'
 	[[ ${CI:-} == true ]] && { echo "CI leaves nothing out."; status=1; }
 fi
 echo "$passed passed, $failed failed, $skipped skipped"
