@@ -42,6 +42,9 @@ func decodeBody(body []byte, m proto.Message) error {
 		proto.Reset(m)
 		return nil
 	}
+	if decodePlain(body, m) {
+		return nil
+	}
 	err := protojson.UnmarshalOptions{RecursionLimit: maxDepth}.Unmarshal(body, m)
 	if err == nil {
 		return nil

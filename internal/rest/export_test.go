@@ -17,3 +17,11 @@ func DecodeQuery(m proto.Message, query string) error {
 
 // DecodeBody fills any message from JSON.
 func DecodeBody(body []byte, m proto.Message) error { return decodeBody(body, m) }
+
+// DecodePlain and AppendPlain are the short ways through JSON.
+func DecodePlain(body []byte, m proto.Message) bool { return decodePlain(body, m) }
+
+func AppendPlain(m proto.Message) (string, bool) {
+	b, ok := appendPlain(nil, m)
+	return string(b), ok
+}

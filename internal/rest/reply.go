@@ -58,6 +58,9 @@ func internalError() error {
 
 // appendJSON adds the compact proto3 JSON of a message.
 func appendJSON(buf []byte, m proto.Message) ([]byte, error) {
+	if out, ok := appendPlain(buf, m); ok {
+		return out, nil
+	}
 	start := len(buf)
 	out, err := protojson.MarshalOptions{}.MarshalAppend(buf, m)
 	if err != nil {
