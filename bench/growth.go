@@ -50,7 +50,7 @@ func (p *plan) growth(ctx context.Context, t *table, few *installation) error {
 	if err != nil {
 		return err
 	}
-	t.heading("JWT exchange, REST, %d connections, each of %d keys for the first time, beside %d keys", growthConnections, p.keys, fewKeys)
+	t.heading("JWT exchange, REST, connections: %d, each of %d keys once, beside %d keys", growthConnections, p.keys, fewKeys)
 	addGrowth(t, pairs, missed)
 
 	say("exchange, REST, %d keys", p.keys)
@@ -67,9 +67,11 @@ func (p *plan) growth(ctx context.Context, t *table, few *installation) error {
 	if err != nil {
 		return err
 	}
-	t.heading("JWT exchange, REST, %d connections, any of %d keys, beside %d keys", growthConnections, p.keys, fewKeys)
+	t.heading("JWT exchange, REST, connections: %d, any of %d keys, beside %d keys", growthConnections, p.keys, fewKeys)
 	addGrowth(t, pairs, missed)
-	return addMemory(t, "memory after load, MiB", base, ours)
+	t.add(row{what: "  exec to the first token, ms", floor: millis(base.first), ours: millis(ours.first),
+		ratio: fmt.Sprintf("%.2f", float64(ours.first)/float64(base.first))})
+	return addMemory(t, "resident after the load, MiB", base, ours)
 }
 
 // once sends every JWT one time, in no order.
