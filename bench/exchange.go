@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -46,6 +47,9 @@ func (p *plan) exchange(ctx context.Context, t *table, few *installation) error 
 			}
 			t.heading("JWT exchange, %s, connections: %d, beside the bare server", doors[0].name, connections)
 			t.compare("CPU of the server, us a request", pairs, func(r round) float64 { return r.cpu }, "%.1f", most)
+			t.add(row{what: "  CPU of kernel threads meanwhile, us a request",
+				floor: fmt.Sprintf("%.1f", median(pairs, func(p pair) float64 { return p.base.kernel })),
+				ours:  fmt.Sprintf("%.1f", median(pairs, func(p pair) float64 { return p.ours.kernel }))})
 			addSpeed(t, pairs)
 		}
 	}

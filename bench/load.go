@@ -17,6 +17,7 @@ type round struct {
 	cpu      float64 // of the server, user and system, µs a request
 	rate     float64 // requests a second
 	p50, p99 float64 // ms
+	kernel   float64 // of kernel threads meanwhile, µs a request
 }
 
 // numbers hands out the JWTs that one connection sends; false ends it.
@@ -52,7 +53,7 @@ func drive(ctx context.Context, p *process, d door, connections int, next func(w
 	if err != nil {
 		return round{}, err
 	}
-	began := time.Now()
+	kernel, began := kernelWorkers(), time.Now()
 	var wait sync.WaitGroup
 	for i := range workers {
 		wait.Go(func() { workers[i].run(ctx, next(i)) })
@@ -63,7 +64,9 @@ func drive(ctx context.Context, p *process, d door, connections int, next func(w
 	if err != nil {
 		return round{}, err
 	}
-	return sumUp(workers, took, after-before)
+	r, err := sumUp(workers, took, after-before)
+	r.kernel = (kernelWorkers() - kernel).Seconds() * 1e6 / float64(max(1, r.requests))
+	return r, err
 }
 
 type worker struct {

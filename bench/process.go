@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -78,6 +79,23 @@ func parseStat(text []byte) (time.Duration, error) {
 	user, err1 := strconv.ParseInt(fields[11], 10, 64)
 	system, err2 := strconv.ParseInt(fields[12], 10, 64)
 	return time.Duration(user+system) * tick, errors.Join(err1, err2)
+}
+
+// kernelWorkers is the time that the kernel's own threads have used, for
+// whomever: some of a disk's work is done by them. 0 where they cannot be seen.
+func kernelWorkers() time.Duration {
+	var sum time.Duration
+	files, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil || !bytes.Contains(text, []byte(" (kworker/")) {
+			continue
+		}
+		if used, err := parseStat(text); err == nil {
+			sum += used
+		}
+	}
+	return sum
 }
 
 // resident is the memory that the process has in RAM, in bytes.
