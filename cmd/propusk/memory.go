@@ -13,7 +13,7 @@ import (
 // An operator's own GOGC and GOMEMLIMIT win.
 func tuneMemory(c *server.Config) {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400)
+		debug.SetGCPercent(200)
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(2*int64(c.CacheBytes) + 256<<20)

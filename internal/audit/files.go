@@ -37,19 +37,9 @@ type file interface {
 	Close() error
 }
 
-type diskFile struct {
-	*os.File
-	syncer *syncer
-}
+type diskFile struct{ *os.File }
 
-func newDiskFile(f *os.File) diskFile { return diskFile{f, newSyncer(f)} }
-
-func (f diskFile) Sync() error { return f.syncer.sync(f.File) }
-
-func (f diskFile) Close() error {
-	f.syncer.close()
-	return f.File.Close()
-}
+func (f diskFile) Sync() error { return syncData(f.File) }
 
 func filePath(dir string, offset int64) string {
 	return filepath.Join(dir, fmt.Sprintf("%020d%s", offset, fileSuffix))

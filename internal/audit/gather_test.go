@@ -3,8 +3,6 @@ package audit_test
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -70,32 +68,5 @@ func TestLoneCallerIsNotHeldUp(t *testing.T) {
 	appendRound(t, j, 1)
 	if after := j.Stats(); after.Batches != before.Batches+1 {
 		t.Errorf("one line took %d writes", after.Batches-before.Batches)
-	}
-}
-
-func TestSyncWithoutAIO(t *testing.T) {
-	f, err := os.Create(filepath.Join(t.TempDir(), "f"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	for name, sync := range audit.Syncs(f) {
-		if _, err := f.WriteString("x"); err != nil {
-			t.Fatal(err)
-		}
-		if err := sync(); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	closed, err := os.Create(filepath.Join(t.TempDir(), "closed"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	syncs := audit.Syncs(closed)
-	closed.Close()
-	for name, sync := range syncs {
-		if err := sync(); err == nil {
-			t.Errorf("%s: a file that is closed is durable", name)
-		}
 	}
 }

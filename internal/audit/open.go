@@ -185,7 +185,7 @@ func (j *Journal) begin(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("audit journal: %w", err)
 	}
-	j.w.use(current, newDiskFile(f), start)
+	j.w.use(current, diskFile{f}, start)
 	j.files, j.durable, j.imported = []*journalFile{current}, start, start
 	if err := j.cfg.Archive.Import(ctx, nil, j.checkpoint(start)); err != nil {
 		return errors.Join(fmt.Errorf("audit journal: first checkpoint: %w", err), j.w.close())
@@ -201,7 +201,7 @@ func (j *Journal) resume(fd *found) error {
 		return err
 	}
 	j.incarnation = current.header.Incarnation
-	j.w.use(current, newDiskFile(f), fd.end)
+	j.w.use(current, diskFile{f}, fd.end)
 	if err := j.w.settle(); err != nil {
 		return errors.Join(fmt.Errorf("audit journal: %w", err), f.Close())
 	}

@@ -97,7 +97,7 @@ func (w *writer) rotate() error {
 		return err
 	}
 	old := w.file
-	w.use(current, newDiskFile(f), w.at)
+	w.use(current, diskFile{f}, w.at)
 	_ = old.Close() // its contents are durable since settle
 	return nil
 }
