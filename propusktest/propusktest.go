@@ -126,9 +126,6 @@ func describe(t testing.TB, s *server.Server) *Server {
 	}
 }
 
-// publicAudience is the audience that every SDK has built in.
-const publicAudience = "https://iam.api.cloud.yandex.net/iam/v1/tokens"
-
 // JWT signs a JWT with a key file, good for an hour from now on the wall clock.
 func JWT(t testing.TB, key []byte) string {
 	t.Helper()
@@ -136,7 +133,7 @@ func JWT(t testing.TB, key []byte) string {
 	if err != nil {
 		t.Fatalf("propusktest: %v", err)
 	}
-	jwt, err := keyfile.SignJWT(f, publicAudience, time.Now(), time.Hour)
+	jwt, err := keyfile.SignJWT(f, keyfile.PublicAudience, time.Now(), time.Hour)
 	if err != nil {
 		t.Fatalf("propusktest: %v", err)
 	}

@@ -113,7 +113,7 @@ func (c *crash) work(t *testing.T, p *process, after time.Duration) {
 
 // exchanges makes tokens until the server is gone.
 func (c *crash) exchanges(p *process) {
-	jwt, err := keyfile.SignJWT(c.key, publicAudience, time.Now(), time.Hour)
+	jwt, err := keyfile.SignJWT(c.key, keyfile.PublicAudience, time.Now(), time.Hour)
 	for err == nil {
 		var text string
 		if text, err = p.exchangeJWT(jwt.Reveal()); err == nil {

@@ -9,14 +9,10 @@ import (
 	"github.com/propusk/propusk/internal/keyfile"
 )
 
-// publicAudience is what every SDK of the public cloud writes into its JWTs;
-// a Propusk server takes it unless it was told not to.
-const publicAudience = "https://iam.api.cloud.yandex.net/iam/v1/tokens"
-
 func runJWT(_ context.Context, p *program, args []string) error {
 	f := flag.NewFlagSet("propusk jwt", flag.ContinueOnError)
 	path := f.String("key", "key.json", "authorized-key file of the service account")
-	audience := f.String("audience", publicAudience, "the JWT's aud")
+	audience := f.String("audience", keyfile.PublicAudience, "the JWT's aud")
 	ttl := f.Duration("ttl", time.Hour, "how long the JWT is good for, at most 1h")
 	if err := p.parse(f, args); err != nil {
 		return err

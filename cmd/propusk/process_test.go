@@ -142,7 +142,7 @@ func ask(method, url, token, body string) (*answer, error) {
 
 // exchange turns a key file into an IAM token.
 func (p *process) exchange(key *keyfile.File) (string, error) {
-	jwt, err := keyfile.SignJWT(key, publicAudience, time.Now(), time.Hour)
+	jwt, err := keyfile.SignJWT(key, keyfile.PublicAudience, time.Now(), time.Hour)
 	if err != nil {
 		return "", err
 	}

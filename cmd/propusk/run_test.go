@@ -68,7 +68,7 @@ func mustExchange(t *testing.T, p *process, key *keyfile.File) string {
 // needed to finish it.
 func halfCall(t *testing.T, p *process, key *keyfile.File) (finish func() (*http.Response, error)) {
 	t.Helper()
-	jwt, err := keyfile.SignJWT(key, publicAudience, time.Now(), time.Hour)
+	jwt, err := keyfile.SignJWT(key, keyfile.PublicAudience, time.Now(), time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}

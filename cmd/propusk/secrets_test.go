@@ -28,7 +28,7 @@ func TestSecretsLeaveNoTrace(t *testing.T) {
 	keep := func(name, text string) { // what comes last in a token and a JWT is their signature
 		secrets[name] = text[strings.LastIndexByte(text, '.')+1:]
 	}
-	jwt, err := keyfile.SignJWT(key, publicAudience, time.Now(), time.Hour)
+	jwt, err := keyfile.SignJWT(key, keyfile.PublicAudience, time.Now(), time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -158,22 +158,6 @@ func (c *Catalogue) grants(role iam.RoleID, number int) bool {
 	return ok && c.held[i].has(number)
 }
 
-// Covers tells whether a role holds every permission that another one holds:
-// whoever has the first hands out nothing new with the second.
-func (c *Catalogue) Covers(role, other iam.RoleID) bool {
-	i, ok := c.index[role]
-	j, ok2 := c.index[other]
-	if !ok || !ok2 {
-		return false
-	}
-	for w, bits := range c.held[j] {
-		if bits&^c.held[i][w] != 0 {
-			return false
-		}
-	}
-	return true
-}
-
 // CoversAll tells whether some roles together hold every permission that
 // another one holds. A role that does not exist is covered by nothing.
 func (c *Catalogue) CoversAll(roles []iam.RoleID, other iam.RoleID) bool {

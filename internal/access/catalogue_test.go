@@ -62,7 +62,7 @@ func TestRolesCoverEachOther(t *testing.T) {
 		{"editor", "iam.serviceAccounts.user"}, {"resource-manager.clouds.owner", "iam.serviceAccounts.user"},
 	} {
 		for i := range chain[1:] {
-			if !c.Covers(chain[i], chain[i+1]) {
+			if !c.CoversAll([]iam.RoleID{chain[i]}, chain[i+1]) {
 				t.Errorf("%s does not cover %s", chain[i], chain[i+1])
 			}
 		}
@@ -72,7 +72,7 @@ func TestRolesCoverEachOther(t *testing.T) {
 		{"resource-manager.clouds.owner", "organization-manager.organizations.owner"}, {"viewer", "editor"},
 		{"organization-manager.admin", "viewer"}, {"admin", "nobody"}, {"nobody", "viewer"},
 	} {
-		if c.Covers(no[0], no[1]) {
+		if c.CoversAll([]iam.RoleID{no[0]}, no[1]) {
 			t.Errorf("%s covers %s", no[0], no[1])
 		}
 	}
@@ -157,7 +157,7 @@ func FuzzParseRoles(f *testing.F) {
 				}
 			}
 			for _, in := range r.Includes {
-				if !c.Covers(r.ID, in) {
+				if !c.CoversAll([]iam.RoleID{r.ID}, in) {
 					t.Fatalf("%s includes %s and does not cover it", r.ID, in)
 				}
 			}

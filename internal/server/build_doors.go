@@ -8,6 +8,8 @@ import (
 	"net"
 	"slices"
 	"strings"
+
+	"github.com/propusk/propusk/internal/keyfile"
 )
 
 // buildDoors binds the listeners, with the certificate that they show.
@@ -63,7 +65,7 @@ const tokenPath = "/iam/v1/tokens"
 
 // The audiences that the public cloud's SDKs have built in
 // [client fact: JWT audience].
-var publicAudiences = []string{"https://iam.api.cloud.yandex.net" + tokenPath, "https://api.cloud.yandex.net" + tokenPath}
+var publicAudiences = []string{keyfile.PublicAudience, "https://api.cloud.yandex.net" + tokenPath}
 
 // audiences lists what a JWT's aud may be: the public cloud's, our own
 // addresses under every name they have, and what the operator adds.
