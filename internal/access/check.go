@@ -11,6 +11,7 @@ package access
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/resource"
@@ -49,13 +50,14 @@ type Grant struct {
 
 // Checker decides with the roles of one catalogue. Safe for concurrent use.
 type Checker struct {
-	catalogue *Catalogue
+	catalogue atomic.Pointer[Catalogue]
 	pool      sync.Pool
 }
 
 // NewChecker makes a checker.
 func NewChecker(c *Catalogue) *Checker {
-	ch := &Checker{catalogue: c}
+	ch := &Checker{}
+	ch.catalogue.Store(c)
 	ch.pool.New = func() any {
 		q := &question{}
 		q.visit = q.weigh // made once: a method value is an allocation
@@ -65,13 +67,17 @@ func NewChecker(c *Catalogue) *Checker {
 }
 
 // Catalogue is the roles that the checker decides with.
-func (c *Checker) Catalogue() *Catalogue { return c.catalogue }
+func (c *Checker) Catalogue() *Catalogue { return c.catalogue.Load() }
+
+// SetCatalogue makes the checks that begin from now on use other roles.
+func (c *Checker) SetCatalogue(to *Catalogue) { c.catalogue.Store(to) }
 
 // Check decides. It reports iam.NotFound for a resource that does not exist,
 // iam.InvalidArgument for a permission that is in no role, and whatever the
 // reads fail with. It allocates nothing when the reads do not.
 func (c *Checker) Check(r Reads, subject iam.Subject, what iam.Permission, resourceID string) (Decision, error) {
-	number, ok := c.catalogue.numbers[what]
+	catalogue := c.catalogue.Load()
+	number, ok := catalogue.numbers[what]
 	if !ok {
 		return Decision{}, iam.Errorf(iam.InvalidArgument, "Permission %s does not exist", what)
 	}
@@ -81,7 +87,7 @@ func (c *Checker) Check(r Reads, subject iam.Subject, what iam.Permission, resou
 	}
 	q := c.pool.Get().(*question)
 	defer c.release(q)
-	q.catalogue, q.number, q.path = c.catalogue, number, path
+	q.catalogue, q.number, q.path = catalogue, number, path
 	if q.holders, err = Holders(q.holders[:0], r, subject); err != nil {
 		return Decision{}, err
 	}

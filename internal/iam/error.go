@@ -52,6 +52,15 @@ type FieldViolation struct {
 	Description string
 }
 
+// QuotaViolation says which quota would have been exceeded, and what it would
+// have to be [API fact: yandex.cloud.quota.QuotaFailure].
+type QuotaViolation struct {
+	Metric   string // such as "iam.serviceAccounts.count"
+	Limit    int64
+	Usage    int64
+	Required int64
+}
+
 // Error is a failure that may be shown to the caller: its Message goes out as
 // it is, its cause stays inside. Any other error type reaching the wire
 // becomes INTERNAL without its text.
@@ -60,7 +69,8 @@ type Error struct {
 	Message    string
 	Fields     []FieldViolation
 	RetryAfter time.Duration // > 0 adds google.rpc.RetryInfo
-	Reason     string        // short stable word for metrics and audit, such as "expired"; may be empty
+	Quota      *QuotaViolation
+	Reason     string // short stable word for metrics and audit, such as "expired"; may be empty
 
 	cause error
 }

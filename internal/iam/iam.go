@@ -37,6 +37,11 @@ func OrganizationUsers(organizationID string) SubjectID {
 	return SubjectID("group:organization:" + organizationID + ":users")
 }
 
+// FederationUsers is the system group of everyone in a federation.
+func FederationUsers(federationID string) SubjectID {
+	return SubjectID("group:federation:" + federationID + ":users")
+}
+
 // Permission is the smallest right, "service.resources.verb".
 type Permission string
 

@@ -17,6 +17,7 @@ const (
 	Cloud          Kind = "resource-manager.cloud"
 	Folder         Kind = "resource-manager.folder"
 	ServiceAccount Kind = "iam.serviceAccount"
+	Group          Kind = "organization-manager.group"
 )
 
 // Ref names one resource.
@@ -32,6 +33,7 @@ var parents = map[Kind]Kind{
 	Cloud:          Organization,
 	Folder:         Cloud,
 	ServiceAccount: Folder,
+	Group:          Organization,
 }
 
 // ParentKind is the kind that must stand above; "" for a root. The second

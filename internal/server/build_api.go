@@ -4,24 +4,16 @@ import (
 	"context"
 	"encoding/hex"
 	"net/http"
+	"slices"
 
-	endpointpb "github.com/yandex-cloud/go-genproto/yandex/cloud/endpoint"
 	iampb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1"
-	awspb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1/awscompatibility"
-	workloadpb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1/workload"
-	oidcpb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1/workload/oidc"
-	operationpb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
-	rmpb "github.com/yandex-cloud/go-genproto/yandex/cloud/resourcemanager/v1"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/propusk/propusk/internal/audit"
 	"github.com/propusk/propusk/internal/cloudapi"
-	"github.com/propusk/propusk/internal/cloudapi/endpoint"
 	iamapi "github.com/propusk/propusk/internal/cloudapi/iam"
-	operationapi "github.com/propusk/propusk/internal/cloudapi/operation"
-	"github.com/propusk/propusk/internal/cloudapi/resourcemanager"
 	"github.com/propusk/propusk/internal/credential"
 	"github.com/propusk/propusk/internal/gate"
 	"github.com/propusk/propusk/internal/iam"
@@ -31,70 +23,44 @@ import (
 	"github.com/propusk/propusk/internal/store"
 )
 
+// area is a part of the API: its rows, and how its services are put on a
+// registrar.
+type area struct {
+	rules    []gate.Rule
+	register func(s *Server, k kit, r *gate.Registrar)
+}
+
+// areas is the whole API, what is built and what is answered UNIMPLEMENTED.
+// The file of an area is api_<name>.go.
+func areas() []area {
+	return []area{
+		credentialArea, hierarchyArea, organizationArea, peopleArea, roleArea, policyArea, controlArea,
+		resourceArea, quotaArea, accessArea,
+	}
+}
+
+// kit is what handlers are built from.
+type kit struct {
+	decider decider
+	changes cloudapi.Changes
+	pages   cloudapi.Pages
+}
+
+// bindings are the three access-binding methods of a kind of resource; prefix
+// is that of its operations' ids.
+func (k kit) bindings(kind resource.Kind, prefix string) cloudapi.Bindings {
+	return cloudapi.Bindings{BindingsDB: k.changes.DB, BindingsChanges: k.changes, BindingsPages: k.pages,
+		Grants: k.decider, Kind: kind, Prefix: prefix}
+}
+
 // Rules is every row of the corridor: what is built, and what is answered
 // UNIMPLEMENTED.
 func Rules() []gate.Rule {
-	var all []gate.Rule
-	for _, rows := range [][]gate.Rule{
-		endpoint.Rules, operationapi.Rules, iamapi.TokenRules, iamapi.ServiceAccountRules, iamapi.KeyRules,
-		resourcemanager.CloudRules, resourcemanager.FolderRules, publish.Rules,
-		gate.MissingRules(
-			"yandex.cloud.iam.v1.AccessAnalyzerService", "yandex.cloud.iam.v1.AccessPolicyTemplateService",
-			"yandex.cloud.iam.v1.ApiKeyService", "yandex.cloud.iam.v1.OAuthClientSecretService",
-			"yandex.cloud.iam.v1.OAuthClientService", "yandex.cloud.iam.v1.RefreshTokenService",
-			"yandex.cloud.iam.v1.RoleService", "yandex.cloud.iam.v1.ServiceControlService",
-			"yandex.cloud.iam.v1.SubjectDetailsService", "yandex.cloud.iam.v1.UserAccountService",
-			"yandex.cloud.iam.v1.YandexPassportUserAccountService",
-			"yandex.cloud.iam.v1.awscompatibility.AccessKeyService", "yandex.cloud.iam.v1.awscompatibility.TemporaryAccessKeyService",
-			"yandex.cloud.iam.v1.workload.FederatedCredentialService", "yandex.cloud.iam.v1.workload.oidc.FederationService",
-		),
-	} {
-		all = append(all, rows...)
+	all := slices.Clone(publish.Rules)
+	for _, a := range areas() {
+		all = append(all, a.rules...)
 	}
 	return all
-}
-
-// services are the handlers behind the gate.
-type services struct {
-	endpoint *endpoint.Service
-	op       *operationapi.Service
-	token    *iamapi.TokenService
-	account  *iamapi.ServiceAccountService
-	key      *iamapi.KeyService
-	cloud    *resourcemanager.CloudService
-	folder   *resourcemanager.FolderService
-}
-
-// Register puts every service of the API on a registrar, those that are not
-// built as what they are.
-func (v services) register(r *gate.Registrar) {
-	endpointpb.RegisterApiEndpointServiceServer(r, v.endpoint)
-	operationpb.RegisterOperationServiceServer(r, v.op)
-	iampb.RegisterIamTokenServiceServer(r, v.token)
-	iampb.RegisterServiceAccountServiceServer(r, v.account)
-	iampb.RegisterKeyServiceServer(r, v.key)
-	rmpb.RegisterCloudServiceServer(r, v.cloud)
-	rmpb.RegisterFolderServiceServer(r, v.folder)
-	registerMissing(r)
-	publish.Register(r)
-}
-
-func registerMissing(r *gate.Registrar) {
-	iampb.RegisterAccessAnalyzerServiceServer(r, iampb.UnimplementedAccessAnalyzerServiceServer{})
-	iampb.RegisterAccessPolicyTemplateServiceServer(r, iampb.UnimplementedAccessPolicyTemplateServiceServer{})
-	iampb.RegisterApiKeyServiceServer(r, iampb.UnimplementedApiKeyServiceServer{})
-	iampb.RegisterOAuthClientSecretServiceServer(r, iampb.UnimplementedOAuthClientSecretServiceServer{})
-	iampb.RegisterOAuthClientServiceServer(r, iampb.UnimplementedOAuthClientServiceServer{})
-	iampb.RegisterRefreshTokenServiceServer(r, iampb.UnimplementedRefreshTokenServiceServer{})
-	iampb.RegisterRoleServiceServer(r, iampb.UnimplementedRoleServiceServer{})
-	iampb.RegisterServiceControlServiceServer(r, iampb.UnimplementedServiceControlServiceServer{})
-	iampb.RegisterSubjectDetailsServiceServer(r, iampb.UnimplementedSubjectDetailsServiceServer{})
-	iampb.RegisterUserAccountServiceServer(r, iampb.UnimplementedUserAccountServiceServer{})
-	iampb.RegisterYandexPassportUserAccountServiceServer(r, iampb.UnimplementedYandexPassportUserAccountServiceServer{})
-	awspb.RegisterAccessKeyServiceServer(r, awspb.UnimplementedAccessKeyServiceServer{})
-	awspb.RegisterTemporaryAccessKeyServiceServer(r, awspb.UnimplementedTemporaryAccessKeyServiceServer{})
-	workloadpb.RegisterFederatedCredentialServiceServer(r, workloadpb.UnimplementedFederatedCredentialServiceServer{})
-	oidcpb.RegisterFederationServiceServer(r, oidcpb.UnimplementedFederationServiceServer{})
 }
 
 // buildAPI makes the handlers, the gate in front of them, and hands both doors
@@ -110,8 +76,13 @@ func (s *Server) buildAPI(ctx context.Context) error {
 		return err
 	}
 	d := decider{checker: s.checker, replica: s.replica, db: s.db}
+	k := kit{decider: d, pages: cloudapi.Pages{Key: pageKey}, changes: cloudapi.Changes{
+		DB: s.db, Record: func(tx *store.Tx, c *gate.Call) error { return audit.Insert(tx, gate.EventOf(c, nil)) }}}
 	registrar := &gate.Registrar{}
-	s.services(d, pageKey).register(registrar)
+	publish.Register(registrar)
+	for _, a := range areas() {
+		a.register(s, k, registrar)
+	}
 	stats := gate.NewStats()
 	s.metrics.MustRegister(stats)
 	s.gate, err = gate.New(gate.Config{
@@ -127,29 +98,6 @@ func (s *Server) buildAPI(ctx context.Context) error {
 	s.gate.Attach(Registrar(s.grpc))
 	healthpb.RegisterHealthServer(Registrar(s.grpc), health.NewServer())
 	return s.buildPages()
-}
-
-func (s *Server) services(d decider, pageKey []byte) services {
-	changes := cloudapi.Changes{DB: s.db, Record: func(tx *store.Tx, c *gate.Call) error {
-		return audit.Insert(tx, gate.EventOf(c, nil))
-	}}
-	pages := cloudapi.Pages{Key: pageKey}
-	bindings := func(kind resource.Kind, prefix string) cloudapi.Bindings {
-		return cloudapi.Bindings{BindingsDB: s.db, BindingsChanges: changes, BindingsPages: pages, Grants: d, Kind: kind, Prefix: prefix}
-	}
-	s.deletions = &resourcemanager.Deletions{DB: s.db, Changes: changes, RecordJob: s.recordJob}
-	return services{
-		endpoint: endpoint.New(s.apiAddress(), s.cfg.Endpoints),
-		op:       &operationapi.Service{DB: s.db, ListPermission: s.listOperationsOf, CancelDeletion: s.deletions.Cancel},
-		token:    &iamapi.TokenService{Changes: changes, Minter: s.minter, Accounts: s.replica, Verify: s.revoked.Verify, Now: s.now},
-		account: &iamapi.ServiceAccountService{Bindings: bindings(resource.ServiceAccount, resource.PrefixIAM),
-			DB: s.db, Changes: changes, Pages: pages, Now: s.now},
-		key: &iamapi.KeyService{DB: s.db, Changes: changes, Pages: pages},
-		cloud: &resourcemanager.CloudService{Bindings: bindings(resource.Cloud, resource.PrefixManager),
-			DB: s.db, Changes: changes, Pages: pages, Deletions: s.deletions, Holders: d.holders},
-		folder: &resourcemanager.FolderService{Bindings: bindings(resource.Folder, resource.PrefixManager),
-			DB: s.db, Changes: changes, Pages: pages, Deletions: s.deletions},
-	}
 }
 
 // prover says how each place of a credential is proved.

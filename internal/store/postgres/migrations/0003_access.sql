@@ -1,0 +1,81 @@
+-- Groups become resources with bindings of their own.
+INSERT INTO resources (id, kind, parent_id, organization_id, deleted_at)
+	SELECT id, 'organization-manager.group', organization_id, organization_id, NULL FROM groups;
+ALTER TABLE groups ADD COLUMN labels TEXT COLLATE "C" NOT NULL DEFAULT '{}';
+-- The container (a federation, a user pool) and the id there of an external group; '' for others.
+ALTER TABLE groups ADD COLUMN subject_container_id TEXT COLLATE "C" NOT NULL DEFAULT '';
+ALTER TABLE groups ADD COLUMN external_id TEXT COLLATE "C" NOT NULL DEFAULT '';
+CREATE INDEX groups_by_organization ON groups (organization_id, id);
+CREATE UNIQUE INDEX groups_by_external_id ON groups (subject_container_id, external_id) WHERE subject_container_id <> '';
+
+-- Roles, API-key scopes and resource types that an operator imported. A role
+-- of one organization names it; '' is everybody's.
+CREATE TABLE definitions (
+	kind            TEXT COLLATE "C" NOT NULL,
+	id              TEXT COLLATE "C" NOT NULL,
+	organization_id TEXT COLLATE "C" NOT NULL,
+	body            TEXT COLLATE "C" NOT NULL,
+	modified_at     BIGINT NOT NULL,
+	PRIMARY KEY (kind, id)
+);
+CREATE INDEX definitions_by_organization ON definitions (organization_id, kind, id);
+
+-- Resources of other services. A root of its own has no folder.
+CREATE TABLE registered_resources (
+	id          TEXT COLLATE "C" NOT NULL PRIMARY KEY REFERENCES resources (id),
+	kind        TEXT COLLATE "C" NOT NULL,
+	folder_id   TEXT COLLATE "C" REFERENCES folders (id),
+	name        TEXT COLLATE "C" NOT NULL,
+	description TEXT COLLATE "C" NOT NULL,
+	labels      TEXT COLLATE "C" NOT NULL,
+	created_at  BIGINT
+);
+CREATE INDEX registered_resources_by_folder ON registered_resources (folder_id, id);
+CREATE INDEX registered_resources_by_kind ON registered_resources (kind, id);
+
+-- Deny rules bound to an organization, cloud or folder. Parameters are a JSON object.
+CREATE TABLE access_policies (
+	resource_id TEXT COLLATE "C" NOT NULL REFERENCES resources (id),
+	template_id TEXT COLLATE "C" NOT NULL,
+	parameters  TEXT COLLATE "C" NOT NULL,
+	created_at  BIGINT NOT NULL,
+	PRIMARY KEY (resource_id, template_id)
+);
+
+-- Limits that differ from the defaults.
+CREATE TABLE quota_limits (
+	resource_id TEXT COLLATE "C" NOT NULL REFERENCES resources (id),
+	quota_id    TEXT COLLATE "C" NOT NULL,
+	value       BIGINT NOT NULL,
+	PRIMARY KEY (resource_id, quota_id)
+);
+
+CREATE TABLE quota_requests (
+	id            TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+	resource_id   TEXT COLLATE "C" NOT NULL REFERENCES resources (id),
+	resource_type TEXT COLLATE "C" NOT NULL,
+	status        TEXT COLLATE "C" NOT NULL,
+	limits        TEXT COLLATE "C" NOT NULL,
+	created_by    TEXT COLLATE "C" NOT NULL,
+	created_at    BIGINT NOT NULL,
+	modified_at   BIGINT NOT NULL
+);
+CREATE INDEX quota_requests_by_resource ON quota_requests (resource_id, id);
+
+-- Which services are enabled in a cloud, and the accounts they act with.
+CREATE TABLE service_states (
+	resource_id TEXT COLLATE "C" NOT NULL REFERENCES resources (id),
+	service_id  TEXT COLLATE "C" NOT NULL,
+	status      TEXT COLLATE "C" NOT NULL,
+	updated_at  BIGINT NOT NULL,
+	PRIMARY KEY (resource_id, service_id)
+);
+
+CREATE TABLE service_agents (
+	resource_id        TEXT COLLATE "C" NOT NULL REFERENCES resources (id),
+	service_id         TEXT COLLATE "C" NOT NULL,
+	microservice_id    TEXT COLLATE "C" NOT NULL,
+	service_account_id TEXT COLLATE "C" NOT NULL,
+	PRIMARY KEY (resource_id, service_id, microservice_id)
+);
+CREATE INDEX service_agents_by_account ON service_agents (service_account_id);
