@@ -19,7 +19,7 @@ var layers = [][]string{
 		"proto/propusk/v1", "proto/yandex/cloud/priv/servicecontrol/v1", "proto/yandex/cloud/priv/accessservice/v2"},
 	{"internal/resource", "internal/keyfile", "internal/pss"},
 	{"internal/store"},
-	{"internal/store/sqlite", "internal/store/postgres", "internal/store/storetest", "internal/replica"},
+	{"internal/store/sqlite", "internal/store/postgres", "internal/store/postgres/pgtest", "internal/store/storetest", "internal/replica"},
 	{"internal/credential", "internal/access", "internal/mint", "internal/revocation", "internal/operation", "internal/audit", "internal/quota"},
 	{"internal/gate"},
 	{"internal/cloudapi"},

@@ -41,6 +41,7 @@ type Replica struct {
 	absent  *memory // apart, so that made-up ids push out nothing that exists
 	answers *memory // of View.Bound, made of what is known; see answer
 	slots   chan struct{}
+	woken   chan struct{}
 
 	position atomic.Uint64
 	epoch    atomic.Uint64 // grows with every application: equal before and after means nothing moved
@@ -83,7 +84,7 @@ func New(cfg Config) *Replica {
 	}
 	seed := maphash.MakeSeed()
 	r := &Replica{
-		cfg: cfg, slots: make(chan struct{}, cfg.MaxFills),
+		cfg: cfg, slots: make(chan struct{}, cfg.MaxFills), woken: make(chan struct{}, 1),
 		known:   newMemory(seed, cfg.MaxBytes/8*6),
 		absent:  newMemory(seed, cfg.MaxBytes/8),
 		answers: newMemory(seed, cfg.MaxBytes/8),
@@ -149,6 +150,7 @@ func (r *Replica) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-tick.C:
+		case <-r.woken:
 		}
 		err := r.poll(ctx)
 		if ctx.Err() != nil {

@@ -13,15 +13,14 @@ import (
 	"github.com/propusk/propusk/internal/revocation"
 	"github.com/propusk/propusk/internal/seal"
 	"github.com/propusk/propusk/internal/store"
-	"github.com/propusk/propusk/internal/store/sqlite"
 	"github.com/propusk/propusk/token"
 )
 
 // openFolder makes the data folder, or looks at what is there.
 func (s *Server) openFolder() error {
 	if s.opts.Existing {
-		if _, err := os.Stat(filepath.Join(s.cfg.Data, sqlite.FileName)); errors.Is(err, os.ErrNotExist) {
-			return iam.Errorf(iam.FailedPrecondition, "%s holds no database; name the data folder of a server, or make one with `propusk bootstrap`", s.cfg.Data)
+		if err := s.refuseNothing(); err != nil {
+			return err
 		}
 	}
 	if err := os.MkdirAll(s.cfg.Data, 0o700); err != nil {
@@ -40,12 +39,7 @@ func (s *Server) openFolder() error {
 
 // buildStore opens the database and the replica in front of it.
 func (s *Server) buildStore(ctx context.Context) (err error) {
-	if s.opts.Memory {
-		s.engine, err = sqlite.OpenMemory()
-	} else {
-		s.engine, err = sqlite.Open(s.cfg.Data)
-	}
-	if err != nil {
+	if s.engine, err = s.openEngine(ctx); err != nil {
 		return err
 	}
 	s.db = store.New(s.engine, store.Options{Now: s.now})
@@ -77,7 +71,7 @@ func (s *Server) refuseDevData(ctx context.Context) error {
 		return err
 	})
 	if err == nil && dev {
-		return iam.Errorf(iam.FailedPrecondition, "%s was made by `propusk dev` and is not served for real; use another data folder", s.cfg.Data)
+		return iam.Errorf(iam.FailedPrecondition, "%s was made by `propusk dev` and is not served for real; use another data folder or database", s.place())
 	}
 	return err
 }
@@ -119,7 +113,7 @@ func (s *Server) refuseLostKey(ctx context.Context, path string) error {
 		return err
 	})
 	if err == nil && sealed {
-		return iam.Errorf(iam.FailedPrecondition, "the master key is not where it was: put %s back, or say in master-key where it is now", path)
+		return iam.Errorf(iam.FailedPrecondition, "the master key is not where it was: put %s back, or say in master-key where it is now; a further node on the same database needs a copy of the first one's", path)
 	}
 	return err
 }
@@ -131,9 +125,7 @@ func (s *Server) buildKeys(ctx context.Context) (err error) {
 		return err
 	}
 	report := func(err error) { s.log.Error("background work failed", "room", "keys", "error", err) }
-	s.keyring, err = mint.OpenKeyring(ctx, mint.KeyringConfig{DB: s.db, Box: s.box, Now: s.now, RotateEvery: s.cfg.RotateEvery,
-		Record: s.recordRotation, Report: report})
-	if err != nil {
+	if err := s.openKeyring(ctx, report); err != nil {
 		return err
 	}
 	s.minter = mint.NewMinter(s.keyring, s.now)

@@ -23,6 +23,8 @@ var configSource []byte
 type Config struct {
 	// Data is the folder that holds everything the server keeps: the database, the audit journal, keys and the operator's socket. It must be on a local disk. `serve` has no default for it.
 	Data string `config:"data"`
+	// Database is the URL of a PostgreSQL database, such as postgres://propusk@db.example.com/propusk?sslmode=verify-full, which several servers may share. Without it the database is a file in the data folder. A flag shows its password to everyone on the machine: leave the password out and give PGPASSFILE, or use the environment or the file.
+	Database DatabaseURL `config:"database"`
 
 	// HTTPListen is the host:port for REST, the key set, the revocation feed, and gRPC too (told apart by content type). Port 0 takes a free one.
 	HTTPListen string `config:"http-listen" default:"127.0.0.1:8080"`

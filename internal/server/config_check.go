@@ -30,6 +30,7 @@ func (c *Config) check(dev bool, at func(string) string) []string {
 	if c.Data == "" {
 		bad("data", "a folder must be named")
 	}
+	c.checkDatabase(bad)
 	c.checkListeners(dev, bad)
 	c.checkAddresses(bad)
 	if _, err := ParseProxies(c.TrustedProxies); err != nil {

@@ -23,6 +23,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	parts := []Component{
 		background("change feed", s.replica.Run),
+		background("change feed wake", s.runWake),
 		background("signing keys", func(ctx context.Context) error { s.keyring.Run(ctx); return nil }),
 		background("revocations", func(ctx context.Context) error { s.revoked.Run(ctx); return nil }),
 		background("audit journal", s.runAudit),

@@ -44,3 +44,10 @@ type Rows interface {
 	Err() error
 	Close() error
 }
+
+// Announcer is a Conn whose commit other nodes can be told of: only so that
+// they look at the feed sooner.
+type Announcer interface {
+	// Announce asks for it, for the transaction that is under way.
+	Announce()
+}

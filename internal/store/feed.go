@@ -131,6 +131,9 @@ func (tx *Tx) seal(g *guard) (iam.Position, error) {
 			return 0, err
 		}
 	}
+	if a, ok := tx.conn.(Announcer); ok {
+		a.Announce()
+	}
 	nonce := newNonce()
 	for part, c := range tx.changes {
 		_, err := tx.exec(`INSERT INTO changes (seq, part, kind, key, nonce) VALUES ($1, $2, $3, $4, $5)`,

@@ -16,15 +16,16 @@ import (
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/store"
 	"github.com/propusk/propusk/internal/store/postgres"
+	"github.com/propusk/propusk/internal/store/postgres/pgtest"
 )
 
 // cluster is some nodes on one database, with an organization o, cloud c and
 // folder f in it.
-func cluster(t testing.TB, s *server, nodes int) (dbs []*store.DB, database string) {
+func cluster(t testing.TB, s *pgtest.Server, nodes int) (dbs []*store.DB, database string) {
 	t.Helper()
-	database = s.database(t)
+	database = s.Database(t)
 	for range nodes {
-		db := store.New(open(t, s.url(database)), store.Options{})
+		db := store.New(open(t, s.URL(database)), store.Options{})
 		t.Cleanup(func() { _ = db.Close() })
 		dbs = append(dbs, db)
 	}
@@ -63,7 +64,7 @@ func insertAccount(id string) func(tx *store.Tx) error {
 // TestCommitOrder: writers on two nodes; a third that follows the feed never
 // passes over a number, and finds each change there when it reads of it.
 func TestCommitOrder(t *testing.T) {
-	dbs, _ := cluster(t, shared(t), 3)
+	dbs, _ := cluster(t, pgtest.Shared(t), 3)
 	const writers, each = 8, 30
 	var wg sync.WaitGroup
 	for w := range writers {
@@ -199,10 +200,10 @@ func (w writerUnless) Write(p []byte) (int, error) {
 // TestLostCommit: a commit whose answer does not come is neither a success nor
 // a failure, and is not tried again.
 func TestLostCommit(t *testing.T) {
-	s := shared(t)
+	s := pgtest.Shared(t)
 	dbs, database := cluster(t, s, 1)
-	c := &cutter{server: "127.0.0.1:" + strconv.Itoa(s.port)}
-	cut := store.New(open(t, s.urlAt(c.listen(t), database)), store.Options{})
+	c := &cutter{server: "127.0.0.1:" + strconv.Itoa(s.Port)}
+	cut := store.New(open(t, s.URLAt(c.listen(t), database)), store.Options{})
 	defer cut.Close()
 	for at, committed := range map[int64]bool{1: false, 2: true} {
 		c.at.Store(at)
@@ -235,11 +236,11 @@ func hasSetting(t *testing.T, db *store.DB, name string) (found bool) {
 // TestStandbyDoesNotAnswer: when the operator cuts short the wait for a
 // standby, the server calls the commit a success; the engine does not.
 func TestStandbyDoesNotAnswer(t *testing.T) {
-	s := shared(t)
+	s := pgtest.Shared(t)
 	dbs, database := cluster(t, s, 1)
 	set := func(statement string) {
 		t.Helper()
-		if err := s.ask("postgres", statement, `SELECT pg_reload_conf()`); err != nil {
+		if err := s.Ask("postgres", statement, `SELECT pg_reload_conf()`); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -258,7 +259,7 @@ func TestStandbyDoesNotAnswer(t *testing.T) {
 			}
 			return
 		case <-time.After(50 * time.Millisecond):
-			if err := s.ask("postgres", `SELECT pg_cancel_backend(pid) FROM pg_stat_activity
+			if err := s.Ask("postgres", `SELECT pg_cancel_backend(pid) FROM pg_stat_activity
 				WHERE wait_event = 'SyncRep' AND datname = '`+database+`'`); err != nil {
 				t.Fatal(err)
 			}

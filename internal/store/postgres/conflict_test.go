@@ -12,11 +12,12 @@ import (
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/store"
 	"github.com/propusk/propusk/internal/store/postgres"
+	"github.com/propusk/propusk/internal/store/postgres/pgtest"
 )
 
 // TestDeadlock: two updates that lock two rows in opposite orders both succeed.
 func TestDeadlock(t *testing.T) {
-	dbs, _ := cluster(t, shared(t), 2)
+	dbs, _ := cluster(t, pgtest.Shared(t), 2)
 	var runs atomic.Int64
 	var wg, both sync.WaitGroup
 	both.Add(2)
@@ -65,8 +66,8 @@ func expectAccounts(t *testing.T, db *store.DB, want int) {
 // TestEndlessConflict: runs are bounded, and an error that a function has made
 // light of counts as well.
 func TestEndlessConflict(t *testing.T) {
-	s := shared(t)
-	e := open(t, s.url(s.database(t)))
+	s := pgtest.Shared(t)
+	e := open(t, s.URL(s.Database(t)))
 	defer e.Close()
 	for code, want := range map[string]struct {
 		runs int
@@ -89,7 +90,7 @@ func TestEndlessConflict(t *testing.T) {
 
 // TestCountOnTwoNodes: who locks the parent before counting never goes over.
 func TestCountOnTwoNodes(t *testing.T) {
-	dbs, _ := cluster(t, shared(t), 2)
+	dbs, _ := cluster(t, pgtest.Shared(t), 2)
 	const most = 5
 	var wg sync.WaitGroup
 	for i := range 16 {
@@ -119,7 +120,7 @@ var errFull = errors.New("full")
 // Whichever of the two comes first, no key is left of a deleted account and
 // nobody is shown a foreign key.
 func TestKeyOfDeletedAccount(t *testing.T) {
-	dbs, database := cluster(t, shared(t), 2)
+	dbs, database := cluster(t, pgtest.Shared(t), 2)
 	for round := range 30 {
 		id := fmt.Sprint("a", round)
 		if err := dbs[0].Update(t.Context(), insertAccount(id)); err != nil {
@@ -148,7 +149,7 @@ func TestKeyOfDeletedAccount(t *testing.T) {
 		})
 		wg.Wait()
 	}
-	if err := shared(t).ask(database, `DO $$ BEGIN ASSERT (SELECT count(*) = 0 FROM authorized_keys); END $$`); err != nil {
+	if err := pgtest.Shared(t).Ask(database, `DO $$ BEGIN ASSERT (SELECT count(*) = 0 FROM authorized_keys); END $$`); err != nil {
 		t.Error(err)
 	}
 }
@@ -156,7 +157,7 @@ func TestKeyOfDeletedAccount(t *testing.T) {
 // TestContextEndsInAWait: an update that waits for a lock ends with its
 // context, at once and without a trace, and holds nobody up.
 func TestContextEndsInAWait(t *testing.T) {
-	dbs, _ := cluster(t, shared(t), 1)
+	dbs, _ := cluster(t, pgtest.Shared(t), 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	outcome := make(chan error)
 	if err := dbs[0].Update(t.Context(), func(tx *store.Tx) error {
@@ -195,8 +196,8 @@ func TestContextEndsInAWait(t *testing.T) {
 }
 
 func TestStatementTimeout(t *testing.T) {
-	s := shared(t)
-	e, err := postgres.Open(t.Context(), postgres.Config{URL: iam.NewSecret(s.url(s.database(t))), StatementTimeout: 50 * time.Millisecond})
+	s := pgtest.Shared(t)
+	e, err := postgres.Open(t.Context(), postgres.Config{URL: iam.NewSecret(s.URL(s.Database(t))), StatementTimeout: 50 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}

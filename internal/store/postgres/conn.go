@@ -26,6 +26,7 @@ type conn struct {
 	pooled *pgxpool.Conn
 	begin  string
 	begun  bool
+	tells  bool  // its commit is announced to other engines
 	first  error // of the first statement that failed
 	class  failure
 }
@@ -62,6 +63,9 @@ func (c *conn) note(err error) error {
 }
 
 func (c *conn) closed() bool { return c.pooled == nil || c.pooled.Conn().IsClosed() }
+
+// Announce implements store.Announcer.
+func (c *conn) Announce() { c.tells = true }
 
 // Exec implements store.Conn.
 func (c *conn) Exec(query string, args ...any) (int64, error) {

@@ -11,6 +11,7 @@ import (
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/store"
 	"github.com/propusk/propusk/internal/store/postgres"
+	"github.com/propusk/propusk/internal/store/postgres/pgtest"
 )
 
 // TestServerKilled: the server ends in the middle of writes by two nodes, again
@@ -21,7 +22,7 @@ func TestServerKilled(t *testing.T) {
 	if testing.Short() {
 		rounds = 2
 	}
-	s := ownServer(t)
+	s := pgtest.Own(t)
 	dbs, _ := cluster(t, s, 2)
 	var acknowledged sync.Map
 	total := 0
@@ -47,16 +48,14 @@ func TestServerKilled(t *testing.T) {
 		}
 		<-started
 		time.Sleep(time.Duration(50+rand.IntN(400)) * time.Millisecond)
-		s.stop()
+		s.Stop()
 		wg.Wait()
 		begun := time.Now()
 		err := dbs[0].View(t.Context(), func(tx *store.Tx) error { _, err := tx.Head(); return err })
 		if iam.KindOf(err) != iam.Unavailable || time.Since(begun) > 2*time.Second {
 			t.Errorf("a view without a server: %v after %v", err, time.Since(begun))
 		}
-		if err := s.start(); err != nil {
-			t.Fatal(err)
-		}
+		s.Start(t)
 		was := total
 		total = checkSurvivors(t, dbs[round%2], &acknowledged)
 		t.Logf("round %d: %d acknowledged before the kill", round, total-was)
@@ -122,10 +121,10 @@ func checkSurvivors(t *testing.T, db *store.DB, acknowledged *sync.Map) (total i
 // TestConnectionsDie: connections that die in the pool, or under an update, are
 // not the caller's trouble as long as the server is there.
 func TestConnectionsDie(t *testing.T) {
-	s := shared(t)
+	s := pgtest.Shared(t)
 	dbs, database := cluster(t, s, 1)
 	kill := func() error {
-		return s.ask("postgres", `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '`+database+`'`)
+		return s.Ask("postgres", `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '`+database+`'`)
 	}
 	var wg sync.WaitGroup
 	for range 6 { // several in the pool
@@ -183,13 +182,13 @@ func TestConnectionsDie(t *testing.T) {
 // TestSession: what the engine promises does not hang on the defaults of the
 // database.
 func TestSession(t *testing.T) {
-	s := shared(t)
-	name := s.database(t)
-	if err := s.ask("postgres", `ALTER DATABASE `+name+` SET synchronous_commit = off`, `ALTER DATABASE `+name+` SET statement_timeout = 3000`,
+	s := pgtest.Shared(t)
+	name := s.Database(t)
+	if err := s.Ask("postgres", `ALTER DATABASE `+name+` SET synchronous_commit = off`, `ALTER DATABASE `+name+` SET statement_timeout = 3000`,
 		`ALTER DATABASE `+name+` SET default_transaction_isolation = 'serializable'`, `ALTER DATABASE `+name+` SET client_encoding = 'LATIN1'`); err != nil {
 		t.Fatal(err)
 	}
-	e, err := postgres.Open(t.Context(), postgres.Config{URL: iam.NewSecret(s.url(name)), StatementTimeout: 20 * time.Second})
+	e, err := postgres.Open(t.Context(), postgres.Config{URL: iam.NewSecret(s.URL(name)), StatementTimeout: 20 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,17 +12,18 @@ import (
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/store"
 	"github.com/propusk/propusk/internal/store/postgres"
+	"github.com/propusk/propusk/internal/store/postgres/pgtest"
 	"github.com/propusk/propusk/internal/store/sqlite"
 )
 
 // TestMigrationRace: nodes that start at once make one schema.
 func TestMigrationRace(t *testing.T) {
-	s := shared(t)
+	s := pgtest.Shared(t)
 	for range 3 {
-		name := s.database(t)
+		name := s.Database(t)
 		var wg sync.WaitGroup
 		for range 8 {
-			e := open(t, s.url(name))
+			e := open(t, s.URL(name))
 			defer e.Close()
 			wg.Go(func() {
 				for range 2 { // and again
@@ -33,7 +34,7 @@ func TestMigrationRace(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		e := open(t, s.url(name))
+		e := open(t, s.URL(name))
 		defer e.Close()
 		if err := store.New(e, store.Options{}).Update(t.Context(), makeWorld); err != nil {
 			t.Error(err)
@@ -42,7 +43,7 @@ func TestMigrationRace(t *testing.T) {
 }
 
 func TestMigrateBesideUpdates(t *testing.T) {
-	dbs, _ := cluster(t, shared(t), 2)
+	dbs, _ := cluster(t, pgtest.Shared(t), 2)
 	var wg sync.WaitGroup
 	for w := range 4 {
 		wg.Go(func() {
@@ -62,7 +63,7 @@ func TestMigrateBesideUpdates(t *testing.T) {
 }
 
 func TestForeignSchemasAreRefused(t *testing.T) {
-	s := shared(t)
+	s := pgtest.Shared(t)
 	for name, tt := range map[string]struct {
 		migrate bool
 		prepare string
@@ -76,24 +77,24 @@ func TestForeignSchemasAreRefused(t *testing.T) {
 		"an odd name":        {false, `DROP SCHEMA public; CREATE SCHEMA "Odd ""name"; DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || current_database() || ' SET search_path = "Odd ""name"'; END $$`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			database := s.database(t)
+			database := s.Database(t)
 			if tt.migrate {
-				e := open(t, s.url(database))
+				e := open(t, s.URL(database))
 				if err := e.Migrate(t.Context()); err != nil {
 					t.Fatal(err)
 				}
 				e.Close()
 			}
-			if err := s.ask(database, strings.Split(tt.prepare, "; CREATE")[0]); err != nil {
+			if err := s.Ask(database, strings.Split(tt.prepare, "; CREATE")[0]); err != nil {
 				t.Fatal(err)
 			}
 			if _, rest, more := strings.Cut(tt.prepare, "; CREATE"); more {
 				create, alter, _ := strings.Cut(rest, "; DO")
-				if err := s.ask(database, "CREATE"+create, "DO"+alter); err != nil {
+				if err := s.Ask(database, "CREATE"+create, "DO"+alter); err != nil {
 					t.Fatal(err)
 				}
 			}
-			e := open(t, s.url(database))
+			e := open(t, s.URL(database))
 			defer e.Close()
 			err := e.Migrate(t.Context())
 			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
@@ -104,16 +105,16 @@ func TestForeignSchemasAreRefused(t *testing.T) {
 }
 
 func TestEncodingIsChecked(t *testing.T) {
-	s := shared(t)
-	if err := s.ask("postgres", `CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'`); err != nil {
+	s := pgtest.Shared(t)
+	if err := s.Ask("postgres", `CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'`); err != nil {
 		t.Fatal(err)
 	}
 	defer func() {
-		if err := s.ask("postgres", `DROP DATABASE latin`); err != nil {
+		if err := s.Ask("postgres", `DROP DATABASE latin`); err != nil {
 			t.Error(err)
 		}
 	}()
-	e, err := postgres.Open(t.Context(), postgres.Config{URL: iam.NewSecret(s.url("latin"))})
+	e, err := postgres.Open(t.Context(), postgres.Config{URL: iam.NewSecret(s.URL("latin"))})
 	if err == nil {
 		e.Close()
 	}
@@ -138,8 +139,8 @@ func TestSchemasAgree(t *testing.T) {
 	if d := cmp.Diff(steps("sqlite"), steps("postgres")); d != "" {
 		t.Errorf("migrations (-sqlite +postgres):\n%s", d)
 	}
-	s := shared(t)
-	e := open(t, s.url(s.database(t)))
+	s := pgtest.Shared(t)
+	e := open(t, s.URL(s.Database(t)))
 	defer e.Close()
 	embedded, err := sqlite.OpenMemory()
 	if err != nil {

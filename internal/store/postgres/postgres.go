@@ -7,6 +7,7 @@ package postgres
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"sync"
 	"time"
@@ -38,6 +39,7 @@ type Config struct {
 type Engine struct {
 	pool             *pgxpool.Pool
 	statementTimeout time.Duration
+	name             string        // by which Listen knows what this engine has announced
 	writers          chan struct{} // a slot for each update
 	lifeMu           sync.Mutex
 	closed           bool
@@ -53,7 +55,7 @@ func Open(ctx context.Context, c Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{statementTimeout: c.statementTimeout(), writers: make(chan struct{}, settings.MaxConns/2)}
+	e := &Engine{statementTimeout: c.statementTimeout(), name: rand.Text(), writers: make(chan struct{}, settings.MaxConns/2)}
 	settings.AfterConnect = func(ctx context.Context, pc *pgx.Conn) error { return prepareSession(ctx, pc, e.statementTimeout) }
 	settings.ConnConfig.OnNotice = noteWarning
 	if e.pool, err = pgxpool.NewWithConfig(context.WithoutCancel(ctx), settings); err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/store"
 	"github.com/propusk/propusk/internal/store/postgres"
+	"github.com/propusk/propusk/internal/store/postgres/pgtest"
 )
 
 // TestPasswordIsNotShown: whatever is wrong with a URL or with the server, the
@@ -56,28 +57,28 @@ func TestPasswordIsNotShown(t *testing.T) {
 }
 
 func TestPasswordIsNotShownByAServer(t *testing.T) {
-	s := shared(t)
-	name := s.database(t)
-	u, err := url.Parse(s.url(name))
+	s := pgtest.Shared(t)
+	name := s.Database(t)
+	u, err := url.Parse(s.URL(name))
 	if err != nil {
 		t.Fatal(err)
 	}
-	u.User = url.UserPassword(s.superuser, "hunter2")
+	u.User = url.UserPassword(s.User, "hunter2")
 	config := postgres.Config{URL: iam.NewSecret(u.String())}
 	_, err = postgres.Open(t.Context(), config)
 	if iam.KindOf(err) != iam.Unavailable || strings.Contains(fmt.Sprintf("%+v", err), "hunter2") {
 		t.Errorf("a wrong password: %v", err)
 	}
-	e := open(t, s.url(name))
+	e := open(t, s.URL(name))
 	defer e.Close()
 	var log strings.Builder
 	slog.New(slog.NewTextHandler(&log, nil)).Info("start", "config", config, "engine", e)
 	shown := log.String() + fmt.Sprintf("%v %+v %#v %v %+v %#v", config, config, config, e, e, e)
-	if strings.Contains(shown, "hunter2") || strings.Contains(shown, s.password) {
+	if strings.Contains(shown, "hunter2") || strings.Contains(shown, s.Password) {
 		t.Errorf("shown: %s", shown)
 	}
 	if err := e.View(t.Context(), func(c store.Conn) error { _, err := c.Query(`SELECT * FROM nothing`); return err }); err == nil ||
-		strings.Contains(err.Error(), s.password) {
+		strings.Contains(err.Error(), s.Password) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -85,7 +86,7 @@ func TestPasswordIsNotShownByAServer(t *testing.T) {
 // TestTextThatCannotBeStored: PostgreSQL holds no zero character and nothing
 // but UTF-8. It is the caller's fault, and known before the server is asked.
 func TestTextThatCannotBeStored(t *testing.T) {
-	dbs, _ := cluster(t, shared(t), 1)
+	dbs, _ := cluster(t, pgtest.Shared(t), 1)
 	for _, text := range []string{"a\x00b", "\xff"} {
 		if err := dbs[0].View(t.Context(), func(tx *store.Tx) error { _, err := store.GetKey(tx, text); return err }); iam.KindOf(err) != iam.InvalidArgument {
 			t.Errorf("%q sought: %v", text, err)

@@ -106,14 +106,18 @@ func (c *conn) commit() error {
 	defer cancel()
 	pg := c.pooled.Conn().PgConn()
 	takeWarning(pg)
-	results, err := pg.Exec(ctx, commitUpdate).ReadAll()
+	statements := commitUpdate
+	if c.tells {
+		statements = `NOTIFY ` + channel + `, '` + c.engine.name + `'; ` + commitUpdate
+	}
+	results, err := pg.Exec(ctx, statements).ReadAll()
 	var refused *pgconn.PgError
 	switch {
 	case errors.As(err, &refused) && refused.SeverityUnlocalized == "ERROR":
 		return c.note(refused)
 	case err != nil:
 		return unknownOutcome(err)
-	case len(results) != 2 || results[1].CommandTag.String() != "COMMIT":
+	case len(results) == 0 || results[len(results)-1].CommandTag.String() != "COMMIT":
 		return errors.New("postgres: the transaction was rolled back instead of committed")
 	}
 	if w := takeWarning(pg); w != nil {
