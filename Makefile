@@ -2,7 +2,7 @@
 # make check   quick checks: before each commit
 # make test    installs what the tests need (as root), then runs them all
 # make bench   what an exchange and a verification cost, beside the least possible
-# make generate  generated parts of docs and golden files that follow the code
+# make generate  code of proto/**.proto, generated parts of docs and golden files that follow the code
 
 GO ?= go
 STATICCHECK = $(GO) tool -modfile=tools/go.mod staticcheck
@@ -20,6 +20,7 @@ check:
 	cd token && $(GO) vet ./...
 	$(STATICCHECK) ./...
 	$(GO) test -run 'TestImportsGoDown|TestToken|TestWire|TestCompatibility' .
+	$(GO) run -C tools ./protogen -check
 	$(GO) test -run 'TestManual' ./internal/server
 	cd token && $(GO) test -short ./...
 	@if $(GO) env CGO_ENABLED | grep -q 1 && command -v $$($(GO) env CC) >/dev/null; then \
@@ -33,4 +34,5 @@ bench:
 	$(GO) run ./bench
 
 generate:
+	$(GO) run -C tools ./protogen
 	$(GO) test -run TestCompatibilityIsFresh . -update
