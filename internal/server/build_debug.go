@@ -28,8 +28,17 @@ func (s *Server) buildDebug(ctx context.Context) (err error) {
 			func() float64 { return float64(s.replica.Stats().Forgotten) }),
 	)
 	s.debug, err = OpenDebug(ctx, &s.cfg, DebugOptions{
-		Registry: s.metrics, Healthy: s.healthy, Ready: s.isReady, PProf: s.cfg.PProf, Log: s.log})
+		Registry: s.metrics, Healthy: s.alive, Ready: s.isReady, PProf: s.cfg.PProf, Log: s.log})
 	return err
+}
+
+// alive fails when a restart might help: when a database of this process's own
+// does not answer, not when one that is elsewhere is away.
+func (s *Server) alive(ctx context.Context) error {
+	if s.shared() {
+		return nil
+	}
+	return s.healthy(ctx)
 }
 
 // healthy fails when the database does not answer.

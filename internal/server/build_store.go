@@ -47,6 +47,9 @@ func (s *Server) buildStore(ctx context.Context) (err error) {
 	if err := s.db.Migrate(ctx); err != nil {
 		return fmt.Errorf("database: %w", err)
 	}
+	if err := s.refuseOtherData(ctx); err != nil {
+		return err
+	}
 	if err := s.refuseDevData(ctx); err != nil {
 		return err
 	}

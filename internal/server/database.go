@@ -131,24 +131,46 @@ func (s *Server) openEngine(ctx context.Context) (store.Engine, error) {
 // the installation that the node belongs to.
 const installationFile = "installation"
 
-// keepInstallation refuses a database that is not the one this node's folder
+// refuseOtherData refuses a database that is not the one this node's folder
 // has belonged to: its journal and its keys are another installation's.
-func (s *Server) keepInstallation() error {
+func (s *Server) refuseOtherData(ctx context.Context) error {
 	if !s.shared() {
 		return nil
 	}
-	path, id := filepath.Join(s.cfg.Data, installationFile), s.keyring.Installation()
-	text, err := os.ReadFile(path)
+	text, err := os.ReadFile(filepath.Join(s.cfg.Data, installationFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		text = []byte(id + "\n")
-		err = writeWhole(path, text, 0o600)
+		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("installation: %w", err)
 	}
-	if was := strings.TrimSpace(string(text)); was != id {
-		return iam.Errorf(iam.FailedPrecondition, "%s belongs to a node of installation %s, and %s holds installation %s: name the database that the folder belongs to, or use another folder",
-			s.cfg.Data, was, s.place(), id)
+	holds := "no installation"
+	was := strings.TrimSpace(string(text))
+	err = s.db.View(ctx, func(tx *store.Tx) error {
+		id, found, err := store.GetSetting(tx, store.SettingInstallation)
+		if found {
+			holds = "installation " + id
+		}
+		if err != nil || id == was {
+			return err
+		}
+		return iam.Errorf(iam.FailedPrecondition, "%s belongs to a node of installation %s, and %s holds %s: name the database that the folder belongs to, or use another folder",
+			s.cfg.Data, was, s.place(), holds)
+	})
+	return err
+}
+
+// keepInstallation notes, in the folder, what refuseOtherData asks for.
+func (s *Server) keepInstallation() error {
+	if !s.shared() {
+		return nil
+	}
+	path := filepath.Join(s.cfg.Data, installationFile)
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := writeWhole(path, []byte(s.keyring.Installation()+"\n"), 0o600); err != nil {
+		return fmt.Errorf("installation: %w", err)
 	}
 	return nil
 }

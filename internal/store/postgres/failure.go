@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -72,8 +73,13 @@ func classOf(err error, closed bool) failure {
 	return failedItself
 }
 
+// retryAfter is what a caller is told to wait while the database is away.
+const retryAfter = time.Second
+
 func unavailable(cause error) error {
-	return iam.Wrap(cause, iam.Unavailable, "The database cannot be reached at the moment")
+	e := iam.Wrap(cause, iam.Unavailable, "The database cannot be reached at the moment")
+	e.RetryAfter = retryAfter
+	return e
 }
 
 func unknownOutcome(cause error) error {
