@@ -56,6 +56,12 @@ func OnDisk(folder string) Option {
 	return func(c *server.Config, o *server.Options) { c.Data, o.Memory = folder, false }
 }
 
+// OnPostgres keeps the database in PostgreSQL instead of in memory: in what a
+// URL leads to, which must be empty or have been used so before.
+func OnPostgres(url string) Option {
+	return func(c *server.Config, o *server.Options) { c.Database, o.Memory = server.DatabaseURL(url), false }
+}
+
 // WithClock gives the server a clock.
 func WithClock(now func() time.Time) Option {
 	return func(_ *server.Config, o *server.Options) { o.Now = now }

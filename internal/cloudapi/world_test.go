@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +20,7 @@ import (
 	"github.com/propusk/propusk/internal/resource"
 	"github.com/propusk/propusk/internal/server"
 	"github.com/propusk/propusk/internal/store"
+	"github.com/propusk/propusk/internal/store/postgres/pgtest"
 	"github.com/propusk/propusk/propusktest"
 )
 
@@ -40,6 +42,9 @@ type world struct {
 func newWorld(t *testing.T, options ...propusktest.Option) *world {
 	t.Helper()
 	w := &world{dials: map[string]*caller{}}
+	if os.Getenv("PROPUSK_TEST_ENGINE") == "postgres" {
+		options = append(options, propusktest.OnPostgres(pgtest.Shared(t).Schema(t)))
+	}
 	options = append(options, propusktest.WithLog(slog.New(slog.NewJSONHandler(&w.log, nil))))
 	w.Server = propusktest.New(t, options...)
 	t.Cleanup(func() { w.checkTraces(t) })
