@@ -19,7 +19,7 @@ func TestAllAgree(t *testing.T) {
 				}
 			}
 			if i := disagreement(first, got); i >= 0 {
-				t.Errorf("seed %d: %s says %v to %+v, %s says %v", seed, c.name, got[i], w.questions[i], contestants[0].name, first[i])
+				t.Errorf("seed %d: %s says %v to %s, %s says %v", seed, c.name, got[i], w.questions[i], contestants[0].name, first[i])
 			}
 		}
 	}

@@ -117,8 +117,7 @@ func disputed(seed uint64, i int, a, b *process) error {
 	s := town
 	s.questions = i + 1
 	q := newWorld(seed, s).questions[i]
-	return fmt.Errorf("answers differ: %s, %s on %s: %s says %v, %s says %v",
-		q.user, q.act, q.on.name(), a.of.name, a.answers[i], b.of.name, b.answers[i])
+	return fmt.Errorf("answers differ: %s: %s says %v, %s says %v", q, a.of.name, a.answers[i], b.of.name, b.answers[i])
 }
 
 func show(out io.Writer, all []*process) {

@@ -121,8 +121,6 @@ func (o *openfga) load(ctx context.Context, w *world) error {
 	return nil
 }
 
-func (n *node) name() string { return string(n.kind) + ":" + n.id }
-
 func tuples(w *world) []*openfgav1.TupleKey {
 	all := make([]*openfgav1.TupleKey, 0, w.facts())
 	add := func(user, relation, object string) {

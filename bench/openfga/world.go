@@ -21,6 +21,8 @@ type node struct {
 	parent *node // nil above the organization
 }
 
+func (n *node) name() string { return string(n.kind) + ":" + n.id }
+
 type group struct {
 	id      string
 	members []string // ids of users
@@ -40,6 +42,8 @@ type question struct {
 	act  act
 	on   *node
 }
+
+func (q question) String() string { return fmt.Sprintf("%s, %s on %s", q.user, q.act, q.on.name()) }
 
 // act is what is asked for: the role that is enough for it names it.
 type act string
