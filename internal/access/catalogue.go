@@ -1,25 +1,32 @@
 package access
 
 import (
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/resource"
 )
 
 // Primitive roles hold the role of the same name of every service.
 var primitives = []iam.RoleID{"auditor", "viewer", "editor", "admin"}
 
+// What the owner roles list themselves is theirs: no other role may hold it,
+// or the rule that only owners make owners would have a way around.
+var owners = []iam.RoleID{"resource-manager.clouds.owner", "organization-manager.organizations.owner"}
+
 // Catalogue is every role this server knows, each compiled to the set of all
-// permissions it holds. It never changes after NewCatalogue and is safe for
-// concurrent use.
+// permissions it holds, with the scopes of API keys and the resource types. It
+// never changes after Compile and is safe for concurrent use.
 type Catalogue struct {
 	roles   []iam.Role // sorted by id
 	index   map[iam.RoleID]int
 	held    []set // by index: its own and, through includes, others' permissions
 	numbers map[iam.Permission]int
+	scopes  []Scope // sorted by id
+	narrow  map[string]set
+	types   []ResourceType // sorted by type
+	kinds   map[resource.Kind]int
 }
 
 // set is a set of permission numbers, one bit each.
@@ -33,98 +40,14 @@ func (s set) addAll(o set) {
 	}
 }
 
-// Builtin is the catalogue of the roles in roles.yaml.
-func Builtin() (*Catalogue, error) {
-	roles, err := ParseRoles(builtin)
-	if err != nil {
-		return nil, err
-	}
-	return NewCatalogue(roles)
-}
-
-// NewCatalogue compiles roles. Two roles with one id, an include of a role
-// that is not there and roles that include each other in a circle are refused,
-// all problems in one error.
-func NewCatalogue(roles []iam.Role) (*Catalogue, error) {
-	c := &Catalogue{index: make(map[iam.RoleID]int, len(roles)), numbers: map[iam.Permission]int{}}
-	c.roles = slices.Clone(roles)
-	slices.SortStableFunc(c.roles, func(a, b iam.Role) int { return strings.Compare(string(a.ID), string(b.ID)) })
-	var errs []error
-	for i, r := range c.roles {
-		if err := checkRole(r); err != nil {
-			errs = append(errs, err)
-		}
-		if _, twice := c.index[r.ID]; twice {
-			errs = append(errs, fmt.Errorf("role %s: defined twice", r.ID))
-		}
-		c.index[r.ID] = i
-		for _, p := range r.Permissions {
-			if _, ok := c.numbers[p]; !ok {
-				c.numbers[p] = len(c.numbers)
-			}
+// within tells whether o holds everything that s holds.
+func (s set) within(o set) bool {
+	for i, w := range s {
+		if w&^o[i] != 0 {
+			return false
 		}
 	}
-	includes := c.includes()
-	for i, r := range c.roles {
-		for _, in := range includes[i] {
-			if _, ok := c.index[in]; !ok {
-				errs = append(errs, fmt.Errorf("role %s: includes %s, which does not exist", r.ID, in))
-			}
-		}
-	}
-	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
-	}
-	return c, c.compile(includes)
-}
-
-// includes lists, for every role, what it includes, spoken and unspoken.
-func (c *Catalogue) includes() [][]iam.RoleID {
-	all := make([][]iam.RoleID, len(c.roles))
-	for i, r := range c.roles {
-		all[i] = append(all[i], r.Includes...)
-		_, name, _ := strings.Cut(string(r.ID), ".")
-		if p, ok := c.index[iam.RoleID(name)]; ok && slices.Contains(primitives, iam.RoleID(name)) {
-			all[p] = append(all[p], r.ID)
-		}
-	}
-	return all
-}
-
-// compile fills every role's set, the included roles first.
-func (c *Catalogue) compile(includes [][]iam.RoleID) error {
-	words := (len(c.numbers) + 63) / 64
-	c.held = make([]set, len(c.roles))
-	open := make([]bool, len(c.roles)) // being filled: meeting it again is a circle
-	var fill func(i int) error
-	fill = func(i int) error {
-		if c.held[i] != nil {
-			return nil
-		}
-		if open[i] {
-			return fmt.Errorf("role %s: includes itself", c.roles[i].ID)
-		}
-		open[i] = true
-		s := make(set, words)
-		for _, p := range c.roles[i].Permissions {
-			s.add(c.numbers[p])
-		}
-		for _, in := range includes[i] {
-			j := c.index[in]
-			if err := fill(j); err != nil {
-				return fmt.Errorf("%w, through %s", err, c.roles[i].ID)
-			}
-			s.addAll(c.held[j])
-		}
-		c.held[i] = s
-		return nil
-	}
-	for i := range c.roles {
-		if err := fill(i); err != nil {
-			return err
-		}
-	}
-	return nil
+	return true
 }
 
 // Roles lists all roles, sorted by id. The slice and what it points to must
@@ -135,9 +58,22 @@ func (c *Catalogue) Roles() []iam.Role { return c.roles }
 func (c *Catalogue) Role(id iam.RoleID) (iam.Role, error) {
 	i, ok := c.index[id]
 	if !ok {
-		return iam.Role{}, iam.Errorf(iam.NotFound, "Role %s not found", id)
+		return iam.Role{}, UnknownRole(id)
 	}
 	return c.roles[i], nil
+}
+
+// UnknownRole is what is said of a role that does not exist, and of one that
+// the asker must not know of.
+func UnknownRole(id iam.RoleID) error { return iam.Errorf(iam.NotFound, "Role %s not found", id) }
+
+// organizationOf is the organization in which alone a role counts; "" for
+// everybody's and for one that does not exist.
+func (c *Catalogue) organizationOf(id iam.RoleID) string {
+	if i, ok := c.index[id]; ok {
+		return c.roles[i].Organization
+	}
+	return ""
 }
 
 // Has tells whether a permission exists, that is, whether any role holds it.
@@ -171,10 +107,63 @@ func (c *Catalogue) CoversAll(roles []iam.RoleID, other iam.RoleID) bool {
 			union.addAll(c.held[i])
 		}
 	}
-	for w, bits := range c.held[j] {
-		if bits&^union[w] != 0 {
-			return false
+	return c.held[j].within(union)
+}
+
+// Scopes lists the scopes that an API key may have, sorted by id. The slice
+// and what it points to must not be changed.
+func (c *Catalogue) Scopes() []Scope { return c.scopes }
+
+// ScopeAllows tells whether an API key with some scopes may be used for a
+// permission: one of them must list it. Scopes only narrow; what the key's
+// service account holds is another question. A key without scopes is not
+// narrowed, and a scope that does not exist allows nothing.
+func (c *Catalogue) ScopeAllows(scopes []string, p iam.Permission) bool {
+	if len(scopes) == 0 {
+		return true
+	}
+	n, ok := c.numbers[p]
+	return ok && slices.ContainsFunc(scopes, func(id string) bool {
+		s, known := c.narrow[id]
+		return known && s.has(n)
+	})
+}
+
+// ResourceTypes lists the types of resource, sorted. The slice and what it
+// points to must not be changed.
+func (c *Catalogue) ResourceTypes() []ResourceType { return c.types }
+
+// ResourceType returns a type of resource; false when nobody registered it.
+func (c *Catalogue) ResourceType(kind resource.Kind) (ResourceType, bool) {
+	i, ok := c.kinds[kind]
+	if !ok {
+		return ResourceType{}, false
+	}
+	return c.types[i], true
+}
+
+// Anonymous tells whether allUsers covers, on a type of resource, also who has
+// not proved itself.
+func (c *Catalogue) Anonymous(kind resource.Kind) bool {
+	i, ok := c.kinds[kind]
+	return ok && c.types[i].Anonymous
+}
+
+// Compile makes a catalogue. Refused are words out of their grammar, a thing
+// that is defined twice, a reference to what is not there, roles that include
+// each other in a circle, a scope with a permission of no role, a role of one
+// organization in everybody's or another's, and a role that holds what is the
+// owner roles' own: INVALID_ARGUMENT with the problems, one a line.
+func Compile(d Definitions) (*Catalogue, error) {
+	c := &compiler{Definitions: d, Catalogue: &Catalogue{
+		index: map[iam.RoleID]int{}, numbers: map[iam.Permission]int{},
+		narrow: map[string]set{}, kinds: map[resource.Kind]int{},
+	}}
+	c.problems = d.wellFormed()
+	for _, step := range []func(){c.sort, c.refer, c.fill, c.guard} {
+		if step(); len(c.problems) > 0 {
+			return nil, iam.Errorf(iam.InvalidArgument, "%s", strings.Join(c.problems, "\n"))
 		}
 	}
-	return true
+	return c.Catalogue, nil
 }

@@ -88,15 +88,15 @@ func TestCatalogueRefuses(t *testing.T) {
 	}{
 		"unknown includes":        {[]iam.Role{role("a.x", "a.y", "a.z")}, []string{"includes a.y, which", "includes a.z, which"}},
 		"itself":                  {[]iam.Role{role("a.x", "a.x")}, []string{"a.x: includes itself"}},
-		"circle":                  {[]iam.Role{role("a.x", "a.y"), role("a.y", "a.z"), role("a.z", "a.x")}, []string{"includes itself, through"}},
+		"circle":                  {[]iam.Role{role("a.x", "a.y"), role("a.y", "a.z"), role("a.z", "a.x")}, []string{"includes itself: a.x > a.y > a.z > a.x"}},
 		"circle through a class":  {[]iam.Role{role("viewer"), role("a.viewer", "viewer")}, []string{"includes itself"}},
 		"twice":                   {[]iam.Role{role("a.x"), role("b.x"), role("a.x")}, []string{"role a.x: defined twice"}},
 		"bad ids, all at once":    {[]iam.Role{role("A"), role("a..b"), role("a.b.c.d"), role(""), role("a.b\n")}, []string{`"A"`, `"a..b"`, `"a.b.c.d"`, `""`, `"a.b\n"`}},
 		"an id too long":          {[]iam.Role{role(iam.RoleID("a." + strings.Repeat("x", 63)))}, []string{"64 characters"}},
-		"no description":          {[]iam.Role{{ID: "a.x"}}, []string{"has no description"}},
+		"no description":          {[]iam.Role{{ID: "a.x"}}, []string{"role a.x: description: must be 1 to"}},
 		"permission out of shape": {[]iam.Role{{ID: "a.x", Description: "A role.", Permissions: []iam.Permission{"a.b", "a.B.c", "a.b.*"}}}, []string{`"a.b"`, `"a.B.c"`, `"a.b.*"`}},
-		"permission twice":        {[]iam.Role{{ID: "a.x", Description: "A role.", Permissions: []iam.Permission{"a.b.c", "a.b.c"}}}, []string{"a.b.c twice"}},
-		"include twice":           {[]iam.Role{role("a.x", "a.y", "a.y"), role("a.y")}, []string{"includes a.y twice"}},
+		"permission twice":        {[]iam.Role{{ID: "a.x", Description: "A role.", Permissions: []iam.Permission{"a.b.c", "a.b.c"}}}, []string{"a.b.c is there twice"}},
+		"include twice":           {[]iam.Role{role("a.x", "a.y", "a.y"), role("a.y")}, []string{"a.y is there twice"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := access.NewCatalogue(tc.roles)

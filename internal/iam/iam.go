@@ -54,6 +54,9 @@ type Role struct {
 	Description string
 	Includes    []RoleID
 	Permissions []Permission // its own, without those of Includes
+	// Organization is the one in which alone the role can be seen, bound, and
+	// counts; "" for everybody's.
+	Organization string
 }
 
 // AccessBinding gives a role to a subject on the resource that holds it.
@@ -162,9 +165,11 @@ type Key struct {
 // UserAccount is a person known to this server.
 type UserAccount struct {
 	ID                  string
-	Login               string // unique, compared exactly
-	Email               string
-	Name                string
+	Login               string // unique, compared exactly, without an @
+	Email               string // unique unless ""; leads to the person as the login does
+	Name                string // as shown
+	GivenName           string
+	FamilyName          string
 	CreatedAt           time.Time
 	LastAuthenticatedAt time.Time
 }
@@ -189,4 +194,16 @@ type Operation struct {
 	Response    Message // set when done well; never holds a secret
 	ErrorKind   Kind    // set when failed
 	ErrorText   string
+}
+
+// RegisteredResource is a resource of another service that is known here so
+// that access to it is decided here.
+type RegisteredResource struct {
+	ID          string
+	Type        string // a registered type, such as "ydb.database"
+	ParentID    string // a folder or another such resource; "" for a root of its own
+	Name        string
+	Description string
+	Labels      map[string]string
+	CreatedAt   time.Time
 }
