@@ -1,11 +1,13 @@
 // Package access decides whether a subject may do something on a resource. It
-// owns the role catalogue and the rule of decision, and nothing else: what is
-// bound where it reads through Reads, and neither remembers nor writes a thing.
+// owns the role catalogue, the templates of access policies and the rule of
+// decision, and nothing else: what is bound where it reads through Reads, and
+// neither remembers nor writes a thing.
 //
 // The rule: a subject holds what is bound to itself, to its groups (groups do
 // not contain groups) and to the system groups it belongs to; a binding on a
-// resource holds for all that stands below it; roles add up and nothing is
-// ever subtracted [API fact: access-control].
+// resource holds for all that stands below it; roles add up
+// [API fact: access-control]. What the roles allow, an access policy on the
+// resource or above it may still deny, to everybody [API fact: access-policies].
 package access
 
 import (
@@ -32,13 +34,18 @@ type Reads interface {
 	// holders that has roles bound, in any order, with their indexes, until
 	// visit returns false.
 	Bound(path []resource.Ref, holders []iam.SubjectID, visit func(at, holder int, roles []iam.RoleID) bool) error
+	// Policies calls visit for every resource of path that has access policies
+	// bound, the lowest first, with its index and the ids of their templates in
+	// order, until visit returns false.
+	Policies(path []resource.Ref, visit func(at int, templates []string) bool) error
 }
 
 // Decision is the answer to a check.
 type Decision struct {
-	Allowed bool
-	Path    []resource.Ref // the resource itself, then its parents, the organization last; read only
-	By      Grant          // one binding that allows it; zero when nothing does
+	Allowed  bool
+	Path     []resource.Ref // the resource itself, then its parents, the organization last; read only
+	By       Grant          // one binding that allows it; zero when it is not allowed
+	DeniedBy Denial         // the policy that denies what the roles allow; zero when none does, or the roles do not
 }
 
 // Grant is a binding where it is bound.
@@ -46,6 +53,12 @@ type Grant struct {
 	Resource resource.Ref
 	Holder   iam.SubjectID // the subject or a group it counts as
 	Role     iam.RoleID
+}
+
+// Denial is an access policy where it is bound.
+type Denial struct {
+	Resource resource.Ref
+	Template string // its id
 }
 
 // Checker decides with the roles of one catalogue. Safe for concurrent use.
@@ -60,7 +73,7 @@ func NewChecker(c *Catalogue) *Checker {
 	ch.catalogue.Store(c)
 	ch.pool.New = func() any {
 		q := &question{}
-		q.visit = q.weigh // made once: a method value is an allocation
+		q.visit, q.forbid = q.weigh, q.veto // made once: a method value is an allocation
 		return q
 	}
 	return ch
@@ -77,22 +90,57 @@ func (c *Checker) SetCatalogue(to *Catalogue) { c.catalogue.Store(to) }
 // reads fail with. It allocates nothing when the reads do not.
 func (c *Checker) Check(r Reads, subject iam.Subject, what iam.Permission, resourceID string) (Decision, error) {
 	catalogue := c.catalogue.Load()
-	number, ok := catalogue.numbers[what]
-	if !ok {
-		return Decision{}, iam.Errorf(iam.InvalidArgument, "Permission %s does not exist", what)
+	number, err := catalogue.numberOf(what)
+	if err != nil {
+		return Decision{}, err
 	}
 	path, err := r.Ancestors(resourceID)
 	if err != nil {
 		return Decision{}, err
 	}
+	return c.decide(r, subject, what, path, catalogue, number)
+}
+
+// CheckPath is Check on a way up that the caller has put together: what stands
+// below our tree, if anything, and then the Ancestors of the lowest resource
+// that is in it. It reports iam.InvalidArgument for an empty path.
+func (c *Checker) CheckPath(r Reads, subject iam.Subject, what iam.Permission, path []resource.Ref) (Decision, error) {
+	catalogue := c.catalogue.Load()
+	number, err := catalogue.numberOf(what)
+	if err != nil {
+		return Decision{}, err
+	}
+	if len(path) == 0 {
+		return Decision{}, iam.Errorf(iam.InvalidArgument, "The resource path is empty")
+	}
+	return c.decide(r, subject, what, path, catalogue, number)
+}
+
+func (c *Catalogue) numberOf(what iam.Permission) (int, error) {
+	n, ok := c.numbers[what]
+	if !ok {
+		return 0, iam.Errorf(iam.InvalidArgument, "Permission %s does not exist", what)
+	}
+	return n, nil
+}
+
+func (c *Checker) decide(r Reads, subject iam.Subject, what iam.Permission, path []resource.Ref, catalogue *Catalogue, number int) (d Decision, err error) {
 	q := c.pool.Get().(*question)
 	defer c.release(q)
-	q.catalogue, q.number, q.path = catalogue, number, path
+	q.catalogue, q.number, q.what, q.path = catalogue, number, what, path
 	if q.holders, err = Holders(q.holders[:0], r, subject); err != nil {
 		return Decision{}, err
 	}
 	if err := r.Bound(path, q.holders, q.visit); err != nil {
 		return Decision{}, err
+	}
+	if q.found && len(denying()[what]) > 0 {
+		if err := r.Policies(path, q.forbid); err != nil {
+			return Decision{}, err
+		}
+	}
+	if q.denied != (Denial{}) {
+		return Decision{Path: path, DeniedBy: q.denied}, nil
 	}
 	return Decision{Allowed: q.found, Path: path, By: q.by}, nil
 }
@@ -123,11 +171,14 @@ func Holders(dst []iam.SubjectID, r Reads, s iam.Subject) ([]iam.SubjectID, erro
 type question struct {
 	catalogue *Catalogue
 	number    int
+	what      iam.Permission
 	path      []resource.Ref
 	holders   []iam.SubjectID
 	visit     func(at, holder int, roles []iam.RoleID) bool
+	forbid    func(at int, templates []string) bool
 	found     bool
 	by        Grant
+	denied    Denial
 }
 
 func (q *question) weigh(at, holder int, roles []iam.RoleID) bool {
@@ -140,8 +191,18 @@ func (q *question) weigh(at, holder int, roles []iam.RoleID) bool {
 	return true
 }
 
+func (q *question) veto(at int, templates []string) bool {
+	for _, id := range denying()[q.what] {
+		if slices.Contains(templates, id) {
+			q.denied = Denial{Resource: q.path[at], Template: id}
+			return false
+		}
+	}
+	return true
+}
+
 func (c *Checker) release(q *question) {
 	clear(q.holders)
-	*q = question{holders: q.holders[:0], visit: q.visit}
+	*q = question{holders: q.holders[:0], visit: q.visit, forbid: q.forbid}
 	c.pool.Put(q)
 }

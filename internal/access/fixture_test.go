@@ -121,6 +121,19 @@ func (r rows) Bound(path []resource.Ref, holders []iam.SubjectID, visit func(at,
 	return nil
 }
 
+func (r rows) Policies(path []resource.Ref, visit func(at int, templates []string) bool) error {
+	for i, ref := range path {
+		bound, err := store.PoliciesOn(r.tx, []string{ref.ID})
+		if err != nil {
+			return err
+		}
+		if ids := bound[ref.ID]; len(ids) > 0 && !visit(i, ids) {
+			return nil
+		}
+	}
+	return nil
+}
+
 // crowd makes alice a member of ten groups and of the organization, and binds
 // a role that does not help her to herself, to one group and to n strangers, on
 // every ancestor.

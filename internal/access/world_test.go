@@ -15,6 +15,7 @@ type world struct {
 	groups  map[iam.SubjectID][]iam.SubjectID // member → groups
 	members map[iam.SubjectID][]iam.SubjectID // subject → system groups of its organizations
 	bound   map[pair][]iam.RoleID
+	denied  map[string][]string // resource → templates of policies
 }
 
 type pair struct {
@@ -26,7 +27,7 @@ func newWorld() *world {
 	return &world{
 		refs: map[string]resource.Ref{}, parent: map[string]string{},
 		groups: map[iam.SubjectID][]iam.SubjectID{}, members: map[iam.SubjectID][]iam.SubjectID{},
-		bound: map[pair][]iam.RoleID{},
+		bound: map[pair][]iam.RoleID{}, denied: map[string][]string{},
 	}
 }
 
@@ -70,6 +71,15 @@ func (w *world) Bound(path []resource.Ref, holders []iam.SubjectID, visit func(a
 			if roles := w.bound[pair{ref.ID, h}]; len(roles) > 0 && !visit(i, j, roles) {
 				return nil
 			}
+		}
+	}
+	return nil
+}
+
+func (w *world) Policies(path []resource.Ref, visit func(at int, templates []string) bool) error {
+	for i, ref := range path {
+		if ids := w.denied[ref.ID]; len(ids) > 0 && !visit(i, ids) {
+			return nil
 		}
 	}
 	return nil

@@ -11,9 +11,12 @@ import (
 	"github.com/propusk/propusk/internal/store"
 )
 
-// node is a place in the tree. Its way up is worked out when first asked for.
+// node is a place in the tree, with the access policies bound to it: a change
+// of either is a change of the resource. Its way up is worked out when first
+// asked for.
 type node struct {
 	self, parent resource.Ref
+	policies     []string // ids of templates
 	up           atomic.Pointer[path]
 }
 
@@ -104,12 +107,16 @@ func loadNodes(tx *store.Tx, want []key) ([]loaded, error) {
 			return nil, err
 		}
 		answers[i] = loaded{key: k, err: err}
+		policies, err := policiesOn(tx, refs)
+		if err != nil {
+			return nil, err
+		}
 		for at, self := range refs {
-			n := &node{self: self}
+			n := &node{self: self, policies: policies[self.ID]}
 			if at+1 < len(refs) {
 				n.parent = refs[at+1]
 			}
-			l := loaded{key: key{kind: ofResource, a: self.ID}, value: n, bytes: nodeBytes + len(self.ID) + len(n.parent.ID)}
+			l := loaded{key: key{kind: ofResource, a: self.ID}, value: n, bytes: n.bytes()}
 			if at == 0 {
 				answers[i] = l
 			} else {
@@ -118,6 +125,22 @@ func loadNodes(tx *store.Tx, want []key) ([]loaded, error) {
 		}
 	}
 	return answers, nil
+}
+
+func policiesOn(tx *store.Tx, path []resource.Ref) (map[string][]string, error) {
+	ids := make([]string, len(path))
+	for i, ref := range path {
+		ids[i] = ref.ID
+	}
+	return store.PoliciesOn(tx, ids)
+}
+
+func (n *node) bytes() int {
+	b := nodeBytes + len(n.self.ID) + len(n.parent.ID)
+	for _, p := range n.policies {
+		b += 16 + len(p)
+	}
+	return b
 }
 
 // nodeBytes counts a node with its way up, four high.

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/propusk/propusk/internal/iam"
@@ -131,6 +132,35 @@ func (v *View) Ancestors(id string) ([]resource.Ref, error) {
 		v.read(store.ChangeResource, ref.ID)
 	}
 	return refs, nil
+}
+
+// Policies calls visit for every resource of path that has access policies
+// bound, in the order of path, with its index and the ids of their templates,
+// until visit returns false. What is not in the tree has none. The path comes
+// from Ancestors of this view, so that what is read is among its keys.
+func (v *View) Policies(path []resource.Ref, visit func(at int, templates []string) bool) error {
+	if v.tx != nil {
+		bound, err := policiesOn(v.tx, path)
+		for at := 0; err == nil && at < len(path); at++ {
+			if ids := bound[path[at].ID]; len(ids) > 0 && !visit(at, ids) {
+				break
+			}
+		}
+		return err
+	}
+	for at := range path {
+		n, err := get[*node](v, ofResource, path[at].ID, loadNodes)
+		if errors.Is(err, iam.NotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if len(n.policies) > 0 && !visit(at, n.policies) {
+			return nil
+		}
+	}
+	return nil
 }
 
 // Groups is Replica.Groups at the view's position.
