@@ -15,6 +15,7 @@ import (
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/revocation"
 	"github.com/propusk/propusk/internal/store"
+	"github.com/propusk/propusk/internal/store/postgres/pgtest"
 	"github.com/propusk/propusk/token"
 )
 
@@ -22,6 +23,9 @@ import (
 // is permitted by what was before, has come to wait for it.
 func (w *world) whileWriting(t *testing.T, change func(tx *store.Tx) error, during func() answer) answer {
 	t.Helper()
+	if w.database != "" {
+		return w.whileCommitting(t, change, during)
+	}
 	entered, release := make(chan struct{}), make(chan struct{})
 	var once sync.Once
 	var all sync.WaitGroup
@@ -40,6 +44,33 @@ func (w *world) whileWriting(t *testing.T, change func(tx *store.Tx) error, duri
 	all.Go(func() { a = during() })
 	time.Sleep(50 * time.Millisecond)
 	close(release)
+	all.Wait()
+	return a
+}
+
+// whileCommitting does the same where many write at once: the change has been
+// made and comes first when the feed, which is held, lets both go on.
+func (w *world) whileCommitting(t *testing.T, change func(tx *store.Tx) error, during func() answer) answer {
+	t.Helper()
+	release := pgtest.Hold(t, w.database, `SELECT seq FROM feed_head FOR UPDATE`)
+	changed := make(chan struct{})
+	var once sync.Once
+	var all sync.WaitGroup
+	all.Go(func() {
+		err := w.Server.Server.DB().Update(t.Context(), func(tx *store.Tx) error {
+			defer once.Do(func() { close(changed) })
+			return change(tx)
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	<-changed
+	time.Sleep(50 * time.Millisecond)
+	var a answer
+	all.Go(func() { a = during() })
+	time.Sleep(50 * time.Millisecond)
+	release()
 	all.Wait()
 	return a
 }

@@ -34,6 +34,8 @@ type world struct {
 	log   logText
 	clock *clock // nil: the wall clock
 
+	database string // URL of a PostgreSQL; "": in memory
+
 	mu      sync.Mutex
 	secrets []string
 	dials   map[string]*caller
@@ -43,7 +45,8 @@ func newWorld(t *testing.T, options ...propusktest.Option) *world {
 	t.Helper()
 	w := &world{dials: map[string]*caller{}}
 	if os.Getenv("PROPUSK_TEST_ENGINE") == "postgres" {
-		options = append(options, propusktest.OnPostgres(pgtest.Shared(t).Schema(t)))
+		w.database = pgtest.Shared(t).Schema(t)
+		options = append(options, propusktest.OnPostgres(w.database))
 	}
 	options = append(options, propusktest.WithLog(slog.New(slog.NewJSONHandler(&w.log, nil))))
 	w.Server = propusktest.New(t, options...)

@@ -16,13 +16,20 @@ const (
 	// statement up: only a server that no longer answers gets that far.
 	graceOfServer   = 5 * time.Second
 	rollbackTimeout = 5 * time.Second
+
+	// graceOfCaller is how long a statement may go on after its caller has left.
+	// Cutting it off costs the connection, and making one costs more than most
+	// statements: callers who leave at once must not keep the pool busy with that.
+	graceOfCaller = time.Second
 )
 
 // conn is the inside of one transaction. Its BEGIN travels with the first
 // statement: one message and one answer less.
 type conn struct {
 	engine *Engine
-	ctx    context.Context
+	ctx    context.Context // the caller's
+	work   context.Context // of statements: it ends a little later
+	done   func()          // ends work
 	pooled *pgxpool.Conn
 	begin  string
 	begun  bool
@@ -36,12 +43,25 @@ func (e *Engine) connect(ctx context.Context, begin string) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &conn{engine: e, ctx: ctx, pooled: pooled, begin: begin}, nil
+	c := &conn{engine: e, ctx: ctx, pooled: pooled, begin: begin}
+	c.work, c.done = outlive(ctx, graceOfCaller)
+	return c, nil
+}
+
+// outlive returns a context that ends a while after another, or by cancel.
+func outlive(ctx context.Context, by time.Duration) (_ context.Context, cancel func()) {
+	longer, end := context.WithCancel(context.WithoutCancel(ctx))
+	forget := context.AfterFunc(ctx, func() {
+		late := time.AfterFunc(by, end)
+		context.AfterFunc(longer, func() { late.Stop() })
+	})
+	return longer, func() { forget(); end() }
 }
 
 // end takes back what was not committed and gives the connection back; the
 // pool keeps only those in good order.
 func (c *conn) end() {
+	c.done()
 	if c.pooled == nil {
 		return
 	}
@@ -99,7 +119,7 @@ func (c *conn) run(query string, args []any) (*rows, error) {
 	if err := c.ctx.Err(); err != nil {
 		return nil, c.note(err)
 	}
-	ctx, cancel := context.WithTimeout(c.ctx, c.engine.statementTimeout+graceOfServer)
+	ctx, cancel := context.WithTimeout(c.work, c.engine.statementTimeout+graceOfServer)
 	defer cancel()
 	if c.begun {
 		answer, err := c.pooled.Query(ctx, query, values...)

@@ -20,18 +20,20 @@ CREATE TABLE definitions (
 );
 CREATE INDEX definitions_by_organization ON definitions (organization_id, kind, id);
 
--- Resources of other services. A root of its own has no folder.
+-- Resources of other services, below a folder or below each other. A root of
+-- its own has neither a parent nor a folder.
 CREATE TABLE registered_resources (
 	id          TEXT COLLATE "C" NOT NULL PRIMARY KEY REFERENCES resources (id),
 	kind        TEXT COLLATE "C" NOT NULL,
+	parent_id   TEXT COLLATE "C" REFERENCES resources (id),
 	folder_id   TEXT COLLATE "C" REFERENCES folders (id),
 	name        TEXT COLLATE "C" NOT NULL,
 	description TEXT COLLATE "C" NOT NULL,
 	labels      TEXT COLLATE "C" NOT NULL,
 	created_at  BIGINT
 );
-CREATE INDEX registered_resources_by_folder ON registered_resources (folder_id, id);
-CREATE INDEX registered_resources_by_kind ON registered_resources (kind, id);
+CREATE INDEX registered_resources_by_parent ON registered_resources (parent_id, id);
+CREATE INDEX registered_resources_by_folder ON registered_resources (folder_id);
 
 -- Deny rules bound to an organization, cloud or folder. Parameters are a JSON object.
 CREATE TABLE access_policies (
@@ -41,6 +43,9 @@ CREATE TABLE access_policies (
 	created_at  BIGINT NOT NULL,
 	PRIMARY KEY (resource_id, template_id)
 );
+
+-- The bindings of an organization are counted against its quota.
+CREATE INDEX access_bindings_by_organization ON access_bindings (organization_id);
 
 -- Limits that differ from the defaults.
 CREATE TABLE quota_limits (
@@ -79,3 +84,12 @@ CREATE TABLE service_agents (
 	PRIMARY KEY (resource_id, service_id, microservice_id)
 );
 CREATE INDEX service_agents_by_account ON service_agents (service_account_id);
+
+-- People: the parts of a name, and an e-mail address that leads to one of them.
+ALTER TABLE user_accounts ADD COLUMN given_name TEXT COLLATE "C" NOT NULL DEFAULT '';
+ALTER TABLE user_accounts ADD COLUMN family_name TEXT COLLATE "C" NOT NULL DEFAULT '';
+CREATE UNIQUE INDEX user_accounts_by_email ON user_accounts (email) WHERE email <> '';
+
+-- An organization's service accounts in order, among its subjects.
+CREATE INDEX service_accounts_by_organization ON resources (organization_id, id)
+	WHERE kind = 'iam.serviceAccount' AND deleted_at IS NULL;

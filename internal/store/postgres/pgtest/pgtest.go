@@ -123,3 +123,22 @@ func (s *Server) Schema(t testing.TB) string {
 	}
 	return s.URL(database) + "&search_path=" + name
 }
+
+// Hold runs a statement in a transaction, in what a URL leads to, and keeps the
+// locks that it has taken until release is called or the test ends.
+func Hold(t testing.TB, url, statement string) (release func()) {
+	t.Helper()
+	ctx := context.Background()
+	c, err := pgx.Connect(ctx, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	release = sync.OnceFunc(func() { _ = c.Close(ctx) }) // which takes the transaction back
+	t.Cleanup(release)
+	for _, s := range []string{`BEGIN`, statement} {
+		if _, err := c.Exec(ctx, s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return release
+}
