@@ -128,7 +128,7 @@ func (c *Checker) decide(r Reads, subject iam.Subject, what iam.Permission, path
 	q := c.pool.Get().(*question)
 	defer c.release(q)
 	q.catalogue, q.number, q.what, q.path = catalogue, number, what, path
-	if q.holders, err = Holders(q.holders[:0], r, subject); err != nil {
+	if q.holders, err = holdersOn(q.holders[:0], r, subject, path[0].Kind, catalogue); err != nil {
 		return Decision{}, err
 	}
 	if err := r.Bound(path, q.holders, q.visit); err != nil {
@@ -147,7 +147,8 @@ func (c *Checker) decide(r Reads, subject iam.Subject, what iam.Permission, path
 
 // Holders appends everyone a subject counts as: itself, its groups, and the
 // system groups it belongs to. A subject that cannot call (a group, nobody)
-// counts as no one.
+// counts as no one; so does one who has not said who he is, but for the kinds
+// of resource that are open to him, which Check looks at.
 func Holders(dst []iam.SubjectID, r Reads, s iam.Subject) ([]iam.SubjectID, error) {
 	if s.ID == "" || (s.Type != iam.TypeUserAccount && s.Type != iam.TypeServiceAccount && s.Type != iam.TypeFederatedUser) {
 		return dst, nil
@@ -167,6 +168,16 @@ func Holders(dst []iam.SubjectID, r Reads, s iam.Subject) ([]iam.SubjectID, erro
 	return append(dst, iam.AllAuthenticatedUsers, iam.AllUsers), nil
 }
 
+// holdersOn is Holders on a kind of resource. Only where the kind is marked for
+// it does allUsers mean also those who have not said who they are
+// [API fact: public-group].
+func holdersOn(dst []iam.SubjectID, r Reads, s iam.Subject, kind resource.Kind, c *Catalogue) ([]iam.SubjectID, error) {
+	if s == (iam.Subject{Type: iam.TypeAnonymous}) && c.Anonymous(kind) {
+		return append(dst, iam.AllUsers), nil
+	}
+	return Holders(dst, r, s)
+}
+
 // question is one check under way. It is kept between checks for its space.
 type question struct {
 	catalogue *Catalogue
@@ -183,7 +194,7 @@ type question struct {
 
 func (q *question) weigh(at, holder int, roles []iam.RoleID) bool {
 	for _, role := range roles {
-		if q.catalogue.grants(role, q.number) {
+		if q.catalogue.grantsOn(role, q.number, q.path) {
 			q.found, q.by = true, Grant{Resource: q.path[at], Holder: q.holders[holder], Role: role}
 			return false
 		}
@@ -205,4 +216,15 @@ func (c *Checker) release(q *question) {
 	clear(q.holders)
 	*q = question{holders: q.holders[:0], visit: q.visit, forbid: q.forbid}
 	c.pool.Put(q)
+}
+
+// grantsOn tells whether a role that is bound on a path grants a permission
+// there: a role of one organization counts in that organization only.
+func (c *Catalogue) grantsOn(role iam.RoleID, number int, path []resource.Ref) bool {
+	return c.grants(role, number) && c.countsOn(role, path)
+}
+
+func (c *Catalogue) countsOn(role iam.RoleID, path []resource.Ref) bool {
+	only := c.organizationOf(role)
+	return only == "" || only == path[len(path)-1].ID
 }

@@ -118,13 +118,15 @@ type explainer struct {
 }
 
 func (x *explainer) holders(r Reads) error {
-	ids, err := Holders(nil, r, x.Subject)
+	ids, err := holdersOn(nil, r, x.Subject, x.Path[0].Kind, x.catalogue)
 	if err != nil || len(ids) == 0 {
 		return err
 	}
-	groups, err := r.Groups(x.Subject.ID)
-	if err != nil {
-		return err
+	var groups []iam.SubjectID
+	if x.Subject.ID != "" {
+		if groups, err = r.Groups(x.Subject.ID); err != nil {
+			return err
+		}
 	}
 	for _, id := range ids {
 		kind := HolderSystem
@@ -172,6 +174,8 @@ func (x *explainer) weigh(g Grant) BoundRole {
 	switch _, err := x.catalogue.Role(g.Role); {
 	case errors.Is(err, iam.NotFound):
 		b.Why = "no such role exists any more"
+	case !x.catalogue.countsOn(g.Role, x.Path):
+		b.Why = "the role belongs to another organization"
 	case !x.catalogue.Grants(g.Role, x.Permission):
 		b.Why = "the role does not have the permission"
 	default:
@@ -210,7 +214,7 @@ func (x *explainer) includes(at int) []iam.RoleID {
 	}
 	all := slices.Clone(role.Includes)
 	for _, r := range x.catalogue.roles {
-		if _, name, _ := strings.Cut(string(r.ID), "."); iam.RoleID(name) == role.ID {
+		if _, name, _ := strings.Cut(string(r.ID), "."); iam.RoleID(name) == role.ID && r.Organization == "" {
 			all = append(all, r.ID)
 		}
 	}
@@ -233,7 +237,7 @@ func (x *explainer) remedy() {
 		return
 	}
 	for i, r := range x.catalogue.roles {
-		if !x.catalogue.Grants(r.ID, x.Permission) {
+		if !x.catalogue.Grants(r.ID, x.Permission) || !x.catalogue.countsOn(r.ID, x.Path) {
 			continue
 		}
 		size := RoleSize{Role: r.ID, Permissions: x.catalogue.held[i].count()}

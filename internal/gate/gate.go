@@ -20,6 +20,8 @@ import (
 type Decision struct {
 	Allowed  bool
 	Path     []resource.Ref // the resource and its ancestors, itself first
+	DeniedBy string         // the access policy that denies what the roles allow, and the resource it is bound to; "" when none does
+	DeniedOn resource.Ref
 	Position iam.Position   // at which all that was read was valid
 	Read     []store.Change // what was read, for the guard of a change
 }

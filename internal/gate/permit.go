@@ -81,7 +81,7 @@ func (g *Gate) ask(ctx context.Context, c *Call, what iam.Permission, kind resou
 	if !knows {
 		return d, notFound(thing, shown, ReasonHidden)
 	}
-	return d, denied(d.Path)
+	return d, denied(d)
 }
 
 // Require asks for one more permission from inside a handler that touches a
@@ -135,15 +135,20 @@ func notFound(thing, id, reason string) error {
 
 // denied words a refusal as the API does, with the chain from the resource up
 // [API fact: "Permission to [...] denied"].
-func denied(path []resource.Ref) error {
+func denied(d Decision) error {
 	var b strings.Builder
 	b.WriteString("Permission to [")
-	for i, r := range path {
+	for i, r := range d.Path {
 		if i > 0 {
 			b.WriteString(", ")
 		}
 		b.WriteString(r.String())
 	}
 	b.WriteString("] denied")
-	return &iam.Error{Kind: iam.PermissionDenied, Message: b.String(), Reason: "denied"}
+	reason := "denied"
+	if d.DeniedBy != "" {
+		b.WriteString(" by access policy " + d.DeniedBy + " on " + d.DeniedOn.String())
+		reason = "denied-by-policy"
+	}
+	return &iam.Error{Kind: iam.PermissionDenied, Message: b.String(), Reason: reason}
 }

@@ -18,6 +18,9 @@ const (
 	TypeFederatedUser  SubjectType = "federatedUser"
 	TypeGroup          SubjectType = "group"
 	TypeSystem         SubjectType = "system"
+	// TypeAnonymous is one who has not said who he is. He has no id, nothing is
+	// bound to him, and he counts as allUsers where the kind of resource says so.
+	TypeAnonymous SubjectType = "anonymous"
 )
 
 // Subject is anyone who can be given a role.

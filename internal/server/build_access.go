@@ -38,7 +38,10 @@ func (d decider) Decide(ctx context.Context, who iam.Subject, what iam.Permissio
 		found, err = d.checker.Check(v, who, what, id)
 		return err
 	})
-	return gate.Decision{Allowed: found.Allowed, Path: found.Path, Position: at, Read: read}, err
+	return gate.Decision{
+		Allowed: found.Allowed, Path: found.Path, Position: at, Read: read,
+		DeniedBy: found.DeniedBy.Template, DeniedOn: found.DeniedBy.Resource,
+	}, err
 }
 
 // Knows tells whether a subject belongs to an organization or is bound to
