@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	quotapb "github.com/yandex-cloud/go-genproto/yandex/cloud/quota"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/status"
@@ -19,7 +20,7 @@ import (
 const maxMessage = 4 << 10
 
 // Status is the one map from errors to the wire: an iam.Error shows its text,
-// field violations and retry delay; anything else becomes INTERNAL and keeps
+// field violations, exceeded quota and retry delay; anything else becomes INTERNAL and keeps
 // its text to itself. Every status carries RequestInfo [API fact: error body].
 func Status(err error, requestID string) *spb.Status {
 	out := &spb.Status{}
@@ -35,6 +36,10 @@ func Status(err error, requestID string) *spb.Status {
 					&errdetails.BadRequest_FieldViolation{Field: f.Field, Description: f.Description})
 			}
 			details = append(details, bad)
+		}
+		if q := e.Quota; q != nil {
+			details = append(details, &quotapb.QuotaFailure{Violations: []*quotapb.QuotaFailure_Violation{{
+				Metric: &quotapb.QuotaMetric{Name: q.Metric, Limit: q.Limit, Usage: float64(q.Usage)}, Required: q.Required}}})
 		}
 		if e.RetryAfter > 0 {
 			details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(e.RetryAfter)})

@@ -42,6 +42,9 @@ CREATE TABLE access_policies (
 	PRIMARY KEY (resource_id, template_id)
 ) STRICT, WITHOUT ROWID;
 
+-- The bindings of an organization are counted against its quota.
+CREATE INDEX access_bindings_by_organization ON access_bindings (organization_id);
+
 -- Limits that differ from the defaults.
 CREATE TABLE quota_limits (
 	resource_id TEXT NOT NULL REFERENCES resources (id),
