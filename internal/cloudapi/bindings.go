@@ -136,7 +136,7 @@ type delta struct {
 
 // takesOwner tells whether the delta makes somebody an owner no more.
 func (d delta) takesOwner() bool {
-	return d.action == accesspb.AccessBindingAction_REMOVE && ownerRoles[d.binding.Role]
+	return d.action == accesspb.AccessBindingAction_REMOVE && d.binding.Role.IsOwner()
 }
 
 // run applies deltas in one transaction. What the caller may hand out is
@@ -171,7 +171,6 @@ func (b Bindings) run(ctx context.Context, id, what string, meta proto.Message, 
 
 // applyAll applies deltas and returns those that had an effect.
 func (b Bindings) applyAll(tx *store.Tx, id string, all []delta, may map[iam.RoleID]bool) (effective []delta, err error) {
-	lostOwner := false
 	for _, d := range all {
 		changed, err := b.apply(tx, id, d, may)
 		if err != nil {
@@ -179,11 +178,7 @@ func (b Bindings) applyAll(tx *store.Tx, id string, all []delta, may map[iam.Rol
 		}
 		if changed {
 			effective = append(effective, d)
-			lostOwner = lostOwner || d.takesOwner()
 		}
-	}
-	if lostOwner {
-		return effective, b.keepsOwner(tx, id)
 	}
 	return effective, nil
 }
@@ -205,7 +200,7 @@ func (b Bindings) grantable(ctx context.Context, id string, given []delta) (map[
 	for _, d := range given {
 		may[d.binding.Role] = false
 	}
-	for role := range ownerRoles {
+	for _, role := range [...]iam.RoleID{iam.CloudOwner, iam.OrganizationOwner} {
 		may[role] = false
 	}
 	for role := range may {
@@ -240,24 +235,6 @@ func (b Bindings) apply(tx *store.Tx, id string, d delta, may map[iam.RoleID]boo
 	}
 	return false, &iam.Error{Kind: iam.PermissionDenied, Reason: "grant",
 		Message: fmt.Sprintf("Role %s can be granted or revoked only by who holds all of its permissions on %s %s", role, b.Kind, id)}
-}
-
-// ownerRoles are handed out and taken away by their holders alone, and a
-// resource that they own keeps one of them [API fact: access bindings].
-var ownerRoles = map[iam.RoleID]bool{
-	"resource-manager.clouds.owner":            true,
-	"organization-manager.organizations.owner": true,
-}
-
-func (b Bindings) keepsOwner(tx *store.Tx, id string) error {
-	if b.Kind != resource.Cloud {
-		return nil
-	}
-	has, err := store.HasBindingOf(tx, id, "resource-manager.clouds.owner")
-	if err == nil && !has {
-		return iam.Errorf(iam.FailedPrecondition, "Cloud %s must keep at least one resource-manager.clouds.owner", id)
-	}
-	return err
 }
 
 func bindingOf(p *accesspb.AccessBinding, field string) (iam.AccessBinding, error) {

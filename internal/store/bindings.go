@@ -27,8 +27,6 @@ func AddBinding(tx *Tx, resourceID string, b iam.AccessBinding) (bool, error) {
 
 // RemoveBinding takes a role of a subject off a resource; false when it was not
 // there. The subject's type is not looked at: ids are unique among all types.
-// The resource is held, so that who looks afterwards what is left on it sees
-// what will be left.
 func RemoveBinding(tx *Tx, resourceID string, b iam.AccessBinding) (bool, error) {
 	if _, err := hold(tx, resourceID); err != nil {
 		return false, err
@@ -38,7 +36,7 @@ func RemoveBinding(tx *Tx, resourceID string, b iam.AccessBinding) (bool, error)
 	if err != nil || n == 0 {
 		return false, err
 	}
-	tx.record(ChangeBinding, BindingKey(resourceID, b.Subject.ID))
+	tx.ended(resourceID, b.Subject.ID, b.Role)
 	return true, nil
 }
 

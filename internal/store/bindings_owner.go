@@ -1,9 +1,87 @@
 package store
 
-import "github.com/propusk/propusk/internal/iam"
+import (
+	"cmp"
+	"slices"
 
-// HasBindingOf says whether anybody has a role on this very resource.
-func HasBindingOf(tx *Tx, resourceID string, role iam.RoleID) (bool, error) {
+	"github.com/propusk/propusk/internal/iam"
+)
+
+// ownership is a resource and the role of its owners.
+type ownership struct {
+	resourceID string
+	role       iam.RoleID
+}
+
+// ended notes a binding that is gone: for the feed, and when it was an owner's,
+// for the end of the Update.
+func (tx *Tx) ended(resourceID string, subject iam.SubjectID, role iam.RoleID) {
+	tx.record(ChangeBinding, BindingKey(resourceID, subject))
+	if !role.IsOwner() {
+		return
+	}
+	if tx.lostOwner == nil {
+		tx.lostOwner = make(map[ownership]struct{})
+	}
+	tx.lostOwner[ownership{resourceID, role}] = struct{}{}
+}
+
+// keepsOwners is the last thing that an Update does: whatever took an owner
+// off a cloud or an organization, be it that the binding was removed or that
+// the subject is no more, refuses when that was the last one, unless the
+// resource went as well. One that is added in the same Update counts. A group
+// counts as an owner as long as it exists.
+func (tx *Tx) keepsOwners() error {
+	if tx.failed != nil {
+		return tx.failed
+	}
+	lost := make([]ownership, 0, len(tx.lostOwner))
+	for o := range tx.lostOwner {
+		lost = append(lost, o)
+	}
+	slices.SortFunc(lost, func(a, b ownership) int { return cmp.Compare(a.resourceID, b.resourceID) })
+	for _, o := range lost {
+		deleted, err := hold(tx, o.resourceID)
+		if err != nil {
+			return err
+		}
+		if deleted {
+			continue
+		}
+		has, err := hasBindingOf(tx, o)
+		if err != nil {
+			return err
+		}
+		if !has {
+			thing := "Cloud"
+			if o.role == iam.OrganizationOwner {
+				thing = "Organization"
+			}
+			return iam.Errorf(iam.FailedPrecondition, "%s %s must keep at least one %s", thing, o.resourceID, o.role)
+		}
+	}
+	return nil
+}
+
+// holdOwned keeps the resources that some subjects own, before the subjects
+// themselves are held: in the order in which AddBinding does it. subjects is a
+// list or a query in brackets.
+func holdOwned(tx *Tx, subjects string, args ...any) error {
+	list, args := in(args, []iam.RoleID{iam.CloudOwner, iam.OrganizationOwner})
+	owned, err := collect(tx, scanString, `SELECT DISTINCT resource_id FROM access_bindings
+		WHERE subject_id IN `+subjects+` AND role_id IN `+list+` ORDER BY resource_id`, args...)
+	if err != nil {
+		return err
+	}
+	for _, id := range owned {
+		if _, err := hold(tx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func hasBindingOf(tx *Tx, o ownership) (bool, error) {
 	var one int64
-	return tx.one(`SELECT 1 FROM access_bindings WHERE resource_id = $1 AND role_id = $2 LIMIT 1`, []any{resourceID, string(role)}, &one)
+	return tx.one(`SELECT 1 FROM access_bindings WHERE resource_id = $1 AND role_id = $2 LIMIT 1`, []any{o.resourceID, string(o.role)}, &one)
 }

@@ -61,6 +61,9 @@ func DeleteCloud(tx *Tx, id string) (*Deleted, error) {
 			return nil, err
 		}
 	}
+	if err := removeSettings(tx, id); err != nil {
+		return nil, err
+	}
 	if err := removeBindingsOn(tx, id); err != nil {
 		return nil, err
 	}

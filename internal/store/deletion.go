@@ -21,7 +21,19 @@ func (d *Deleted) folder(tx *Tx, id string) error {
 	if err := buryResource(tx, id); err != nil {
 		return err
 	}
+	if err := holdOwned(tx, accountsOfFolder, id); err != nil {
+		return err
+	}
 	if err := d.accounts(tx, id); err != nil {
+		return err
+	}
+	if err := d.registered(tx, id); err != nil {
+		return err
+	}
+	if err := removeRegistered(tx, id); err != nil {
+		return err
+	}
+	if err := removeSettings(tx, id); err != nil {
 		return err
 	}
 	if err := removeBindingsOn(tx, id); err != nil {
@@ -34,10 +46,12 @@ func (d *Deleted) folder(tx *Tx, id string) error {
 	return nil
 }
 
+const accountsOfFolder = `(SELECT id FROM service_accounts WHERE folder_id = $1)`
+
 // accounts deletes all accounts of a folder with a few statements, however many
 // there are: one for each would hold the writer for longer than others wait.
 func (d *Deleted) accounts(tx *Tx, folderID string) error {
-	const those = `(SELECT id FROM service_accounts WHERE folder_id = $1)`
+	const those = accountsOfFolder
 	if _, err := tx.exec(`UPDATE resources SET deleted_at = $2 WHERE id IN `+those, folderID, micros(tx.now)); err != nil {
 		return err
 	}
@@ -49,13 +63,7 @@ func (d *Deleted) accounts(tx *Tx, folderID string) error {
 		tx.record(ChangeKey, key)
 	}
 	for _, column := range [...]string{"subject_id", "resource_id"} {
-		err := tx.each(`DELETE FROM access_bindings WHERE `+column+` IN `+those+` RETURNING resource_id, subject_id`, []any{folderID}, func(r Rows) error {
-			var resourceID, subject string
-			err := r.Scan(&resourceID, &subject)
-			tx.record(ChangeBinding, BindingKey(resourceID, iam.SubjectID(subject)))
-			return err
-		})
-		if err != nil {
+		if err := removeBindings(tx, column+` IN `+those, folderID); err != nil {
 			return err
 		}
 	}
@@ -70,6 +78,9 @@ func (d *Deleted) accounts(tx *Tx, folderID string) error {
 		for _, subject := range subjects {
 			tx.record(of.change, subject)
 		}
+	}
+	if _, err := tx.exec(`DELETE FROM service_agents WHERE service_account_id IN `+those, folderID); err != nil {
+		return err
 	}
 	accounts, err := collect(tx, scanString, `DELETE FROM service_accounts WHERE folder_id = $1 RETURNING id`, folderID)
 	if err != nil {
@@ -87,6 +98,9 @@ func (d *Deleted) accounts(tx *Tx, folderID string) error {
 }
 
 func (d *Deleted) serviceAccount(tx *Tx, id string) error {
+	if err := holdOwned(tx, "($1)", id); err != nil {
+		return err
+	}
 	if err := buryResource(tx, id); err != nil {
 		return err
 	}
@@ -114,12 +128,8 @@ func (d *Deleted) serviceAccount(tx *Tx, id string) error {
 
 // removeSubject takes a subject out of every binding, group and organization.
 func removeSubject(tx *Tx, subject iam.SubjectID) error {
-	held, err := collect(tx, scanString, `DELETE FROM access_bindings WHERE subject_id = $1 RETURNING resource_id`, string(subject))
-	if err != nil {
+	if err := removeBindings(tx, `subject_id = $1`, string(subject)); err != nil {
 		return err
-	}
-	for _, resourceID := range held {
-		tx.record(ChangeBinding, BindingKey(resourceID, subject))
 	}
 	n, err := tx.exec(`DELETE FROM group_members WHERE subject_id = $1`, string(subject))
 	if err != nil {
@@ -132,14 +142,52 @@ func removeSubject(tx *Tx, subject iam.SubjectID) error {
 	if n > 0 {
 		tx.record(ChangeMember, string(subject))
 	}
+	if err != nil {
+		return err
+	}
+	_, err = tx.exec(`DELETE FROM service_agents WHERE service_account_id = $1`, string(subject))
 	return err
 }
 
 // removeBindingsOn takes every binding off a resource.
 func removeBindingsOn(tx *Tx, resourceID string) error {
-	subjects, err := collect(tx, scanSubjectID, `DELETE FROM access_bindings WHERE resource_id = $1 RETURNING subject_id`, resourceID)
-	for _, subject := range subjects {
-		tx.record(ChangeBinding, BindingKey(resourceID, subject))
+	return removeBindings(tx, `resource_id = $1`, resourceID)
+}
+
+// removeBindings takes away the bindings that a condition is true of.
+func removeBindings(tx *Tx, where string, args ...any) error {
+	return tx.each(`DELETE FROM access_bindings WHERE `+where+` RETURNING resource_id, subject_id, role_id`, args, func(r Rows) error {
+		var resourceID, subject, role string
+		err := r.Scan(&resourceID, &subject, &role)
+		tx.ended(resourceID, iam.SubjectID(subject), iam.RoleID(role))
+		return err
+	})
+}
+
+// removeRegistered deletes the resources of other services in a folder.
+func removeRegistered(tx *Tx, folderID string) error {
+	const those = `(SELECT id FROM registered_resources WHERE folder_id = $1)`
+	gone, err := collect(tx, scanString, `UPDATE resources SET deleted_at = $2 WHERE id IN `+those+` RETURNING id`, folderID, micros(tx.now))
+	if err != nil {
+		return err
 	}
+	for _, id := range gone {
+		tx.record(ChangeResource, id)
+	}
+	if err := removeBindings(tx, `resource_id IN `+those, folderID); err != nil {
+		return err
+	}
+	_, err = tx.exec(`DELETE FROM registered_resources WHERE folder_id = $1`, folderID)
 	return err
+}
+
+// removeSettings deletes what is set on a cloud or folder itself: policies,
+// limits, services that are enabled.
+func removeSettings(tx *Tx, resourceID string) error {
+	for _, table := range [...]string{"access_policies", "quota_limits", "quota_requests", "service_states", "service_agents"} {
+		if _, err := tx.exec(`DELETE FROM `+table+` WHERE resource_id = $1`, resourceID); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -32,6 +32,15 @@ func ListOrganizations(tx *Tx, p Page) ([]*iam.Organization, error) {
 	return listPage(tx, p, scanOrganization, `SELECT `+organizationColumns+` FROM organizations WHERE 1 = 1`)
 }
 
+// ListVisibleOrganizations returns a page of the organizations that carry a
+// binding of one of the subjects. Whether the binding's role is enough is for
+// the caller to check.
+func ListVisibleOrganizations(tx *Tx, subjects []iam.SubjectID, p Page) ([]*iam.Organization, error) {
+	list, args := in(nil, subjects)
+	return listPage(tx, p, scanOrganization, `SELECT `+organizationColumns+` FROM organizations WHERE id IN
+		(SELECT resource_id FROM access_bindings WHERE subject_id IN `+list+` AND resource_id = organization_id)`, args...)
+}
+
 // UpdateOrganization writes name, title, description and labels.
 func UpdateOrganization(tx *Tx, o *iam.Organization) error {
 	labels, err := labelsText(o.Labels)

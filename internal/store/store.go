@@ -95,6 +95,9 @@ func (db *DB) Update(ctx context.Context, fn func(tx *Tx) error) error {
 		if err := fn(tx); err != nil {
 			return err
 		}
+		if err := tx.keepsOwners(); err != nil {
+			return err
+		}
 		var err error
 		position, err = tx.seal(guard)
 		return err

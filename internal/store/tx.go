@@ -21,6 +21,8 @@ type Tx struct {
 	changes []Change
 	changed map[Change]struct{}
 	revoked []pendingRevocation
+
+	lostOwner map[ownership]struct{}
 }
 
 // Now is the time of this transaction: the same whenever asked, UTC, in whole

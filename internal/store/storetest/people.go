@@ -11,7 +11,6 @@ import (
 var peopleTests = []test{
 	{"user accounts", testUserAccounts},
 	{"members", testMembers},
-	{"groups", testGroups},
 }
 
 func testUserAccounts(t *testing.T, f *fixture) {
@@ -70,38 +69,5 @@ func testMembers(t *testing.T, f *fixture) {
 		of, err := store.OrganizationsOf(tx, "u1")
 		same(t, "organizations", []string{orgID}, of)
 		return err
-	})
-}
-
-func testGroups(t *testing.T, f *fixture) {
-	f.world(t)
-	want := &store.Group{ID: "ajeg1", OrganizationID: orgID, Name: "devs", Description: "d", CreatedAt: created}
-	member := iam.Subject{ID: robotID, Type: iam.TypeServiceAccount}
-	f.update(t, func(tx *store.Tx) error {
-		return all(store.InsertGroup(tx, want),
-			store.InsertGroup(tx, &store.Group{ID: "ajeg0", OrganizationID: orgID, Name: "ops", CreatedAt: created}))
-	})
-	f.refuse(t, iam.AlreadyExists, "Group with name devs already exists in organization "+orgID, func(tx *store.Tx) error {
-		return store.InsertGroup(tx, &store.Group{ID: "ajeg2", OrganizationID: orgID, Name: "devs"})
-	})
-	told := []store.Change{{Kind: store.ChangeGroups, Key: robotID}}
-	f.told(t, told, func(tx *store.Tx) error {
-		return all(second(store.AddGroupMember(tx, "ajeg1", member)), second(store.AddGroupMember(tx, "ajeg0", member)))
-	})
-	f.told(t, nil, func(tx *store.Tx) error { return second(store.AddGroupMember(tx, "ajeg1", member)) })
-	f.view(t, func(tx *store.Tx) error {
-		g, err := store.GetGroup(tx, "ajeg1")
-		same(t, "group", want, g)
-		if err != nil {
-			return err
-		}
-		got, err := store.GroupsOf(tx, robotID)
-		same(t, "groups", []iam.SubjectID{"ajeg0", "ajeg1"}, got)
-		return err
-	})
-	f.told(t, told, func(tx *store.Tx) error { return second(store.RemoveGroupMember(tx, "ajeg1", robotID)) })
-	f.told(t, nil, func(tx *store.Tx) error { return second(store.RemoveGroupMember(tx, "ajeg1", robotID)) })
-	f.refuse(t, iam.NotFound, "Group none not found", func(tx *store.Tx) error {
-		return second(store.AddGroupMember(tx, "none", member))
 	})
 }

@@ -19,7 +19,6 @@ var raceTests = []test{
 	{"read then write", testLostUpdate},
 	{"bind while deleting", testBindWhileDeleting},
 	{"one first signing key", testFirstSigningKey},
-	{"the last of two stays", testLastBinding},
 	{"bind a subject while deleting it", testBindDeletedSubject},
 	{"guard against a concurrent change", testGuardRace},
 }
@@ -175,35 +174,6 @@ func testFirstSigningKey(t *testing.T, f *fixture) {
 		})
 	})
 	same(t, "keys", 1, wins)
-}
-
-// testLastBinding: two bindings are removed at once, each by one who refuses to
-// remove the last.
-func testLastBinding(t *testing.T, f *fixture) {
-	f.world(t)
-	for round := range 10 {
-		var subjects [2]iam.SubjectID
-		for i := range subjects {
-			subjects[i] = iam.SubjectID(fmt.Sprintf("l%d.%d", round, i))
-			f.update(t, func(tx *store.Tx) error { return second(store.AddBinding(tx, cloudID, bind("owner", subjects[i]))) })
-		}
-		wins := together(t, 2, iam.FailedPrecondition, func(i int) error {
-			return f.db.Update(context.Background(), func(tx *store.Tx) error {
-				if _, err := store.RemoveBinding(tx, cloudID, bind("owner", subjects[i])); err != nil {
-					return err
-				}
-				left, err := store.HasBindingOf(tx, cloudID, "owner")
-				if err == nil && !left {
-					return iam.Errorf(iam.FailedPrecondition, "the last")
-				}
-				return err
-			})
-		})
-		same(t, "removed", 1, wins)
-		f.update(t, func(tx *store.Tx) error {
-			return all(second(store.RemoveBinding(tx, cloudID, bind("owner", subjects[0]))), second(store.RemoveBinding(tx, cloudID, bind("owner", subjects[1]))))
-		})
-	}
 }
 
 // testBindDeletedSubject: an account is deleted while others, who have seen it,
