@@ -90,21 +90,25 @@ type Explanation struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Allowed bool                   `protobuf:"varint,1,opt,name=allowed,proto3" json:"allowed,omitempty"`
 	// One sentence: why.
-	Verdict string `protobuf:"bytes,2,opt,name=verdict,proto3" json:"verdict,omitempty"`
+	Verdict    string          `protobuf:"bytes,2,opt,name=verdict,proto3" json:"verdict,omitempty"`
+	Subject    *access.Subject `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
+	Permission string          `protobuf:"bytes,4,opt,name=permission,proto3" json:"permission,omitempty"`
 	// The resource itself, then what stands above it, the organization last.
-	Path []*PathResource `protobuf:"bytes,3,rep,name=path,proto3" json:"path,omitempty"`
-	// Whom the subject counts as: itself, its groups, the system groups.
-	Holders []*Holder `protobuf:"bytes,4,rep,name=holders,proto3" json:"holders,omitempty"`
-	// Every binding of a holder on the path.
-	Bindings []*Weighed `protobuf:"bytes,5,rep,name=bindings,proto3" json:"bindings,omitempty"`
-	// Deny rules on the path that concern the permission.
-	Policies []*Policy `protobuf:"bytes,6,rep,name=policies,proto3" json:"policies,omitempty"`
-	// Bindings that suffice each on its own, when it is allowed.
-	Sufficient []*Binding `protobuf:"bytes,7,rep,name=sufficient,proto3" json:"sufficient,omitempty"`
-	// The smallest single binding that would allow it, when roles are what is missing.
-	WouldAllow *Binding `protobuf:"bytes,8,opt,name=would_allow,json=wouldAllow,proto3" json:"would_allow,omitempty"`
-	// Roles that have the permission, fewest permissions first.
-	Roles         []string `protobuf:"bytes,9,rep,name=roles,proto3" json:"roles,omitempty"`
+	Path []*PathResource `protobuf:"bytes,5,rep,name=path,proto3" json:"path,omitempty"`
+	// Whom the subject counts as.
+	Holders []*Holder `protobuf:"bytes,6,rep,name=holders,proto3" json:"holders,omitempty"`
+	// Every binding of a holder on the path, from the resource up.
+	Bindings []*WeighedBinding `protobuf:"bytes,7,rep,name=bindings,proto3" json:"bindings,omitempty"`
+	// Every access policy on the path, from the resource up.
+	Policies []*WeighedPolicy `protobuf:"bytes,8,rep,name=policies,proto3" json:"policies,omitempty"`
+	// Bindings that grant the permission each on its own.
+	Sufficient []*Binding `protobuf:"bytes,9,rep,name=sufficient,proto3" json:"sufficient,omitempty"`
+	// When no binding grants it: the roles that have the permission and can be
+	// bound on the path, the smallest first.
+	Roles []*FittingRole `protobuf:"bytes,10,rep,name=roles,proto3" json:"roles,omitempty"`
+	// The one least binding that would allow it; absent when it is allowed
+	// already and when no binding would help.
+	WouldAllow    *Binding `protobuf:"bytes,11,opt,name=would_allow,json=wouldAllow,proto3" json:"would_allow,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -153,6 +157,20 @@ func (x *Explanation) GetVerdict() string {
 	return ""
 }
 
+func (x *Explanation) GetSubject() *access.Subject {
+	if x != nil {
+		return x.Subject
+	}
+	return nil
+}
+
+func (x *Explanation) GetPermission() string {
+	if x != nil {
+		return x.Permission
+	}
+	return ""
+}
+
 func (x *Explanation) GetPath() []*PathResource {
 	if x != nil {
 		return x.Path
@@ -167,14 +185,14 @@ func (x *Explanation) GetHolders() []*Holder {
 	return nil
 }
 
-func (x *Explanation) GetBindings() []*Weighed {
+func (x *Explanation) GetBindings() []*WeighedBinding {
 	if x != nil {
 		return x.Bindings
 	}
 	return nil
 }
 
-func (x *Explanation) GetPolicies() []*Policy {
+func (x *Explanation) GetPolicies() []*WeighedPolicy {
 	if x != nil {
 		return x.Policies
 	}
@@ -188,16 +206,16 @@ func (x *Explanation) GetSufficient() []*Binding {
 	return nil
 }
 
-func (x *Explanation) GetWouldAllow() *Binding {
+func (x *Explanation) GetRoles() []*FittingRole {
 	if x != nil {
-		return x.WouldAllow
+		return x.Roles
 	}
 	return nil
 }
 
-func (x *Explanation) GetRoles() []string {
+func (x *Explanation) GetWouldAllow() *Binding {
 	if x != nil {
-		return x.Roles
+		return x.WouldAllow
 	}
 	return nil
 }
@@ -255,10 +273,10 @@ func (x *PathResource) GetId() string {
 }
 
 type Holder struct {
-	state   protoimpl.MessageState `protogen:"open.v1"`
-	Subject *access.Subject        `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
-	// "itself", "group" or "system group".
-	Why           string `protobuf:"bytes,2,opt,name=why,proto3" json:"why,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// "self", "group", or "system" for a group that nobody is put into.
+	Kind          string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -293,16 +311,16 @@ func (*Holder) Descriptor() ([]byte, []int) {
 	return file_propusk_v1_explain_service_proto_rawDescGZIP(), []int{3}
 }
 
-func (x *Holder) GetSubject() *access.Subject {
+func (x *Holder) GetId() string {
 	if x != nil {
-		return x.Subject
+		return x.Id
 	}
-	return nil
+	return ""
 }
 
-func (x *Holder) GetWhy() string {
+func (x *Holder) GetKind() string {
 	if x != nil {
-		return x.Why
+		return x.Kind
 	}
 	return ""
 }
@@ -311,7 +329,7 @@ type Binding struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Resource      *PathResource          `protobuf:"bytes,1,opt,name=resource,proto3" json:"resource,omitempty"`
 	RoleId        string                 `protobuf:"bytes,2,opt,name=role_id,json=roleId,proto3" json:"role_id,omitempty"`
-	Subject       *access.Subject        `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
+	SubjectId     string                 `protobuf:"bytes,3,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -360,37 +378,39 @@ func (x *Binding) GetRoleId() string {
 	return ""
 }
 
-func (x *Binding) GetSubject() *access.Subject {
+func (x *Binding) GetSubjectId() string {
 	if x != nil {
-		return x.Subject
+		return x.SubjectId
 	}
-	return nil
+	return ""
 }
 
-type Weighed struct {
+type WeighedBinding struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Binding *Binding               `protobuf:"bytes,1,opt,name=binding,proto3" json:"binding,omitempty"`
 	Grants  bool                   `protobuf:"varint,2,opt,name=grants,proto3" json:"grants,omitempty"`
-	// Roles from the bound one to the one that lists the permission.
-	Through       []string `protobuf:"bytes,3,rep,name=through,proto3" json:"through,omitempty"`
+	// From the bound role to the one that lists the permission itself.
+	Through []string `protobuf:"bytes,3,rep,name=through,proto3" json:"through,omitempty"`
+	// Why it does not grant.
+	Why           string `protobuf:"bytes,4,opt,name=why,proto3" json:"why,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Weighed) Reset() {
-	*x = Weighed{}
+func (x *WeighedBinding) Reset() {
+	*x = WeighedBinding{}
 	mi := &file_propusk_v1_explain_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Weighed) String() string {
+func (x *WeighedBinding) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Weighed) ProtoMessage() {}
+func (*WeighedBinding) ProtoMessage() {}
 
-func (x *Weighed) ProtoReflect() protoreflect.Message {
+func (x *WeighedBinding) ProtoReflect() protoreflect.Message {
 	mi := &file_propusk_v1_explain_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -402,54 +422,62 @@ func (x *Weighed) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Weighed.ProtoReflect.Descriptor instead.
-func (*Weighed) Descriptor() ([]byte, []int) {
+// Deprecated: Use WeighedBinding.ProtoReflect.Descriptor instead.
+func (*WeighedBinding) Descriptor() ([]byte, []int) {
 	return file_propusk_v1_explain_service_proto_rawDescGZIP(), []int{5}
 }
 
-func (x *Weighed) GetBinding() *Binding {
+func (x *WeighedBinding) GetBinding() *Binding {
 	if x != nil {
 		return x.Binding
 	}
 	return nil
 }
 
-func (x *Weighed) GetGrants() bool {
+func (x *WeighedBinding) GetGrants() bool {
 	if x != nil {
 		return x.Grants
 	}
 	return false
 }
 
-func (x *Weighed) GetThrough() []string {
+func (x *WeighedBinding) GetThrough() []string {
 	if x != nil {
 		return x.Through
 	}
 	return nil
 }
 
-type Policy struct {
+func (x *WeighedBinding) GetWhy() string {
+	if x != nil {
+		return x.Why
+	}
+	return ""
+}
+
+type WeighedPolicy struct {
 	state                  protoimpl.MessageState `protogen:"open.v1"`
 	Resource               *PathResource          `protobuf:"bytes,1,opt,name=resource,proto3" json:"resource,omitempty"`
 	AccessPolicyTemplateId string                 `protobuf:"bytes,2,opt,name=access_policy_template_id,json=accessPolicyTemplateId,proto3" json:"access_policy_template_id,omitempty"`
+	Denies                 bool                   `protobuf:"varint,3,opt,name=denies,proto3" json:"denies,omitempty"`
 	unknownFields          protoimpl.UnknownFields
 	sizeCache              protoimpl.SizeCache
 }
 
-func (x *Policy) Reset() {
-	*x = Policy{}
+func (x *WeighedPolicy) Reset() {
+	*x = WeighedPolicy{}
 	mi := &file_propusk_v1_explain_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Policy) String() string {
+func (x *WeighedPolicy) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Policy) ProtoMessage() {}
+func (*WeighedPolicy) ProtoMessage() {}
 
-func (x *Policy) ProtoReflect() protoreflect.Message {
+func (x *WeighedPolicy) ProtoReflect() protoreflect.Message {
 	mi := &file_propusk_v1_explain_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -461,23 +489,90 @@ func (x *Policy) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Policy.ProtoReflect.Descriptor instead.
-func (*Policy) Descriptor() ([]byte, []int) {
+// Deprecated: Use WeighedPolicy.ProtoReflect.Descriptor instead.
+func (*WeighedPolicy) Descriptor() ([]byte, []int) {
 	return file_propusk_v1_explain_service_proto_rawDescGZIP(), []int{6}
 }
 
-func (x *Policy) GetResource() *PathResource {
+func (x *WeighedPolicy) GetResource() *PathResource {
 	if x != nil {
 		return x.Resource
 	}
 	return nil
 }
 
-func (x *Policy) GetAccessPolicyTemplateId() string {
+func (x *WeighedPolicy) GetAccessPolicyTemplateId() string {
 	if x != nil {
 		return x.AccessPolicyTemplateId
 	}
 	return ""
+}
+
+func (x *WeighedPolicy) GetDenies() bool {
+	if x != nil {
+		return x.Denies
+	}
+	return false
+}
+
+type FittingRole struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	RoleId        string                 `protobuf:"bytes,1,opt,name=role_id,json=roleId,proto3" json:"role_id,omitempty"`
+	Permissions   int64                  `protobuf:"varint,2,opt,name=permissions,proto3" json:"permissions,omitempty"`
+	On            []*PathResource        `protobuf:"bytes,3,rep,name=on,proto3" json:"on,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FittingRole) Reset() {
+	*x = FittingRole{}
+	mi := &file_propusk_v1_explain_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FittingRole) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FittingRole) ProtoMessage() {}
+
+func (x *FittingRole) ProtoReflect() protoreflect.Message {
+	mi := &file_propusk_v1_explain_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FittingRole.ProtoReflect.Descriptor instead.
+func (*FittingRole) Descriptor() ([]byte, []int) {
+	return file_propusk_v1_explain_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *FittingRole) GetRoleId() string {
+	if x != nil {
+		return x.RoleId
+	}
+	return ""
+}
+
+func (x *FittingRole) GetPermissions() int64 {
+	if x != nil {
+		return x.Permissions
+	}
+	return 0
+}
+
+func (x *FittingRole) GetOn() []*PathResource {
+	if x != nil {
+		return x.On
+	}
+	return nil
 }
 
 var File_propusk_v1_explain_service_proto protoreflect.FileDescriptor
@@ -493,37 +588,49 @@ const file_propusk_v1_explain_service_proto_rawDesc = "" +
 	"permission\x18\x02 \x01(\tB\r\xe8\xc71\x01\x8a\xc81\x05<=128R\n" +
 	"permission\x12-\n" +
 	"\vresource_id\x18\x03 \x01(\tB\f\xe8\xc71\x01\x8a\xc81\x04<=64R\n" +
-	"resourceId\"\xff\x02\n" +
+	"resourceId\"\xfe\x03\n" +
 	"\vExplanation\x12\x18\n" +
 	"\aallowed\x18\x01 \x01(\bR\aallowed\x12\x18\n" +
-	"\averdict\x18\x02 \x01(\tR\averdict\x12,\n" +
-	"\x04path\x18\x03 \x03(\v2\x18.propusk.v1.PathResourceR\x04path\x12,\n" +
-	"\aholders\x18\x04 \x03(\v2\x12.propusk.v1.HolderR\aholders\x12/\n" +
-	"\bbindings\x18\x05 \x03(\v2\x13.propusk.v1.WeighedR\bbindings\x12.\n" +
-	"\bpolicies\x18\x06 \x03(\v2\x12.propusk.v1.PolicyR\bpolicies\x123\n" +
+	"\averdict\x18\x02 \x01(\tR\averdict\x126\n" +
+	"\asubject\x18\x03 \x01(\v2\x1c.yandex.cloud.access.SubjectR\asubject\x12\x1e\n" +
 	"\n" +
-	"sufficient\x18\a \x03(\v2\x13.propusk.v1.BindingR\n" +
-	"sufficient\x124\n" +
-	"\vwould_allow\x18\b \x01(\v2\x13.propusk.v1.BindingR\n" +
-	"wouldAllow\x12\x14\n" +
-	"\x05roles\x18\t \x03(\tR\x05roles\"2\n" +
+	"permission\x18\x04 \x01(\tR\n" +
+	"permission\x12,\n" +
+	"\x04path\x18\x05 \x03(\v2\x18.propusk.v1.PathResourceR\x04path\x12,\n" +
+	"\aholders\x18\x06 \x03(\v2\x12.propusk.v1.HolderR\aholders\x126\n" +
+	"\bbindings\x18\a \x03(\v2\x1a.propusk.v1.WeighedBindingR\bbindings\x125\n" +
+	"\bpolicies\x18\b \x03(\v2\x19.propusk.v1.WeighedPolicyR\bpolicies\x123\n" +
+	"\n" +
+	"sufficient\x18\t \x03(\v2\x13.propusk.v1.BindingR\n" +
+	"sufficient\x12-\n" +
+	"\x05roles\x18\n" +
+	" \x03(\v2\x17.propusk.v1.FittingRoleR\x05roles\x124\n" +
+	"\vwould_allow\x18\v \x01(\v2\x13.propusk.v1.BindingR\n" +
+	"wouldAllow\"2\n" +
 	"\fPathResource\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x0e\n" +
-	"\x02id\x18\x02 \x01(\tR\x02id\"R\n" +
-	"\x06Holder\x126\n" +
-	"\asubject\x18\x01 \x01(\v2\x1c.yandex.cloud.access.SubjectR\asubject\x12\x10\n" +
-	"\x03why\x18\x02 \x01(\tR\x03why\"\x90\x01\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\",\n" +
+	"\x06Holder\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\"w\n" +
 	"\aBinding\x124\n" +
 	"\bresource\x18\x01 \x01(\v2\x18.propusk.v1.PathResourceR\bresource\x12\x17\n" +
-	"\arole_id\x18\x02 \x01(\tR\x06roleId\x126\n" +
-	"\asubject\x18\x03 \x01(\v2\x1c.yandex.cloud.access.SubjectR\asubject\"j\n" +
-	"\aWeighed\x12-\n" +
+	"\arole_id\x18\x02 \x01(\tR\x06roleId\x12\x1d\n" +
+	"\n" +
+	"subject_id\x18\x03 \x01(\tR\tsubjectId\"\x83\x01\n" +
+	"\x0eWeighedBinding\x12-\n" +
 	"\abinding\x18\x01 \x01(\v2\x13.propusk.v1.BindingR\abinding\x12\x16\n" +
 	"\x06grants\x18\x02 \x01(\bR\x06grants\x12\x18\n" +
-	"\athrough\x18\x03 \x03(\tR\athrough\"y\n" +
-	"\x06Policy\x124\n" +
+	"\athrough\x18\x03 \x03(\tR\athrough\x12\x10\n" +
+	"\x03why\x18\x04 \x01(\tR\x03why\"\x98\x01\n" +
+	"\rWeighedPolicy\x124\n" +
 	"\bresource\x18\x01 \x01(\v2\x18.propusk.v1.PathResourceR\bresource\x129\n" +
-	"\x19access_policy_template_id\x18\x02 \x01(\tR\x16accessPolicyTemplateId2t\n" +
+	"\x19access_policy_template_id\x18\x02 \x01(\tR\x16accessPolicyTemplateId\x12\x16\n" +
+	"\x06denies\x18\x03 \x01(\bR\x06denies\"r\n" +
+	"\vFittingRole\x12\x17\n" +
+	"\arole_id\x18\x01 \x01(\tR\x06roleId\x12 \n" +
+	"\vpermissions\x18\x02 \x01(\x03R\vpermissions\x12(\n" +
+	"\x02on\x18\x03 \x03(\v2\x18.propusk.v1.PathResourceR\x02on2t\n" +
 	"\x0eExplainService\x12b\n" +
 	"\aExplain\x12\x1a.propusk.v1.ExplainRequest\x1a\x17.propusk.v1.Explanation\"\"\x82\xd3\xe4\x93\x02\x1c\x12\x1a/propusk/v1/access:explainB5Z3github.com/propusk/propusk/proto/propusk/v1;propuskb\x06proto3"
 
@@ -539,36 +646,38 @@ func file_propusk_v1_explain_service_proto_rawDescGZIP() []byte {
 	return file_propusk_v1_explain_service_proto_rawDescData
 }
 
-var file_propusk_v1_explain_service_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_propusk_v1_explain_service_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_propusk_v1_explain_service_proto_goTypes = []any{
 	(*ExplainRequest)(nil), // 0: propusk.v1.ExplainRequest
 	(*Explanation)(nil),    // 1: propusk.v1.Explanation
 	(*PathResource)(nil),   // 2: propusk.v1.PathResource
 	(*Holder)(nil),         // 3: propusk.v1.Holder
 	(*Binding)(nil),        // 4: propusk.v1.Binding
-	(*Weighed)(nil),        // 5: propusk.v1.Weighed
-	(*Policy)(nil),         // 6: propusk.v1.Policy
-	(*access.Subject)(nil), // 7: yandex.cloud.access.Subject
+	(*WeighedBinding)(nil), // 5: propusk.v1.WeighedBinding
+	(*WeighedPolicy)(nil),  // 6: propusk.v1.WeighedPolicy
+	(*FittingRole)(nil),    // 7: propusk.v1.FittingRole
+	(*access.Subject)(nil), // 8: yandex.cloud.access.Subject
 }
 var file_propusk_v1_explain_service_proto_depIdxs = []int32{
-	2,  // 0: propusk.v1.Explanation.path:type_name -> propusk.v1.PathResource
-	3,  // 1: propusk.v1.Explanation.holders:type_name -> propusk.v1.Holder
-	5,  // 2: propusk.v1.Explanation.bindings:type_name -> propusk.v1.Weighed
-	6,  // 3: propusk.v1.Explanation.policies:type_name -> propusk.v1.Policy
-	4,  // 4: propusk.v1.Explanation.sufficient:type_name -> propusk.v1.Binding
-	4,  // 5: propusk.v1.Explanation.would_allow:type_name -> propusk.v1.Binding
-	7,  // 6: propusk.v1.Holder.subject:type_name -> yandex.cloud.access.Subject
-	2,  // 7: propusk.v1.Binding.resource:type_name -> propusk.v1.PathResource
-	7,  // 8: propusk.v1.Binding.subject:type_name -> yandex.cloud.access.Subject
-	4,  // 9: propusk.v1.Weighed.binding:type_name -> propusk.v1.Binding
-	2,  // 10: propusk.v1.Policy.resource:type_name -> propusk.v1.PathResource
-	0,  // 11: propusk.v1.ExplainService.Explain:input_type -> propusk.v1.ExplainRequest
-	1,  // 12: propusk.v1.ExplainService.Explain:output_type -> propusk.v1.Explanation
-	12, // [12:13] is the sub-list for method output_type
-	11, // [11:12] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	8,  // 0: propusk.v1.Explanation.subject:type_name -> yandex.cloud.access.Subject
+	2,  // 1: propusk.v1.Explanation.path:type_name -> propusk.v1.PathResource
+	3,  // 2: propusk.v1.Explanation.holders:type_name -> propusk.v1.Holder
+	5,  // 3: propusk.v1.Explanation.bindings:type_name -> propusk.v1.WeighedBinding
+	6,  // 4: propusk.v1.Explanation.policies:type_name -> propusk.v1.WeighedPolicy
+	4,  // 5: propusk.v1.Explanation.sufficient:type_name -> propusk.v1.Binding
+	7,  // 6: propusk.v1.Explanation.roles:type_name -> propusk.v1.FittingRole
+	4,  // 7: propusk.v1.Explanation.would_allow:type_name -> propusk.v1.Binding
+	2,  // 8: propusk.v1.Binding.resource:type_name -> propusk.v1.PathResource
+	4,  // 9: propusk.v1.WeighedBinding.binding:type_name -> propusk.v1.Binding
+	2,  // 10: propusk.v1.WeighedPolicy.resource:type_name -> propusk.v1.PathResource
+	2,  // 11: propusk.v1.FittingRole.on:type_name -> propusk.v1.PathResource
+	0,  // 12: propusk.v1.ExplainService.Explain:input_type -> propusk.v1.ExplainRequest
+	1,  // 13: propusk.v1.ExplainService.Explain:output_type -> propusk.v1.Explanation
+	13, // [13:14] is the sub-list for method output_type
+	12, // [12:13] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_propusk_v1_explain_service_proto_init() }
@@ -582,7 +691,7 @@ func file_propusk_v1_explain_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_propusk_v1_explain_service_proto_rawDesc), len(file_propusk_v1_explain_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
