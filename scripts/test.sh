@@ -12,9 +12,11 @@ trap 'rm -f "$log"' EXIT
 status=0
 # -v so that tests that skip themselves are seen; shown are packages and trouble.
 show='^(ok|FAIL|panic:|---|\s+--- (FAIL|SKIP))|DATA RACE'
-run() { (cd "$1" && go test -count=1 -v -timeout 20m ./... 2>&1) | tee -a "$log" | { grep -aE "$show" | grep -avE -- '--- PASS' || true; }; }
-run token || status=1
-run . || status=1
+run() { (cd "$1" && go test -count=1 -v -timeout 20m "${@:2}" 2>&1) | tee -a "$log" | { grep -aE "$show" | grep -avE -- '--- PASS' || true; }; }
+run token ./... || status=1
+run . ./... || status=1
+# The API's own tests once more, with the rows in PostgreSQL.
+PROPUSK_TEST_ENGINE=postgres run . ./internal/cloudapi || status=1
 
 if grep -aqE '^(FAIL|panic:)' "$log"; then
 	status=1
