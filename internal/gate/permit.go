@@ -81,7 +81,10 @@ func (g *Gate) ask(ctx context.Context, c *Call, what iam.Permission, kind resou
 	if !knows {
 		return d, notFound(thing, shown, ReasonHidden)
 	}
-	return d, denied(d)
+	if d.DeniedBy != "" {
+		return d, deniedByPolicy(d)
+	}
+	return d, denied(d.Path)
 }
 
 // Require asks for one more permission from inside a handler that touches a
@@ -135,20 +138,27 @@ func notFound(thing, id, reason string) error {
 
 // denied words a refusal as the API does, with the chain from the resource up
 // [API fact: "Permission to [...] denied"].
-func denied(d Decision) error {
+func denied(path []resource.Ref) error {
+	return &iam.Error{Kind: iam.PermissionDenied, Message: permissionTo(path) + " denied", Reason: "denied"}
+}
+
+// deniedByPolicy words a refusal of what the caller's roles allow.
+func deniedByPolicy(d Decision) error {
+	return &iam.Error{
+		Kind: iam.PermissionDenied, Reason: "denied-by-policy",
+		Message: permissionTo(d.Path) + " denied by access policy " + d.DeniedBy + " on " + d.DeniedOn.String(),
+	}
+}
+
+func permissionTo(path []resource.Ref) string {
 	var b strings.Builder
 	b.WriteString("Permission to [")
-	for i, r := range d.Path {
+	for i, r := range path {
 		if i > 0 {
 			b.WriteString(", ")
 		}
 		b.WriteString(r.String())
 	}
-	b.WriteString("] denied")
-	reason := "denied"
-	if d.DeniedBy != "" {
-		b.WriteString(" by access policy " + d.DeniedBy + " on " + d.DeniedOn.String())
-		reason = "denied-by-policy"
-	}
-	return &iam.Error{Kind: iam.PermissionDenied, Message: b.String(), Reason: reason}
+	b.WriteByte(']')
+	return b.String()
 }
