@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -24,6 +25,7 @@ type Request struct {
 	ClientTraceID   string
 	UserAgent       string
 	RemoteAddr      string
+	Certificate     *x509.Certificate         // of the client, verified by the listener; nil when it showed none
 	Decode          func(proto.Message) error // fills the request message
 }
 
@@ -44,6 +46,7 @@ type Call struct {
 	Started   time.Time
 
 	Identity *credential.Identity // nil for Open methods
+	Service  *Caller              // for Service methods: who asks on behalf of others
 	Target   string               // id in the resource tree that permission was asked on; "" when none
 	Path     []resource.Ref       // the target and its ancestors, when permission was asked
 
@@ -115,6 +118,14 @@ func (c *Call) Digest() ([]byte, error) {
 // Recorded says that the change's transaction holds the audit line, so that
 // the corridor does not write a second one.
 func (c *Call) Recorded() { c.recorded = true }
+
+// Answers says that an error is what another service asked for: that somebody
+// else may not do something. The caller was refused nothing, so the error goes
+// to the wire and the statistics and leaves no audit line.
+func (c *Call) Answers(err error) error {
+	c.recorded = true
+	return err
+}
 
 type callKey struct{}
 

@@ -80,7 +80,13 @@ func (g *Gate) walkOnce(ctx context.Context, c *Call, ep *endpoint, m proto.Mess
 }
 
 func (g *Gate) proveHeader(ctx context.Context, c *Call) error {
-	if c.Rule.Proof != Header || c.Rule.Missing || c.proved {
+	if c.Rule.Missing || c.proved {
+		return nil
+	}
+	if c.Rule.Proof == Service {
+		return g.proveService(ctx, c)
+	}
+	if c.Rule.Proof != Header {
 		return nil
 	}
 	id, err := g.cfg.Prover.Header(ctx, c.Request.Authorization)
@@ -88,6 +94,15 @@ func (g *Gate) proveHeader(ctx context.Context, c *Call) error {
 		return err
 	}
 	c.Identity = id
+	return nil
+}
+
+func (g *Gate) proveService(ctx context.Context, c *Call) error {
+	caller, err := g.cfg.Prover.Service(ctx, c.Request)
+	if err != nil {
+		return err
+	}
+	c.Service, c.Identity = caller, caller.Identity
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/encoding"
 	protobuf "google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/mem"
@@ -21,8 +22,19 @@ import (
 // method as a walk through the corridor that begins before its message is
 // decoded, so that this door too says 401 before 400. The server must have been
 // made with Options.
-func (g *Gate) Attach(s grpc.ServiceRegistrar) {
+//
+// What only other services may call is left out: here there is no such method.
+func (g *Gate) Attach(s grpc.ServiceRegistrar) { g.attach(s, false) }
+
+// AttachServices is the gRPC door for other services: it registers only what
+// they call.
+func (g *Gate) AttachServices(s grpc.ServiceRegistrar) { g.attach(s, true) }
+
+func (g *Gate) attach(s grpc.ServiceRegistrar, forServices bool) {
 	for _, r := range g.services {
+		if g.forServices(r.desc) != forServices {
+			continue
+		}
 		desc := *r.desc
 		desc.Methods = make([]grpc.MethodDesc, len(r.desc.Methods))
 		for i, m := range r.desc.Methods {
@@ -34,6 +46,12 @@ func (g *Gate) Attach(s grpc.ServiceRegistrar) {
 		}
 		s.RegisterService(&desc, r.impl)
 	}
+}
+
+// forServices tells whether a service is for other services; its methods are
+// of one kind.
+func (g *Gate) forServices(desc *grpc.ServiceDesc) bool {
+	return len(desc.Methods) > 0 && g.endpoints["/"+desc.ServiceName+"/"+desc.Methods[0].MethodName].rule.Proof == Service
 }
 
 func (g *Gate) unary(ctx context.Context, ep *endpoint, decode func(any) error) (any, error) {
@@ -119,6 +137,9 @@ func requestOf(ctx context.Context, method string) *Request {
 		r.RemoteAddr = p.Addr.String()
 		if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
 			r.RemoteAddr = host
+		}
+		if t, ok := p.AuthInfo.(credentials.TLSInfo); ok && len(t.State.VerifiedChains) > 0 {
+			r.Certificate = t.State.VerifiedChains[0][0]
 		}
 	}
 	return r

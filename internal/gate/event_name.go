@@ -7,6 +7,7 @@ import "strings"
 var services = map[string]string{
 	"iam": "iam", "resourcemanager": "resourcemanager", "organizationmanager": "organizationmanager",
 	"operation": "operation", "endpoint": "endpoint",
+	"servicecontrol": "iam", "accessservice": "iam",
 }
 
 // readEvent names the event of a refused read from its method:

@@ -40,6 +40,20 @@ type Prover struct {
 	Header func(ctx context.Context, authorization string) (*credential.Identity, error)
 	// Body proves the credential inside the message of a method, by its full name.
 	Body map[string]func(ctx context.Context, message proto.Message) (*credential.Identity, error)
+	// Service proves another service by its certificate or its Authorization
+	// header; needed when a rule asks for it.
+	Service func(ctx context.Context, r *Request) (*Caller, error)
+}
+
+// Caller is another service that asks on behalf of those who call it. It may
+// be shared between calls: read-only.
+type Caller struct {
+	Name     string
+	Types    map[resource.Kind]bool // of resource that it may ask about; nil: any
+	Identity *credential.Identity   // how it was proved; nil where nothing had to be
+	// Everywhere tells that it may ask about every organization; otherwise it
+	// asks about its own and where it has the permission for that.
+	Everywhere bool
 }
 
 // Lookup leads from the id of a thing that is no node of the tree to the node
@@ -110,6 +124,9 @@ func New(cfg Config) (*Gate, error) {
 		if r.Proof == Body && cfg.Prover.Body[r.Method] == nil {
 			return fmt.Errorf("no prover for the credential in its body")
 		}
+		if r.Proof == Service && cfg.Prover.Service == nil {
+			return fmt.Errorf("no prover for other services")
+		}
 		return nil
 	}
 	var err error
@@ -131,7 +148,7 @@ func (g *Gate) Call(ctx context.Context, r *Request) (*Response, error) {
 	c := g.newCall(r)
 	res := &Response{RequestID: c.RequestID, TraceID: c.TraceID}
 	ep, ok := g.endpoints[r.Method]
-	if !ok {
+	if !ok || ep.rule.Proof == Service {
 		return res, iam.Errorf(iam.Unimplemented, "Method %s is not known", r.Method)
 	}
 	out, err := g.run(ctx, c, ep)

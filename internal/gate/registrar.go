@@ -88,6 +88,9 @@ func endpoints(reg *Registrar, rules []Rule, known func(Rule) error) (map[string
 				return nil, fmt.Errorf("gate: %s: %w", full, err)
 			}
 			out[full] = ep
+			if (rule.Proof == Service) != (out["/"+s.desc.ServiceName+"/"+s.desc.Methods[0].MethodName].rule.Proof == Service) {
+				return nil, fmt.Errorf("gate: some methods of %s are for other services and some are not", sd.FullName())
+			}
 		}
 	}
 	for name := range rows {
@@ -112,7 +115,10 @@ func (ep *endpoint) prepare(known func(Rule) error) error {
 	if (r.Effect != Reads) != (r.Event != "") {
 		return fmt.Errorf("an audit event is named exactly for methods that change or issue something")
 	}
-	if r.Permission == "" && r.Why == "" && r.Proof == Header {
+	if r.Proof == Service && (r.Permission != "" || r.Effect != Reads) {
+		return fmt.Errorf("what other services ask changes nothing, and its handler asks for their rights")
+	}
+	if r.Permission == "" && r.Why == "" && (r.Proof == Header || r.Proof == Service) {
 		return fmt.Errorf("no permission, and no word about why none is needed")
 	}
 	if r.Permission != "" && r.Target.Field == "" {

@@ -10,9 +10,10 @@ type Proof int
 
 // Places of a credential.
 const (
-	Header Proof = iota // Authorization: Bearer <IAM token>
-	Body                // in the message itself, as in IamTokenService.Create
-	Open                // nothing to prove: discovery
+	Header  Proof = iota // Authorization: Bearer <IAM token>
+	Body                 // in the message itself, as in IamTokenService.Create
+	Open                 // nothing to prove: discovery
+	Service              // the caller is another service: its certificate or token; on AttachServices' listener alone
 )
 
 // Effect says what a method leaves behind.

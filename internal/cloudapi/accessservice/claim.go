@@ -1,0 +1,143 @@
+package accessservice
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/propusk/propusk/internal/credential"
+	"github.com/propusk/propusk/internal/iam"
+)
+
+// Kind is a kind of credential that a service may pass on.
+type Kind string
+
+// The kinds that the two packages have.
+const (
+	IAMToken     Kind = "IAM token"
+	APIKey       Kind = "API key"
+	AccessKey    Kind = "access key signature"
+	IAMCookie    Kind = "IAM cookie"
+	RefreshToken Kind = "refresh token"
+
+	nobody  Kind = ""
+	subject Kind = "subject" // named, not proved
+)
+
+// Claim is who somebody says he is. The zero Claim says nothing.
+type Claim struct {
+	Kind      Kind
+	Text      iam.Secret // the credential, unless it is a signature
+	Signature *Signature // of an AccessKey claim
+
+	named iam.Subject
+}
+
+// Signature is made with a static access key over a text.
+type Signature struct {
+	AccessKeyID  string
+	StringToSign string
+	Signature    string
+	V2           string    // name of the method, such as HMAC_SHA256; "" for version 4
+	SignedAt     time.Time // of version 4, as are the following
+	Service      string
+	Region       string
+}
+
+// Proof proves a credential of one kind: UNAUTHENTICATED with a text for the
+// caller when it is not good.
+type Proof func(ctx context.Context, c Claim) (*credential.Identity, error)
+
+// account is a subject as the answers show it.
+type account struct {
+	subject  iam.Subject
+	folderID string // of a service account
+}
+
+// prove finds out who a claim is about.
+func (s *Service) prove(ctx context.Context, c Claim) (account, error) {
+	switch c.Kind {
+	case nobody:
+		return account{}, unauthenticated("credential_missing", "No credential is given, or an empty one, or one of a kind that is not known")
+	case subject:
+		return s.named(ctx, c.named)
+	}
+	proof, ok := s.Proofs[c.Kind]
+	if !ok {
+		return account{}, unauthenticated("credential_kind", "The "+string(c.Kind)+" is not valid: this server has given out none")
+	}
+	id, err := proof(ctx, c)
+	if err != nil {
+		return account{}, err
+	}
+	return account{subject: id.Subject, folderID: id.FolderID}, nil
+}
+
+// named takes a subject on the caller's word, as long as it may call at all:
+// somebody who is gone is not even among all authenticated users.
+func (s *Service) named(ctx context.Context, who iam.Subject) (account, error) {
+	switch who.Type {
+	case iam.TypeServiceAccount:
+		a, err := s.Accounts.ServiceAccount(ctx, string(who.ID))
+		if errors.Is(err, iam.NotFound) {
+			return account{}, unauthenticated("account_unknown", "Service account "+string(who.ID)+" not found")
+		}
+		if err != nil {
+			return account{}, err
+		}
+		if a.StatusAt(s.Now()) != iam.ServiceAccountActive {
+			return account{}, unauthenticated("account_suspended", "The service account "+a.ID+" is suspended")
+		}
+		return account{subject: who, folderID: a.FolderID}, nil
+	case iam.TypeAnonymous:
+		return account{subject: who}, nil
+	}
+	_, err := s.Accounts.UserAccount(ctx, string(who.ID))
+	if errors.Is(err, iam.NotFound) {
+		err = unauthenticated("account_unknown", "User account "+string(who.ID)+" not found")
+	}
+	return account{subject: who}, err
+}
+
+func unauthenticated(reason, text string) error {
+	return &iam.Error{Kind: iam.Unauthenticated, Message: text, Reason: reason}
+}
+
+// claim is a credential; an empty one is none at all.
+func claim(kind Kind, text string) Claim {
+	if text == "" {
+		return Claim{}
+	}
+	return Claim{Kind: kind, Text: iam.NewSecret(text)}
+}
+
+// naming is a subject without a credential.
+func naming(t iam.SubjectType, id string) Claim {
+	return Claim{Kind: subject, named: iam.Subject{ID: iam.SubjectID(id), Type: t}}
+}
+
+// signed is a signature as both packages have it.
+func signed[V2 interface{ GetSignatureMethod() M }, M fmt.Stringer, V4 interface {
+	comparable
+	GetSignedAt() *timestamppb.Timestamp
+	GetService() string
+	GetRegion() string
+}](m interface {
+	GetAccessKeyId() string
+	GetStringToSign() string
+	GetSignature() string
+	GetV2Parameters() V2
+	GetV4Parameters() V4
+}) Claim {
+	s := &Signature{AccessKeyID: m.GetAccessKeyId(), StringToSign: m.GetStringToSign(), Signature: m.GetSignature()}
+	var none V4
+	if v4 := m.GetV4Parameters(); v4 != none {
+		s.SignedAt, s.Service, s.Region = v4.GetSignedAt().AsTime(), v4.GetService(), v4.GetRegion()
+	} else {
+		s.V2 = m.GetV2Parameters().GetSignatureMethod().String()
+	}
+	return Claim{Kind: AccessKey, Signature: s}
+}
