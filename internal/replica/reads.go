@@ -167,7 +167,7 @@ var (
 		if err != nil {
 			return nil, 0, err
 		}
-		return u, int(unsafe.Sizeof(*u)) + len(u.ID) + len(u.Login) + len(u.Email) + len(u.Name), nil
+		return u, int(unsafe.Sizeof(*u)) + len(u.ID) + len(u.Login) + len(u.Email) + len(u.Name) + len(u.GivenName) + len(u.FamilyName), nil
 	})
 	loadGroups = one(func(tx *store.Tx, id string) (any, int, error) {
 		ids, err := store.GroupsOf(tx, iam.SubjectID(id))

@@ -4,26 +4,105 @@ import (
 	"time"
 
 	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/resource"
 )
 
-const userColumns = `id, login, email, name, created_at, last_authenticated_at`
+const userColumns = `u.id, u.login, u.email, u.name, u.given_name, u.family_name, u.created_at, u.last_authenticated_at`
 
-// InsertUserAccount adds a person; the login must be free.
+// InsertUserAccount adds a person; the login, and the e-mail address when there
+// is one, must be free.
 func InsertUserAccount(tx *Tx, u *iam.UserAccount) error {
-	_, err := tx.exec(`INSERT INTO user_accounts (`+userColumns+`) VALUES ($1, $2, $3, $4, $5, $6)`,
-		u.ID, u.Login, u.Email, u.Name, micros(u.CreatedAt), micros(u.LastAuthenticatedAt))
+	_, err := tx.exec(`INSERT INTO user_accounts (id, login, email, name, given_name, family_name, created_at, last_authenticated_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		u.ID, u.Login, u.Email, u.Name, u.GivenName, u.FamilyName, micros(u.CreatedAt), micros(u.LastAuthenticatedAt))
 	tx.record(ChangeUserAccount, u.ID)
-	return tx.unlessTaken(err, "User account with login %s already exists", u.Login)
+	taken := "User account with login " + u.Login
+	if u.Email != "" {
+		taken += " or e-mail " + u.Email
+	}
+	return tx.unlessTaken(err, "%s already exists", taken)
 }
 
-// GetUserAccount returns a person by id.
+// GetUserAccount returns a person by id. In an Update the person is held: what
+// is given to somebody is not given while he is being deleted.
 func GetUserAccount(tx *Tx, id string) (*iam.UserAccount, error) {
-	return first(tx, "User account", id, scanUser, `SELECT `+userColumns+` FROM user_accounts WHERE id = $1`, id)
+	query := `SELECT ` + userColumns + ` FROM user_accounts u WHERE u.id = $1`
+	if tx.writes {
+		query += tx.db.engine.RowLock()
+	}
+	return first(tx, "User account", id, scanUser, query, id)
 }
 
-// GetUserAccountByLogin returns a person by login, compared exactly.
+// GetUserAccountByLogin returns a person by login or by e-mail address, both
+// compared exactly. A login comes first.
 func GetUserAccountByLogin(tx *Tx, login string) (*iam.UserAccount, error) {
-	return first(tx, "User account", login, scanUser, `SELECT `+userColumns+` FROM user_accounts WHERE login = $1`, login)
+	return first(tx, "User account", login, scanUser, `SELECT `+userColumns+` FROM user_accounts u
+		WHERE u.login = $1 OR (u.email = $1 AND u.email <> '') ORDER BY CASE u.login WHEN $1 THEN 0 ELSE 1 END LIMIT 1`, login)
+}
+
+// ListUserAccounts returns a page of all people.
+func ListUserAccounts(tx *Tx, p Page) ([]*iam.UserAccount, error) {
+	return listByID(tx, p, scanUser, `SELECT `+userColumns+` FROM user_accounts u WHERE 1 = 1`)
+}
+
+// ListMemberAccounts returns a page of the people in an organization.
+func ListMemberAccounts(tx *Tx, organizationID string, p Page) ([]*iam.UserAccount, error) {
+	if p.Limit <= 0 {
+		return nil, nil
+	}
+	return collect(tx, scanUser, `SELECT `+userColumns+` FROM organization_members m JOIN user_accounts u ON u.id = m.subject_id
+		WHERE m.organization_id = $1 AND m.subject_id > $2 ORDER BY m.subject_id LIMIT $3`, organizationID, p.After, p.Limit)
+}
+
+// DeleteUserAccount deletes a person with his bindings, groups and memberships
+// wherever they are. The last owner of something cannot be deleted.
+func DeleteUserAccount(tx *Tx, id string) error {
+	if err := holdOwned(tx, "($1)", id); err != nil {
+		return err
+	}
+	if _, err := GetUserAccount(tx, id); err != nil {
+		return err
+	}
+	if err := removeSubject(tx, iam.SubjectID(id)); err != nil {
+		return err
+	}
+	n, err := tx.exec(`DELETE FROM user_accounts WHERE id = $1`, id)
+	tx.record(ChangeUserAccount, id)
+	return mustChange(n, err, "User account", id)
+}
+
+// RemoveMember takes a subject out of an organization: its membership, its
+// bindings on anything there, and its place in the organization's groups. False
+// when it was no member; then nothing has changed. The last owner of something
+// cannot be taken out.
+func RemoveMember(tx *Tx, organizationID string, subject iam.SubjectID) (bool, error) {
+	if _, err := lockLive(tx, "Organization", resource.Ref{Kind: resource.Organization, ID: organizationID}); err != nil {
+		return false, err
+	}
+	n, err := tx.exec(`DELETE FROM organization_members WHERE organization_id = $1 AND subject_id = $2`, organizationID, string(subject))
+	if err != nil || n == 0 {
+		return false, err
+	}
+	tx.record(ChangeMember, string(subject))
+	if err := removeBindingsIn(tx, organizationID, subject); err != nil {
+		return false, err
+	}
+	n, err = tx.exec(`DELETE FROM group_members WHERE subject_id = $1
+		AND group_id IN (SELECT id FROM groups WHERE organization_id = $2)`, string(subject), organizationID)
+	if n > 0 {
+		tx.record(ChangeGroups, string(subject))
+	}
+	return true, err
+}
+
+func removeBindingsIn(tx *Tx, organizationID string, subject iam.SubjectID) error {
+	return tx.each(`DELETE FROM access_bindings WHERE subject_id = $1 AND organization_id = $2 RETURNING resource_id, role_id`,
+		[]any{string(subject), organizationID}, func(r Rows) error {
+			var resourceID, role string
+			err := r.Scan(&resourceID, &role)
+			tx.ended(resourceID, subject, iam.RoleID(role))
+			return err
+		})
 }
 
 // TouchUserAccounts notes when people last proved themselves. Times only go
@@ -34,6 +113,6 @@ func TouchUserAccounts(tx *Tx, last map[string]time.Time) error {
 
 func scanUser(r Rows) (*iam.UserAccount, error) {
 	var u iam.UserAccount
-	err := r.Scan(&u.ID, &u.Login, &u.Email, &u.Name, asTime(&u.CreatedAt), asTime(&u.LastAuthenticatedAt))
+	err := r.Scan(&u.ID, &u.Login, &u.Email, &u.Name, &u.GivenName, &u.FamilyName, asTime(&u.CreatedAt), asTime(&u.LastAuthenticatedAt))
 	return &u, err
 }

@@ -20,18 +20,20 @@ CREATE TABLE definitions (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX definitions_by_organization ON definitions (organization_id, kind, id);
 
--- Resources of other services. A root of its own has no folder.
+-- Resources of other services, below a folder or below each other. A root of
+-- its own has neither a parent nor a folder.
 CREATE TABLE registered_resources (
 	id          TEXT NOT NULL PRIMARY KEY REFERENCES resources (id),
 	kind        TEXT NOT NULL,
+	parent_id   TEXT REFERENCES resources (id),
 	folder_id   TEXT REFERENCES folders (id),
 	name        TEXT NOT NULL,
 	description TEXT NOT NULL,
 	labels      TEXT NOT NULL,
 	created_at  INTEGER
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX registered_resources_by_folder ON registered_resources (folder_id, id);
-CREATE INDEX registered_resources_by_kind ON registered_resources (kind, id);
+CREATE INDEX registered_resources_by_parent ON registered_resources (parent_id, id);
+CREATE INDEX registered_resources_by_folder ON registered_resources (folder_id);
 
 -- Deny rules bound to an organization, cloud or folder. Parameters are a JSON object.
 CREATE TABLE access_policies (
@@ -82,3 +84,12 @@ CREATE TABLE service_agents (
 	PRIMARY KEY (resource_id, service_id, microservice_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX service_agents_by_account ON service_agents (service_account_id);
+
+-- People: the parts of a name, and an e-mail address that leads to one of them.
+ALTER TABLE user_accounts ADD COLUMN given_name TEXT NOT NULL DEFAULT '';
+ALTER TABLE user_accounts ADD COLUMN family_name TEXT NOT NULL DEFAULT '';
+CREATE UNIQUE INDEX user_accounts_by_email ON user_accounts (email) WHERE email <> '';
+
+-- An organization's service accounts in order, among its subjects.
+CREATE INDEX service_accounts_by_organization ON resources (organization_id, id)
+	WHERE kind = 'iam.serviceAccount' AND deleted_at IS NULL;
