@@ -24,6 +24,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Engine) {
 		{"rows", rowTests},
 		{"tree", treeTests},
 		{"bindings", bindingTests},
+		{"standings", standingTests},
 		{"policies and quotas", policyTests},
 		{"people", peopleTests},
 		{"groups", groupTests},
