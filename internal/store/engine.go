@@ -26,6 +26,15 @@ type Engine interface {
 	Close() error
 }
 
+// GroupEngine is an Engine that commits several updates in one transaction and
+// seals them together, so that its nodes do not wait for each other's feed while
+// an update is at work.
+type GroupEngine interface {
+	// UpdateInGroup is Update for a function that leaves what it has changed to
+	// be sealed: Seal is called, once, when the last update of the group has run.
+	UpdateInGroup(ctx context.Context, fn func(Conn) (*Draft, error)) error
+}
+
 // Conn is the inside of one transaction. It is used by one goroutine.
 // Arguments are nil, integers, strings, booleans, []byte and types whose
 // underlying type is one of these.

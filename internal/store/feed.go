@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
-	"fmt"
 
 	"github.com/propusk/propusk/internal/iam"
 )
@@ -24,6 +23,7 @@ const (
 	ChangeServiceAccount ChangeKind = "serviceAccount" // service account id
 	ChangeUserAccount    ChangeKind = "userAccount"    // user account id
 	ChangeSigningKeys    ChangeKind = "signingKeys"    // ""
+	ChangeDefinitions    ChangeKind = "definitions"    // "": imported roles, scopes and resource types
 	ChangeRevocation     ChangeKind = "revocation"     // hex of the revocation's hash
 )
 
@@ -101,51 +101,6 @@ func NonceAt(tx *Tx, seq iam.Position) (string, bool, error) {
 // and returns how many rows went.
 func TrimChanges(tx *Tx, before iam.Position) (int64, error) {
 	return tx.exec(`DELETE FROM changes WHERE seq < $1 AND seq < (SELECT seq FROM feed_head)`, uint64(before))
-}
-
-// seal ends a changing transaction: it draws its number in the feed, last, so
-// that numbers are in the order of commits, and writes the entry and the
-// revocations that carry the number. A transaction that changed nothing the
-// feed tells of gets no number.
-func (tx *Tx) seal(g *guard) (iam.Position, error) {
-	if tx.failed != nil {
-		return 0, tx.failed
-	}
-	if len(tx.changes) == 0 {
-		return 0, nil
-	}
-	var seq uint64
-	found, err := tx.one(`UPDATE feed_head SET seq = seq + 1 RETURNING seq`, nil, &seq)
-	if err != nil {
-		return 0, err
-	}
-	if !found {
-		return 0, errors.New("store: feed_head has no row")
-	}
-	// An engine that runs updates side by side may have let one in between the
-	// first look and the draw, which holds the rest back until the commit.
-	if g != nil && iam.Position(seq) != tx.head+1 {
-		from := tx.head
-		tx.head = iam.Position(seq) - 1
-		if err := g.scan(tx, from, tx.head); err != nil {
-			return 0, err
-		}
-	}
-	if a, ok := tx.conn.(Announcer); ok {
-		a.Announce()
-	}
-	nonce := newNonce()
-	for part, c := range tx.changes {
-		_, err := tx.exec(`INSERT INTO changes (seq, part, kind, key, nonce) VALUES ($1, $2, $3, $4, $5)`,
-			seq, part, string(c.Kind), c.Key, nonce)
-		if err != nil {
-			return 0, fmt.Errorf("write change feed: %w", err)
-		}
-	}
-	if err := tx.writeRevocations(seq); err != nil {
-		return 0, fmt.Errorf("write revocations: %w", err)
-	}
-	return iam.Position(seq), nil
 }
 
 func newNonce() string {

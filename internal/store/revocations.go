@@ -34,12 +34,12 @@ func InsertRevocation(tx *Tx, kind uint8, id string, expires time.Time) {
 	tx.record(ChangeRevocation, hex.EncodeToString(p.hash[:]))
 }
 
-func (tx *Tx) writeRevocations(seq uint64) error {
-	for _, p := range tx.revoked {
+func writeRevocations(tx *Tx, d *Draft) error {
+	for _, p := range d.revoked {
 		_, err := tx.exec(`INSERT INTO revocations (kind, hash, seq, expires_at) VALUES ($1, $2, $3, $4)
 			ON CONFLICT (kind, hash) DO UPDATE SET seq = excluded.seq,
 			expires_at = CASE WHEN excluded.expires_at > revocations.expires_at THEN excluded.expires_at ELSE revocations.expires_at END`,
-			p.kind, p.hash[:], seq, micros(p.expires))
+			p.kind, p.hash[:], uint64(d.position), micros(p.expires))
 		if err != nil {
 			return err
 		}

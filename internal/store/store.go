@@ -83,25 +83,32 @@ func (db *DB) View(ctx context.Context, fn func(tx *Tx) error) error {
 // returned for this transaction's position.
 func (db *DB) Update(ctx context.Context, fn func(tx *Tx) error) error {
 	guard := guardOf(ctx)
-	var position, seen iam.Position
-	err := db.engine.Update(ctx, func(c Conn) error {
-		position, seen = 0, 0
+	var draft *Draft
+	run := func(c Conn) (*Draft, error) {
 		tx := &Tx{db: db, conn: c, now: db.timeOfTransaction(), writes: true}
 		defer tx.end()
-		defer func() { seen = tx.head }()
+		draft = &Draft{db: db, guard: guard}
+		defer func() { draft.head = tx.head }()
 		if err := guard.check(tx); err != nil {
-			return err
+			return nil, err
 		}
 		if err := fn(tx); err != nil {
-			return err
+			return nil, err
 		}
 		if err := tx.keepsOwners(); err != nil {
-			return err
+			return nil, err
 		}
-		var err error
-		position, err = tx.seal(guard)
-		return err
-	})
+		if tx.failed != nil {
+			return nil, tx.failed
+		}
+		draft.changes, draft.revoked = tx.changes, tx.revoked
+		return draft, nil
+	}
+	err := db.update(ctx, run)
+	var position, seen iam.Position
+	if draft != nil {
+		position, seen = draft.position, draft.head
+	}
 	switch {
 	case err == nil && position > 0:
 		db.announce(ctx, uint64(position))
@@ -109,6 +116,21 @@ func (db *DB) Update(ctx context.Context, fn func(tx *Tx) error) error {
 		db.announce(ctx, uint64(seen))
 	}
 	return err
+}
+
+// update runs an update by the engine's own way.
+func (db *DB) update(ctx context.Context, run func(c Conn) (*Draft, error)) error {
+	if e, ok := db.engine.(GroupEngine); ok {
+		return e.UpdateInGroup(ctx, run)
+	}
+	return db.engine.Update(ctx, func(c Conn) error {
+		draft, err := run(c)
+		if err != nil {
+			return err
+		}
+		_, err = Seal(c, draft)
+		return err
+	})
 }
 
 // announce tells the hook of a commit. Updates that finish together share one
