@@ -1,7 +1,9 @@
 package access_test
 
 import (
+	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 
 	"github.com/propusk/propusk/internal/access"
@@ -16,6 +18,7 @@ import (
 // "acme", cloud "main", folder "dev", account "robot", group "devs".
 type house struct {
 	t       testing.TB
+	queries *atomic.Int64 // that the store was asked, in all
 	db      *store.DB
 	replica *replica.Replica
 	checker *access.Checker
@@ -32,7 +35,8 @@ func newHouse(t testing.TB) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db := store.New(e, store.Options{})
+	queries := new(atomic.Int64)
+	db := store.New(counted{e, queries}, store.Options{})
 	t.Cleanup(func() { _ = db.Close() })
 	if err := db.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
@@ -41,7 +45,7 @@ func newHouse(t testing.TB) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{t: t, db: db, replica: replica.New(replica.Config{DB: db}), checker: access.NewChecker(c)}
+	h := &house{t: t, queries: queries, db: db, replica: replica.New(replica.Config{DB: db}), checker: access.NewChecker(c)}
 	h.update(func(tx *store.Tx) error {
 		if err := store.InsertOrganization(tx, &iam.Organization{ID: "acme", Name: "acme", CreatedAt: tx.Now()}); err != nil {
 			return err
@@ -59,6 +63,26 @@ func newHouse(t testing.TB) *house {
 		return h.addGroup(tx, "devs")
 	})
 	return h
+}
+
+// counted is an engine whose queries are counted.
+type counted struct {
+	store.Engine
+	queries *atomic.Int64
+}
+
+func (c counted) View(ctx context.Context, fn func(store.Conn) error) error {
+	return c.Engine.View(ctx, func(conn store.Conn) error { return fn(countedConn{conn, c.queries}) })
+}
+
+type countedConn struct {
+	store.Conn
+	queries *atomic.Int64
+}
+
+func (c countedConn) Query(query string, args ...any) (store.Rows, error) {
+	c.queries.Add(1)
+	return c.Conn.Query(query, args...)
 }
 
 func (h *house) update(fn func(tx *store.Tx) error) {
@@ -82,6 +106,7 @@ func (h *house) decide(s iam.Subject, what iam.Permission, id string) access.Dec
 	h.t.Helper()
 	var d access.Decision
 	_, _, err := h.replica.Consistent(h.t.Context(), func(v *replica.View) (err error) {
+		v.About(s.ID)
 		d, err = h.checker.Check(v, s, what, id)
 		return err
 	})

@@ -85,6 +85,46 @@ func TestCheckAllocatesNothing(t *testing.T) {
 	}
 }
 
+// A check of what nobody has asked for before takes two queries, however many
+// groups and ancestors there are.
+func TestColdCheckTakesTwoQueries(t *testing.T) {
+	h := newHouse(t)
+	h.crowd(100)
+	h.update(func(tx *store.Tx) error {
+		return store.BindPolicy(tx, "main", store.PolicyBinding{TemplateID: "iam.denyServiceAccountCreation"})
+	})
+	for name, tc := range map[string]struct {
+		who     iam.Subject
+		what    iam.Permission
+		id      string
+		forget  bool
+		queries int64
+	}{
+		"nothing is remembered":      {alice, "iam.serviceAccounts.create", "robot", true, 2},
+		"allowed":                    {alice, "iam.serviceAccounts.get", "robot", true, 2},
+		"nobody":                     {bob, "iam.serviceAccounts.create", "robot", true, 2},
+		"denied by a policy":         {iam.Subject{ID: "stranger1", Type: iam.TypeUserAccount}, "iam.serviceAccounts.create", "dev", true, 2},
+		"everything is remembered":   {alice, "iam.serviceAccounts.create", "robot", false, 0},
+		"a new subject":              {iam.Subject{ID: "new", Type: iam.TypeUserAccount}, "iam.serviceAccounts.create", "robot", false, 2},
+		"a known one, further above": {alice, "iam.serviceAccounts.create", "main", false, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ask := func() { _ = h.decide(tc.who, tc.what, tc.id) }
+			if err := h.replica.Start(t.Context()); err != nil { // forgets everything
+				t.Fatal(err)
+			}
+			if !tc.forget {
+				_ = h.decide(alice, "iam.serviceAccounts.create", "robot")
+			}
+			before := h.queries.Load()
+			ask()
+			if n := h.queries.Load() - before; n != tc.queries {
+				t.Errorf("%d queries, want %d", n, tc.queries)
+			}
+		})
+	}
+}
+
 // question is one that is asked again and again, without an allocation.
 type question struct {
 	d  access.Decision
@@ -94,6 +134,7 @@ type question struct {
 func (h *house) question(what iam.Permission) *question {
 	q := &question{}
 	q.fn = func(v *replica.View) (err error) {
+		v.About(alice.ID)
 		q.d, err = h.checker.Check(v, alice, what, "robot")
 		return err
 	}

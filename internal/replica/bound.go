@@ -1,9 +1,11 @@
 package replica
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"sync/atomic"
+	"unique"
 	"unsafe"
 
 	"github.com/propusk/propusk/internal/iam"
@@ -59,7 +61,8 @@ func (v *View) lookAround(path []resource.Ref, holders []iam.SubjectID) (missing
 	for i := range path {
 		id := path[i].ID
 		hash := m.hashText(id)
-		if m.findHashed(hash, ofBare, id) != nil {
+		// What is not in the tree has nothing bound, and a path may begin below it.
+		if m.findHashed(hash, ofBare, id) != nil || v.r.absent.findHashed(hash, ofResource, id) != nil {
 			continue
 		}
 		for j, h := range holders {
@@ -166,7 +169,7 @@ func (v *View) boundInSnapshot(path []resource.Ref, holders []iam.SubjectID, vis
 			want = append(want, key{kind: ofRoles, a: ref.ID, b: string(h)})
 		}
 	}
-	got, err := loadRoles(v.tx, want)
+	got, _, err := loadRoles(v.tx, want)
 	if err != nil {
 		return err
 	}
@@ -184,4 +187,53 @@ func bound(got []loaded, place func(n int) pair) []found {
 		}
 	}
 	return all
+}
+
+// maxSubjects bounds how many subjects one query names: engines take some ten
+// thousand arguments.
+const maxSubjects = 4096
+
+// loadRoles reads what is bound to subjects on resources, with one query. A
+// resource with no binding at all, which most are, becomes one entry and not
+// one for each asker.
+func loadRoles(tx *store.Tx, want []key) (answers []loaded, head iam.Position, err error) {
+	var resources []string
+	var subjects []iam.SubjectID
+	seen := map[string]bool{}
+	for _, k := range want {
+		if !seen[k.a] {
+			seen[k.a] = true
+			resources = append(resources, k.a)
+		}
+		if !seen["/"+k.b] { // no id begins with a slash
+			seen["/"+k.b] = true
+			subjects = append(subjects, iam.SubjectID(k.b))
+		}
+	}
+	all := map[store.Pair][]iam.RoleID{}
+	some := map[string]bool{}
+	for few := range slices.Chunk(subjects, maxSubjects) {
+		b, err := store.BoundRoles(tx, resources, few)
+		if err != nil {
+			return nil, 0, err
+		}
+		head, some = b.Head, b.Some
+		maps.Copy(all, b.Roles)
+	}
+	answers = make([]loaded, len(want), len(want)+len(resources))
+	for i, k := range want {
+		answers[i] = loaded{key: k, value: (*roleList)(nil), brief: !some[k.a]}
+		if roles := all[store.Pair{ResourceID: k.a, Subject: iam.SubjectID(k.b)}]; len(roles) > 0 {
+			for n, id := range roles {
+				roles[n] = unique.Make(id).Value() // the same few texts in every binding
+			}
+			answers[i].value, answers[i].bytes = &roleList{roles}, 24+16*len(roles)
+		}
+	}
+	for _, id := range resources {
+		if !some[id] {
+			answers = append(answers, loaded{key: key{kind: ofBare, a: id}})
+		}
+	}
+	return answers, head, nil
 }

@@ -18,9 +18,10 @@ type loaded struct {
 	brief bool  // implied by another answer: not worth an entry
 }
 
-// loader reads the wanted keys in one snapshot. Its first answers are those of
-// want, in the same order; more may follow that came along.
-type loader func(tx *store.Tx, want []key) ([]loaded, error)
+// loader reads the wanted keys in one snapshot, and the feed's head there. Its
+// first answers are those of want, in the same order; more may follow that came
+// along.
+type loader func(tx *store.Tx, want []key) ([]loaded, iam.Position, error)
 
 // flight is the one look-up under way for a key. Its fields are set before
 // done is closed.
@@ -181,7 +182,7 @@ func (r *Replica) lead(ctx context.Context, asked []key, mine []*flight, load lo
 	}
 }
 
-// look reads the store in one snapshot, with the feed's head, when a slot is free.
+// look reads the store in one snapshot when a slot is free.
 func (r *Replica) look(ctx context.Context, want []key, load loader) (got []loaded, head iam.Position, err error) {
 	select {
 	case r.slots <- struct{}{}:
@@ -190,12 +191,8 @@ func (r *Replica) look(ctx context.Context, want []key, load loader) (got []load
 		return nil, 0, context.Cause(ctx)
 	}
 	r.misses.Add(uint64(len(want)))
-	err = r.cfg.DB.View(ctx, func(tx *store.Tx) error {
-		var err error
-		if head, err = tx.Head(); err != nil {
-			return err
-		}
-		got, err = load(tx, want)
+	err = r.cfg.DB.View(ctx, func(tx *store.Tx) (err error) {
+		got, head, err = load(tx, want)
 		return err
 	})
 	return got, head, err

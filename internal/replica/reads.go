@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
-	"unique"
 	"unsafe"
 
 	"github.com/propusk/propusk/internal/iam"
@@ -52,7 +51,7 @@ func (r *Replica) UserAccount(ctx context.Context, id string) (*iam.UserAccount,
 // Groups returns the groups that a subject is a member of; none for a subject
 // nobody knows.
 func (r *Replica) Groups(ctx context.Context, subject iam.SubjectID) ([]iam.SubjectID, error) {
-	l, err := remembered[*groupList](ctx, r, ofGroups, string(subject), loadGroups)
+	l, err := remembered[*groupList](ctx, r, ofGroups, string(subject), loadStanding)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +60,7 @@ func (r *Replica) Groups(ctx context.Context, subject iam.SubjectID) ([]iam.Subj
 
 // Organizations returns the organizations that a subject belongs to.
 func (r *Replica) Organizations(ctx context.Context, subject iam.SubjectID) ([]string, error) {
-	m, err := remembered[*membership](ctx, r, ofMember, string(subject), loadMember)
+	m, err := remembered[*membership](ctx, r, ofMember, string(subject), loadStanding)
 	if err != nil {
 		return nil, err
 	}
@@ -119,16 +118,20 @@ func (r *Replica) fetchOne(ctx context.Context, kind kind, id string, load loade
 // one makes a loader of a single key's read. Absence is an answer; any other
 // error fails the look-up.
 func one(read func(tx *store.Tx, id string) (value any, bytes int, err error)) loader {
-	return func(tx *store.Tx, want []key) ([]loaded, error) {
+	return func(tx *store.Tx, want []key) ([]loaded, iam.Position, error) {
+		head, err := tx.Head()
+		if err != nil {
+			return nil, 0, err
+		}
 		answers := make([]loaded, len(want))
 		for i, k := range want {
 			v, n, err := read(tx, k.a)
 			if err != nil && !errors.Is(err, iam.NotFound) {
-				return nil, err
+				return nil, 0, err
 			}
 			answers[i] = loaded{key: k, value: v, bytes: n, err: err}
 		}
-		return answers, nil
+		return answers, head, nil
 	}
 }
 
@@ -169,25 +172,6 @@ var (
 		}
 		return u, int(unsafe.Sizeof(*u)) + len(u.ID) + len(u.Login) + len(u.Email) + len(u.Name) + len(u.GivenName) + len(u.FamilyName), nil
 	})
-	loadGroups = one(func(tx *store.Tx, id string) (any, int, error) {
-		ids, err := store.GroupsOf(tx, iam.SubjectID(id))
-		n := 24
-		for _, g := range ids {
-			n += 16 + len(g)
-		}
-		return &groupList{ids}, n, err
-	})
-	loadMember = one(func(tx *store.Tx, id string) (any, int, error) {
-		ids, err := store.OrganizationsOf(tx, iam.SubjectID(id))
-		m := &membership{organizations: ids}
-		n := 48
-		for _, id := range ids {
-			g := iam.OrganizationUsers(id)
-			m.groups = append(m.groups, g)
-			n += 32 + len(id) + len(g)
-		}
-		return m, n, err
-	})
 )
 
 func parsePublicKey(text string) (*rsa.PublicKey, error) {
@@ -204,39 +188,4 @@ func parsePublicKey(text string) (*rsa.PublicKey, error) {
 		return nil, errors.New("the public key is not an RSA key")
 	}
 	return public, nil
-}
-
-// loadRoles reads what is bound to subjects on resources. A resource with no
-// binding at all, which most are, becomes one entry and not one for each asker.
-func loadRoles(tx *store.Tx, want []key) ([]loaded, error) {
-	answers := make([]loaded, len(want), len(want)+4)
-	bare := map[string]bool{}
-	for i, k := range want {
-		empty, asked := bare[k.a]
-		if !asked {
-			some, err := store.ListBindings(tx, k.a, iam.AccessBinding{}, 1)
-			if err != nil {
-				return nil, err
-			}
-			if empty = len(some) == 0; empty {
-				answers = append(answers, loaded{key: key{kind: ofBare, a: k.a}})
-			}
-			bare[k.a] = empty
-		}
-		answers[i] = loaded{key: k, value: (*roleList)(nil), brief: empty}
-		if empty {
-			continue
-		}
-		roles, err := store.RolesOf(tx, k.a, iam.SubjectID(k.b))
-		if err != nil {
-			return nil, err
-		}
-		if len(roles) > 0 {
-			for n, id := range roles {
-				roles[n] = unique.Make(id).Value() // the same few texts in every binding
-			}
-			answers[i].value, answers[i].bytes = &roleList{roles}, 24+16*len(roles)
-		}
-	}
-	return answers, nil
 }

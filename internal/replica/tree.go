@@ -39,7 +39,7 @@ func (p *path) holds() bool {
 // Parent returns a resource and what stands above it, the zero Ref above an
 // organization; iam.NotFound when there is no such resource.
 func (r *Replica) Parent(ctx context.Context, id string) (self, parent resource.Ref, err error) {
-	n, err := remembered[*node](ctx, r, ofResource, id, loadNodes)
+	n, err := remembered[*node](ctx, r, ofResource, id, loadStanding)
 	if err != nil {
 		return resource.Ref{}, resource.Ref{}, err
 	}
@@ -49,21 +49,22 @@ func (r *Replica) Parent(ctx context.Context, id string) (self, parent resource.
 // Ancestors returns a resource and all that stands above it, itself first, the
 // organization last; iam.NotFound when there is no such resource.
 func (r *Replica) Ancestors(ctx context.Context, id string) ([]resource.Ref, error) {
-	refs, _, err := r.ancestors(ctx, id)
+	refs, _, err := r.ancestors(ctx, id, "")
 	return refs, err
 }
 
-func (r *Replica) ancestors(ctx context.Context, id string) ([]resource.Ref, iam.Position, error) {
+// ancestors looks a subject up on the way, if it has to look anything up.
+func (r *Replica) ancestors(ctx context.Context, id string, along iam.SubjectID) ([]resource.Ref, iam.Position, error) {
 	if e := r.known.find(ofResource, id); e != nil {
 		if p := e.value.(*node).up.Load(); p != nil && p.holds() {
 			return p.refs, 0, nil
 		}
 	}
-	return r.climb(ctx, id)
+	return r.climb(ctx, id, string(along))
 }
 
 // climb goes up from node to node and leaves the way at the first.
-func (r *Replica) climb(ctx context.Context, id string) ([]resource.Ref, iam.Position, error) {
+func (r *Replica) climb(ctx context.Context, id, along string) ([]resource.Ref, iam.Position, error) {
 	p := &path{}
 	var leaf *node
 	var highest iam.Position
@@ -71,7 +72,7 @@ func (r *Replica) climb(ctx context.Context, id string) ([]resource.Ref, iam.Pos
 	for at := id; at != ""; {
 		e := r.known.find(ofResource, at)
 		if e == nil {
-			v, seen, err := r.fetchOne(ctx, ofResource, at, loadNodes)
+			v, seen, err := r.fetchNode(ctx, at, along)
 			if errors.Is(err, iam.NotFound) && at != id {
 				err = iam.Errorf(iam.NotFound, "Resource %s not found", id) // it has just gone, from the top
 			}
@@ -98,33 +99,23 @@ func (r *Replica) climb(ctx context.Context, id string) ([]resource.Ref, iam.Pos
 	return p.refs, highest, nil
 }
 
-// loadNodes reads a node and, as they come along, all above it.
-func loadNodes(tx *store.Tx, want []key) ([]loaded, error) {
-	answers := make([]loaded, len(want))
-	for i, k := range want {
-		refs, err := store.Ancestors(tx, k.a)
-		if err != nil && !errors.Is(err, iam.NotFound) {
-			return nil, err
-		}
-		answers[i] = loaded{key: k, err: err}
-		policies, err := policiesOn(tx, refs)
-		if err != nil {
-			return nil, err
-		}
-		for at, self := range refs {
-			n := &node{self: self, policies: policies[self.ID]}
-			if at+1 < len(refs) {
-				n.parent = refs[at+1]
-			}
-			l := loaded{key: key{kind: ofResource, a: self.ID}, value: n, bytes: n.bytes()}
-			if at == 0 {
-				answers[i] = l
-			} else {
-				answers = append(answers, l)
-			}
+// fetchNode is fetchOne for a node, with what is not remembered of a subject
+// along with it.
+func (r *Replica) fetchNode(ctx context.Context, id, along string) (any, iam.Position, error) {
+	if e := r.absent.find(ofResource, id); e != nil {
+		return nil, 0, e.value.(error)
+	}
+	want := []key{{kind: ofResource, a: id}}
+	for _, kind := range [...]kind{ofGroups, ofMember} {
+		if along != "" && r.known.find(kind, along) == nil {
+			want = append(want, key{kind: kind, a: along})
 		}
 	}
-	return answers, nil
+	got, at, err := r.fetch(ctx, want, loadStanding)
+	if err != nil {
+		return nil, 0, err
+	}
+	return got[0].value, at, got[0].err
 }
 
 func policiesOn(tx *store.Tx, path []resource.Ref) (map[string][]string, error) {

@@ -19,6 +19,7 @@ type View struct {
 	at     iam.Position
 	epoch  uint64
 	ahead  bool // something was read of a later position
+	along  iam.SubjectID
 	keys   []store.Change
 	hashes []uint64 // scratch, as is found
 	found  []found
@@ -82,6 +83,10 @@ func (r *Replica) snapshot(v *View, keys []store.Change, fn func(*View) error) (
 	return v.at, v.keys, err
 }
 
+// About says whose groups and memberships will be asked for, so that they are
+// looked up with the next Ancestors that has to look anything up.
+func (v *View) About(subject iam.SubjectID) { v.along = subject }
+
 // Position is where all answers hold.
 func (v *View) Position() iam.Position { return v.at }
 
@@ -93,7 +98,7 @@ func (v *View) read(kind store.ChangeKind, key string) {
 func get[V any](v *View, kind kind, id string, load loader) (V, error) {
 	var none V
 	if v.tx != nil {
-		got, err := load(v.tx, []key{{kind: kind, a: id}})
+		got, _, err := load(v.tx, []key{{kind: kind, a: id}})
 		if err == nil {
 			err = got[0].err
 		}
@@ -122,7 +127,7 @@ func (v *View) Ancestors(id string) ([]resource.Ref, error) {
 		refs, err = store.Ancestors(v.tx, id)
 	} else {
 		var at iam.Position
-		refs, at, err = v.r.ancestors(v.ctx, id)
+		refs, at, err = v.r.ancestors(v.ctx, id, v.along)
 		v.ahead = v.ahead || at > v.at
 	}
 	if err != nil {
@@ -149,7 +154,7 @@ func (v *View) Policies(path []resource.Ref, visit func(at int, templates []stri
 		return err
 	}
 	for at := range path {
-		n, err := get[*node](v, ofResource, path[at].ID, loadNodes)
+		n, err := get[*node](v, ofResource, path[at].ID, loadStanding)
 		if errors.Is(err, iam.NotFound) {
 			continue
 		}
@@ -166,7 +171,7 @@ func (v *View) Policies(path []resource.Ref, visit func(at int, templates []stri
 // Groups is Replica.Groups at the view's position.
 func (v *View) Groups(subject iam.SubjectID) ([]iam.SubjectID, error) {
 	v.read(store.ChangeGroups, string(subject))
-	l, err := get[*groupList](v, ofGroups, string(subject), loadGroups)
+	l, err := get[*groupList](v, ofGroups, string(subject), loadStanding)
 	if err != nil {
 		return nil, err
 	}
@@ -194,5 +199,5 @@ func (v *View) OrganizationGroups(subject iam.SubjectID) ([]iam.SubjectID, error
 
 func (v *View) member(subject iam.SubjectID) (*membership, error) {
 	v.read(store.ChangeMember, string(subject))
-	return get[*membership](v, ofMember, string(subject), loadMember)
+	return get[*membership](v, ofMember, string(subject), loadStanding)
 }

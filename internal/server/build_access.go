@@ -35,6 +35,7 @@ type decider struct {
 func (d decider) Decide(ctx context.Context, who iam.Subject, what iam.Permission, id string) (gate.Decision, error) {
 	var found access.Decision
 	at, read, err := d.replica.Consistent(ctx, func(v *replica.View) (err error) {
+		v.About(who.ID)
 		found, err = d.checker.Check(v, who, what, id)
 		return err
 	})
@@ -128,6 +129,7 @@ func (d decider) MayGrant(ctx context.Context, who iam.Subject, id string, role 
 	var held []iam.RoleID
 	at, read, err := d.replica.Consistent(ctx, func(v *replica.View) error {
 		held = held[:0]
+		v.About(who.ID)
 		path, err := v.Ancestors(id)
 		if err != nil {
 			return err
