@@ -40,6 +40,7 @@ var commands = []command{
 	{"rotate-keys", "make new signing keys, or distrust one", runRotateKeys},
 	{"root-key", "print the key that verifiers pin", runRootKey},
 	{"audit", "read and check the audit log: audit list, audit verify", runAudit},
+	{"quota", "show and set how much clouds and organizations may hold; decide requests for more", runQuota},
 	{"config", "print the settings in force, as a config file", runConfig},
 	{"version", "print the version", runVersion},
 }

@@ -14,10 +14,12 @@ import (
 	"github.com/propusk/propusk/internal/audit"
 	"github.com/propusk/propusk/internal/cloudapi"
 	iamapi "github.com/propusk/propusk/internal/cloudapi/iam"
+	quotaapi "github.com/propusk/propusk/internal/cloudapi/quota"
 	"github.com/propusk/propusk/internal/credential"
 	"github.com/propusk/propusk/internal/gate"
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/publish"
+	"github.com/propusk/propusk/internal/quota"
 	"github.com/propusk/propusk/internal/resource"
 	"github.com/propusk/propusk/internal/rest"
 	"github.com/propusk/propusk/internal/store"
@@ -44,6 +46,7 @@ type kit struct {
 	decider decider
 	changes cloudapi.Changes
 	pages   cloudapi.Pages
+	quotas  quota.Limits
 }
 
 // bindings are the three access-binding methods of a kind of resource; prefix
@@ -76,7 +79,7 @@ func (s *Server) buildAPI(ctx context.Context) error {
 		return err
 	}
 	d := decider{checker: s.checker, replica: s.replica, db: s.db}
-	k := kit{decider: d, pages: cloudapi.Pages{Key: pageKey}, changes: cloudapi.Changes{
+	k := kit{decider: d, pages: cloudapi.Pages{Key: pageKey}, quotas: s.quotas(), changes: cloudapi.Changes{
 		DB: s.db, Record: func(tx *store.Tx, c *gate.Call) error { return audit.Insert(tx, gate.EventOf(c, nil)) }}}
 	registrar := &gate.Registrar{}
 	publish.Register(registrar)
@@ -87,7 +90,7 @@ func (s *Server) buildAPI(ctx context.Context) error {
 	s.metrics.MustRegister(stats)
 	s.gate, err = gate.New(gate.Config{
 		Rules: Rules(), Services: registrar, Prover: s.prover(jwt), Access: d,
-		Lookups:  map[string]gate.Lookup{iamapi.KeyLookup: s.accountOfKey},
+		Lookups:  map[string]gate.Lookup{iamapi.KeyLookup: s.accountOfKey, quotaapi.RequestLookup: s.resourceOfQuotaRequest},
 		Granted:  s.checker.Catalogue().Has,
 		Recorder: s.recorder(), Replay: cloudapi.Changes{DB: s.db}.Replay, Stats: stats, Log: s.log, Now: s.now,
 	})

@@ -70,6 +70,9 @@ type Config struct {
 	// AcceptJournalLoss starts the server although the audit journal is missing or cut short. The loss itself becomes an audit line. Take it out again afterwards.
 	AcceptJournalLoss bool `config:"accept-journal-loss"`
 
+	// Quotas is "documented" when clouds and organizations may hold no more than their quotas say, "off" when quotas are shown but not enforced. `serve` enforces them by default, `dev` does not.
+	Quotas string `config:"quotas"`
+
 	// LogLevel is the least level written: debug, info, warn or error. From warn on, of calls only the failures that are our own fault are logged.
 	LogLevel slog.Level `config:"log-level" default:"info"`
 	// LogFormat is "text" or "json". Logs go to standard error.
@@ -114,6 +117,12 @@ type Bytes int64
 const (
 	AuditDurable  = "durable"
 	AuditBuffered = "buffered"
+)
+
+// The settings of Quotas.
+const (
+	QuotasDocumented = "documented"
+	QuotasOff        = "off"
 )
 
 // Off is what closes a listener that may be closed.

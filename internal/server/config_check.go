@@ -45,6 +45,9 @@ func (c *Config) check(dev bool, at func(string) string) []string {
 	if c.AuditTokens != AuditDurable && c.AuditTokens != AuditBuffered {
 		bad("audit-tokens", "%q is neither %q nor %q", c.AuditTokens, AuditDurable, AuditBuffered)
 	}
+	if c.Quotas != "" && c.Quotas != QuotasDocumented && c.Quotas != QuotasOff {
+		bad("quotas", "%q is neither %q nor %q", c.Quotas, QuotasDocumented, QuotasOff)
+	}
 	if c.LogFormat != LogText && c.LogFormat != LogJSON {
 		bad("log-format", "%q is neither %q nor %q", c.LogFormat, LogText, LogJSON)
 	}

@@ -59,6 +59,7 @@ func (s *Server) buildAdmin(ctx context.Context) (err error) {
 	handle(s, PathRootKey, (*Server).RootKey)
 	handle(s, PathAuditList, (*Server).AuditList)
 	handle(s, PathAuditVerify, (*Server).AuditVerify)
+	s.handleQuotas()
 	return nil
 }
 
