@@ -130,7 +130,7 @@ func (r *Replica) applyChange(c store.Change, at iam.Position) bool {
 		r.drop(key{kind: ofServiceAccount, a: c.Key}, at)
 	case store.ChangeUserAccount:
 		r.drop(key{kind: ofUserAccount, a: c.Key}, at)
-	case store.ChangeSigningKeys, store.ChangeRevocation: // nothing here; subscribers care
+	case store.ChangeSigningKeys, store.ChangeRevocation, store.ChangeDefinitions: // nothing here; subscribers care
 	case store.ChangeDetails: // nothing of it is remembered
 	default:
 		return false

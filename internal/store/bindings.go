@@ -17,6 +17,9 @@ func AddBinding(tx *Tx, resourceID string, b iam.AccessBinding) (bool, error) {
 	if err := holdSubject(tx, b.Subject.ID); err != nil {
 		return false, err
 	}
+	if err := HoldRoles(tx, b.Role); err != nil {
+		return false, err
+	}
 	n, err := tx.exec(`INSERT INTO access_bindings (resource_id, subject_id, role_id, subject_type, organization_id, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (resource_id, subject_id, role_id) DO NOTHING`,
 		resourceID, string(b.Subject.ID), string(b.Role), string(b.Subject.Type), organizationID, micros(tx.now))

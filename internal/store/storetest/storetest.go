@@ -30,6 +30,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Engine) {
 		{"groups", groupTests},
 		{"owners", ownerTests},
 		{"resources of other services", registeredTests},
+		{"definitions", definitionTests},
 		{"records", recordTests},
 		{"paging", pagingTests},
 		{"feed", feedTests},
