@@ -25,8 +25,8 @@ var credentialArea = area{
 		iampb.RegisterIamTokenServiceServer(r, &iamapi.TokenService{
 			Changes: k.changes, Minter: s.minter, Accounts: s.replica, Verify: s.revoked.Verify, Now: s.now})
 		iampb.RegisterServiceAccountServiceServer(r, &iamapi.ServiceAccountService{
-			Bindings: k.bindings(resource.ServiceAccount, resource.PrefixIAM), DB: s.db, Changes: k.changes, Pages: k.pages, Now: s.now})
-		iampb.RegisterKeyServiceServer(r, &iamapi.KeyService{DB: s.db, Changes: k.changes, Pages: k.pages})
+			Bindings: k.bindings(resource.ServiceAccount, resource.PrefixIAM), DB: s.db, Changes: k.changes, Pages: k.pages, Quotas: k.quotas, Now: s.now})
+		iampb.RegisterKeyServiceServer(r, &iamapi.KeyService{DB: s.db, Changes: k.changes, Pages: k.pages, Quotas: k.quotas})
 		iampb.RegisterApiKeyServiceServer(r, iampb.UnimplementedApiKeyServiceServer{})
 		iampb.RegisterOAuthClientSecretServiceServer(r, iampb.UnimplementedOAuthClientSecretServiceServer{})
 		iampb.RegisterOAuthClientServiceServer(r, iampb.UnimplementedOAuthClientServiceServer{})

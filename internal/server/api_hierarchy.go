@@ -24,8 +24,10 @@ var hierarchyArea = area{
 		operationpb.RegisterOperationServiceServer(r, &operationapi.Service{
 			DB: s.db, ListPermission: s.listOperationsOf, CancelDeletion: s.deletions.Cancel})
 		rmpb.RegisterCloudServiceServer(r, &resourcemanager.CloudService{Bindings: k.bindings(resource.Cloud, resource.PrefixManager),
+			Policies: k.policies(resource.Cloud, resource.PrefixManager), Quotas: k.quotas,
 			DB: s.db, Changes: k.changes, Pages: k.pages, Deletions: s.deletions, Holders: k.decider.holders})
 		rmpb.RegisterFolderServiceServer(r, &resourcemanager.FolderService{Bindings: k.bindings(resource.Folder, resource.PrefixManager),
+			Policies: k.policies(resource.Folder, resource.PrefixManager), Quotas: k.quotas,
 			DB: s.db, Changes: k.changes, Pages: k.pages, Deletions: s.deletions})
 	},
 }

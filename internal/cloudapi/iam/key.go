@@ -13,6 +13,7 @@ import (
 	"github.com/propusk/propusk/internal/gate"
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/keyfile"
+	"github.com/propusk/propusk/internal/quota"
 	"github.com/propusk/propusk/internal/resource"
 	"github.com/propusk/propusk/internal/revocation"
 	"github.com/propusk/propusk/internal/store"
@@ -43,6 +44,7 @@ type KeyService struct {
 	DB      *store.DB
 	Changes cloudapi.Changes
 	Pages   cloudapi.Pages
+	Quotas  quota.Limits
 }
 
 // Get returns the public half of a key.
@@ -106,6 +108,9 @@ func (s *KeyService) Create(ctx context.Context, r *iampb.CreateKeyRequest) (*ia
 	call.Note("key_id", k.ID)
 	call.Note("service_account_id", k.ServiceAccountID)
 	err = s.Changes.Once(ctx, "Key", k.ID, func(tx *store.Tx) error {
+		if err := s.Quotas.Reserve(tx, quota.AuthorizedKeys, k.ServiceAccountID, 1); err != nil {
+			return err
+		}
 		k.CreatedAt = tx.Now()
 		return store.InsertKey(tx, k)
 	})

@@ -13,6 +13,7 @@ import (
 	"github.com/propusk/propusk/internal/cloudapi"
 	"github.com/propusk/propusk/internal/gate"
 	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/quota"
 	"github.com/propusk/propusk/internal/resource"
 	"github.com/propusk/propusk/internal/revocation"
 	"github.com/propusk/propusk/internal/store"
@@ -45,6 +46,7 @@ type ServiceAccountService struct {
 	DB      *store.DB
 	Changes cloudapi.Changes
 	Pages   cloudapi.Pages
+	Quotas  quota.Limits
 	Now     func() time.Time
 }
 
@@ -102,6 +104,10 @@ func (s *ServiceAccountService) Create(ctx context.Context, r *iampb.CreateServi
 		ID: cloudapi.NewOperationID(resource.PrefixIAM), ResourceID: id, Description: "Create service account",
 		Metadata: &iampb.CreateServiceAccountMetadata{ServiceAccountId: id},
 	}, func(tx *store.Tx) (proto.Message, error) {
+		// Before the folder is held: who deletes the cloud goes from the top down.
+		if err := s.Quotas.Reserve(tx, quota.ServiceAccounts, r.GetFolderId(), 1); err != nil {
+			return nil, err
+		}
 		if err := cloudapi.FolderAccepts(tx, r.GetFolderId()); err != nil {
 			return nil, err
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/propusk/propusk/internal/cloudapi"
 	"github.com/propusk/propusk/internal/gate"
 	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/quota"
 	"github.com/propusk/propusk/internal/resource"
 	"github.com/propusk/propusk/internal/store"
 )
@@ -33,26 +34,19 @@ var CloudRules = append(append(gate.Rules("yandex.cloud.resourcemanager.v1.Cloud
 	gate.Rule{Method: "ListOperations", Permission: "resource-manager.clouds.listOperations", Target: onCloud},
 ), cloudapi.BindingRules("yandex.cloud.resourcemanager.v1.CloudService", resource.Cloud, "resource-manager.clouds",
 	"resourcemanager.%sCloudAccessBindings")...),
-	policyRules("yandex.cloud.resourcemanager.v1.CloudService")...)
-
-// policyRules says of the four access-policy methods that they are not built.
-func policyRules(service string) []gate.Rule {
-	return gate.Rules(service,
-		gate.Rule{Method: "ListAccessPolicyBindings", Missing: true},
-		gate.Rule{Method: "BindAccessPolicy", Missing: true},
-		gate.Rule{Method: "UnbindAccessPolicy", Missing: true},
-		gate.Rule{Method: "UpdateAccessPolicyBindingParameters", Missing: true},
-	)
-}
+	cloudapi.PolicyRules("yandex.cloud.resourcemanager.v1.CloudService", resource.Cloud, "resource-manager.clouds",
+		"resourcemanager.%sCloudAccessPolicy%s")...)
 
 // CloudService is yandex.cloud.resourcemanager.v1.CloudService.
 type CloudService struct {
 	unbuiltClouds
 	cloudapi.Bindings
+	cloudapi.Policies
 	DB        *store.DB
 	Changes   cloudapi.Changes
 	Pages     cloudapi.Pages
 	Deletions *Deletions
+	Quotas    quota.Limits
 	// Holders is everyone that a subject counts as, groups included.
 	Holders func(ctx context.Context, who iam.Subject) ([]iam.SubjectID, error)
 }
@@ -158,6 +152,13 @@ func (s *CloudService) Create(ctx context.Context, r *rmpb.CreateCloudRequest) (
 		ID: cloudapi.NewOperationID(resource.PrefixManager), ResourceID: id, Description: "Create cloud",
 		Metadata: &rmpb.CreateCloudMetadata{CloudId: id},
 	}, func(tx *store.Tx) (proto.Message, error) {
+		if err := s.Quotas.Reserve(tx, quota.Clouds, r.GetOrganizationId(), 1); err != nil {
+			return nil, err
+		}
+		// Its creator's binding as its owner counts too.
+		if err := s.Quotas.Reserve(tx, quota.AccessBindings, r.GetOrganizationId(), 1); err != nil {
+			return nil, err
+		}
 		c := &iam.Cloud{ID: id, OrganizationID: r.GetOrganizationId(), Name: r.GetName(), Description: r.GetDescription(),
 			Labels: r.GetLabels(), CreatedAt: tx.Now()}
 		if err := store.InsertCloud(tx, c); err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/propusk/propusk/internal/cloudapi"
 	"github.com/propusk/propusk/internal/gate"
 	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/quota"
 	"github.com/propusk/propusk/internal/resource"
 	"github.com/propusk/propusk/internal/store"
 )
@@ -29,16 +30,19 @@ var FolderRules = append(append(gate.Rules("yandex.cloud.resourcemanager.v1.Fold
 	gate.Rule{Method: "ListOperations", Permission: "resource-manager.folders.listOperations", Target: onFolder},
 ), cloudapi.BindingRules("yandex.cloud.resourcemanager.v1.FolderService", resource.Folder, "resource-manager.folders",
 	"resourcemanager.%sFolderAccessBindings")...),
-	policyRules("yandex.cloud.resourcemanager.v1.FolderService")...)
+	cloudapi.PolicyRules("yandex.cloud.resourcemanager.v1.FolderService", resource.Folder, "resource-manager.folders",
+		"resourcemanager.%sFolderAccessPolicy%s")...)
 
 // FolderService is yandex.cloud.resourcemanager.v1.FolderService.
 type FolderService struct {
 	unbuiltFolders
 	cloudapi.Bindings
+	cloudapi.Policies
 	DB        *store.DB
 	Changes   cloudapi.Changes
 	Pages     cloudapi.Pages
 	Deletions *Deletions
+	Quotas    quota.Limits
 }
 
 // Get returns a folder.
@@ -93,6 +97,9 @@ func (s *FolderService) Create(ctx context.Context, r *rmpb.CreateFolderRequest)
 		Metadata: &rmpb.CreateFolderMetadata{FolderId: id},
 	}, func(tx *store.Tx) (proto.Message, error) {
 		if err := cloudapi.CloudAccepts(tx, r.GetCloudId()); err != nil {
+			return nil, err
+		}
+		if err := s.Quotas.Reserve(tx, quota.Folders, r.GetCloudId(), 1); err != nil {
 			return nil, err
 		}
 		f := &iam.Folder{ID: id, CloudID: r.GetCloudId(), Name: r.GetName(), Description: r.GetDescription(),
