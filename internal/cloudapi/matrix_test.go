@@ -42,8 +42,19 @@ func fixed(m proto.Message) func(*testing.T, *world, int) proto.Message {
 	return func(*testing.T, *world, int) proto.Message { return m }
 }
 
+// areaRows are the rows that stand in files of their own, one for each area.
+var areaRows []func(w *world) []row
+
 // rows must have every method that is built.
 func rows(w *world) []row {
+	all := coreRows(w)
+	for _, of := range areaRows {
+		all = append(all, of(w)...)
+	}
+	return all
+}
+
+func coreRows(w *world) []row {
 	cloud, folder := w.home.CloudID, w.home.FolderID
 	account := func(t *testing.T, w *world, n int) string { return w.newAccount(t, fmt.Sprintf("target-%d", n)) }
 	name := func(n int) string { return fmt.Sprintf("made-%d", n) }

@@ -103,11 +103,26 @@ func restOf(t *testing.T, method string, req proto.Message) (verb, path string, 
 		t.Fatal(err)
 	}
 	query := url.Values{}
-	for k, v := range fields {
-		query.Set(k, fmt.Sprint(v))
-	}
+	flatten(query, "", fields)
 	if len(query) > 0 {
 		path += "?" + query.Encode()
 	}
 	return verb, path, nil
+}
+
+// flatten spells the fields of nested messages with dots and lists as often as
+// they are long.
+func flatten(query url.Values, before string, fields map[string]any) {
+	for k, v := range fields {
+		switch v := v.(type) {
+		case map[string]any:
+			flatten(query, before+k+".", v)
+		case []any:
+			for _, one := range v {
+				query.Add(before+k, fmt.Sprint(one))
+			}
+		default:
+			query.Set(before+k, fmt.Sprint(v))
+		}
+	}
 }

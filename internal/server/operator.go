@@ -57,8 +57,11 @@ func (s *Server) buildAdmin(ctx context.Context) (err error) {
 	handle(s, PathBootstrap, (*Server).Bootstrap)
 	handle(s, PathRotateKeys, (*Server).RotateKeys)
 	handle(s, PathRootKey, (*Server).RootKey)
+	handle(s, PathRegisterRoot, (*Server).RegisterRoot)
+	handle(s, PathUnregisterRoot, (*Server).UnregisterRoot)
 	handle(s, PathAuditList, (*Server).AuditList)
 	handle(s, PathAuditVerify, (*Server).AuditVerify)
+	s.handleUsers()
 	s.handleQuotas()
 	return nil
 }
@@ -196,12 +199,13 @@ func (s *Server) AuditVerify(ctx context.Context, _ struct{}) (*AuditVerifyResul
 }
 
 // recordOperator writes the audit line of an operator's own change.
-func (s *Server) recordOperator(tx *store.Tx, event string, on resource.Ref) error {
+func (s *Server) recordOperator(tx *store.Tx, event string, on resource.Ref, details ...audit.Detail) error {
 	return audit.Insert(tx, &audit.Event{
 		Type: audit.TypeOf(event), Time: tx.Now(), Status: audit.Done,
 		Authorization: audit.Authorization{Authorized: true},
 		Resource:      audit.Resource{Path: []audit.Place{{Type: string(on.Kind), ID: on.ID}}},
 		Request:       audit.Request{UserAgent: "propusk operator"},
+		Details:       details,
 	})
 }
 
