@@ -104,8 +104,15 @@ func (h *house) bind(tx *store.Tx, resourceID string, role iam.RoleID, subject i
 // decide checks with what the replica remembers.
 func (h *house) decide(s iam.Subject, what iam.Permission, id string) access.Decision {
 	h.t.Helper()
-	var d access.Decision
-	_, _, err := h.replica.Consistent(h.t.Context(), func(v *replica.View) (err error) {
+	_, _, d := h.decideGuarded(s, what, id)
+	return d
+}
+
+// decideGuarded also returns what a change that rests on the decision is
+// guarded with.
+func (h *house) decideGuarded(s iam.Subject, what iam.Permission, id string) (at iam.Position, keys []store.Change, d access.Decision) {
+	h.t.Helper()
+	at, keys, err := h.replica.Consistent(h.t.Context(), func(v *replica.View) (err error) {
 		v.About(s.ID)
 		d, err = h.checker.Check(v, s, what, id)
 		return err
@@ -113,7 +120,7 @@ func (h *house) decide(s iam.Subject, what iam.Permission, id string) access.Dec
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	return d
+	return at, keys, d
 }
 
 // rows reads the store and remembers nothing.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	_ "embed"
 	"slices"
+	"strings"
 	"sync"
 
 	"go.yaml.in/yaml/v3"
@@ -23,9 +24,6 @@ type Template struct {
 	On          []resource.Kind  `yaml:"on"` // the kinds of resource it can be bound to
 }
 
-// Denies tells whether it forbids a permission.
-func (t Template) denies(p iam.Permission) bool { return slices.Contains(t.Denies, p) }
-
 //go:embed policies.yaml
 var policiesFile []byte
 
@@ -38,12 +36,7 @@ var templates = sync.OnceValue(func() []Template {
 	if err := dec.Decode(&f); err != nil {
 		panic("access: policies.yaml: " + err.Error()) // it is part of the program
 	}
-	slices.SortFunc(f.Templates, func(a, b Template) int {
-		if a.ID < b.ID {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(f.Templates, func(a, b Template) int { return strings.Compare(a.ID, b.ID) })
 	return f.Templates
 })
 
