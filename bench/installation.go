@@ -114,11 +114,11 @@ type running struct {
 // serve starts Propusk as a service would be: default settings, but for the
 // addresses. It returns when a token has been had over REST.
 func (i *installation) serve(ctx context.Context) (*running, error) {
-	at, err := freeAddresses(3)
+	at, err := freeAddresses(4)
 	if err != nil {
 		return nil, err
 	}
-	args := []string{"serve", "--data", i.data, "--http-listen", at[0], "--grpc-listen", at[1], "--debug-listen", at[2]}
+	args := []string{"serve", "--data", i.data, "--http-listen", at[0], "--grpc-listen", at[1], "--debug-listen", at[2], "--access-listen", at[3]}
 	if i.profile {
 		args = append(args, "--pprof")
 	}

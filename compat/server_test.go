@@ -55,7 +55,7 @@ func startServer(t *testing.T) *server {
 	data := filepath.Join(t.TempDir(), "data")
 	var log output
 	cmd := exec.Command(propuskBinary(t), "dev", "--data", data,
-		"--http-listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0", "--debug-listen", "127.0.0.1:0")
+		"--http-listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0", "--access-listen", "off", "--debug-listen", "127.0.0.1:0")
 	// The server takes every PROPUSK_ variable for a setting, ours too.
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "PROPUSK_") })
 	cmd.Stdout, cmd.Stderr = &log.stdout, &log.stderr

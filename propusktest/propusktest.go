@@ -87,7 +87,7 @@ func OnAddress(hostPort string) Option {
 func New(t testing.TB, options ...Option) *Server {
 	t.Helper()
 	cfg := server.Config{
-		Data: t.TempDir(), HTTPListen: "127.0.0.1:0", GRPCListen: "127.0.0.1:0", DebugListen: server.Off,
+		Data: t.TempDir(), HTTPListen: "127.0.0.1:0", GRPCListen: "127.0.0.1:0", AccessListen: "127.0.0.1:0", DebugListen: server.Off,
 		ShutdownTimeout: 10 * time.Second, // net/http gives a connection without a request 5 s
 	}
 	opts := server.Options{Dev: true, Memory: true}

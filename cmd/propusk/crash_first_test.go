@@ -19,7 +19,7 @@ func TestKillAtFirstStart(t *testing.T) {
 	var whole time.Duration // what a first start takes
 	for round := range 12 {
 		dir := t.TempDir()
-		cmd := exec.Command("propusk", "dev", "--data", "d", "--http-listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0", "--debug-listen", "off")
+		cmd := exec.Command("propusk", "dev", "--data", "d", "--http-listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0", "--access-listen", "off", "--debug-listen", "off")
 		cmd.Dir = dir
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)

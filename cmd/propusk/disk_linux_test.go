@@ -99,7 +99,7 @@ func TestDiskFullAtStart(t *testing.T) {
 	if err == nil {
 		t.Errorf("%s", out)
 	}
-	_, err = run(dir, "sh", "-c", "ulimit -f 20; exec propusk dev --data d --http-listen 127.0.0.1:0 --grpc-listen 127.0.0.1:0 --debug-listen off")
+	_, err = run(dir, "sh", "-c", "ulimit -f 20; exec propusk dev --data d --http-listen 127.0.0.1:0 --grpc-listen 127.0.0.1:0 --access-listen off --debug-listen off")
 	if err == nil || !strings.Contains(err.Error(), "propusk dev: database: ") {
 		t.Fatalf("a start with room for 10 KiB: %v", err)
 	}

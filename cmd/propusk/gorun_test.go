@@ -41,7 +41,7 @@ func TestGoRun(t *testing.T) {
 	}
 	defer out.Close()
 	cmd := exec.Command("go", "run", "./cmd/propusk", "dev", "--data", filepath.Join(dir, "a folder"),
-		"--http-listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0", "--debug-listen", "off")
+		"--http-listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0", "--access-listen", "off", "--debug-listen", "off")
 	cmd.Dir, cmd.Stdout, cmd.Stderr = root, out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // signals go to all of it, as from a terminal
 	if err := cmd.Start(); err != nil {

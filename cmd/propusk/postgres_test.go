@@ -257,7 +257,7 @@ func TestNoSecondWorldOnPostgres(t *testing.T) {
 	s := pgtest.Shared(t)
 	n := newNodes(t, s)
 	serve := func(folder string) string {
-		return n.command(t, 1, "serve", "--data", folder, "--http-listen", "127.0.0.1:0", "--grpc-listen", "off", "--debug-listen", "off")
+		return n.command(t, 1, "serve", "--data", folder, "--http-listen", "127.0.0.1:0", "--grpc-listen", "off", "--access-listen", "off", "--debug-listen", "off")
 	}
 	if out := serve("b"); !strings.Contains(out, "a further node on the same database needs a copy of the first one's") {
 		t.Errorf("no master key: %s", out)

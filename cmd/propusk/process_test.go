@@ -39,7 +39,7 @@ var serving = regexp.MustCompile(`msg=serving http=(\S+) grpc=(\S+) debug=(\S+)`
 // Its output goes to the files name.out and name.err there. Listeners that args
 // do not place take free ports.
 func startProcess(dir, name string, env []string, args ...string) (*process, error) {
-	for _, flag := range []string{"--http-listen", "--grpc-listen", "--debug-listen"} {
+	for _, flag := range []string{"--http-listen", "--grpc-listen", "--access-listen", "--debug-listen"} {
 		if !slices.Contains(args, flag) {
 			args = append(args, flag, "127.0.0.1:0")
 		}

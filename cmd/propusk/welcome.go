@@ -23,6 +23,7 @@ func (p *program) welcome(s *server.Server) {
 
   REST   %[2]s (and https)
   gRPC   %[3]s (TLS and plaintext)
+  access %[9]s (AccessService, for other services)
   keys   %[4]s  editor of the folder
          %[5]s  admin of the organization and the cloud
   people alice (owner), bob
@@ -36,7 +37,7 @@ Get an IAM token and use it:
 For clients that insist on TLS:  export SSL_CERT_FILE=%[7]s
 Addresses and ids for scripts:   . %[8]s
 
-`, data, url, s.GRPCAddr(), in(server.DevKeyFile), in(server.DevAdminKeyFile), self(), in("ca.pem"), in(server.DevEnvFile))
+`, data, url, s.GRPCAddr(), in(server.DevKeyFile), in(server.DevAdminKeyFile), self(), in("ca.pem"), in(server.DevEnvFile), s.AccessAddr())
 }
 
 // madeByGoRun matches where `go run` keeps the programs that it builds.

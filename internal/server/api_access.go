@@ -1,8 +1,55 @@
 package server
 
-import "github.com/propusk/propusk/internal/gate"
+import (
+	"context"
+	"sync"
+
+	"github.com/propusk/propusk/internal/access"
+	"github.com/propusk/propusk/internal/cloudapi/accessservice"
+	"github.com/propusk/propusk/internal/credential"
+	"github.com/propusk/propusk/internal/gate"
+	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/replica"
+	"github.com/propusk/propusk/internal/resource"
+	"github.com/propusk/propusk/internal/store"
+	accesspb "github.com/propusk/propusk/proto/yandex/cloud/priv/accessservice/v2"
+	servicecontrolpb "github.com/propusk/propusk/proto/yandex/cloud/priv/servicecontrol/v1"
+)
 
 // accessArea is what other services ask.
 var accessArea = area{
-	register: func(*Server, kit, *gate.Registrar) {},
+	rules: accessservice.Rules,
+	register: func(s *Server, _ kit, r *gate.Registrar) {
+		bearer := &credential.IAMToken{Verifier: s.revoked, Accounts: s.replica, Now: s.now}
+		answers := &accessservice.Service{
+			Proofs: map[accessservice.Kind]accessservice.Proof{
+				accessservice.IAMToken: func(ctx context.Context, c accessservice.Claim) (*credential.Identity, error) {
+					return bearer.Prove(ctx, c.Text.Reveal())
+				},
+			},
+			Accounts: s.replica, Checker: s.checker, Now: s.now, Consistent: s.consistent,
+			Permission: func(p iam.Permission) bool { return s.checker.Catalogue().Has(p) },
+			Type: func(k resource.Kind) (access.ResourceType, bool) {
+				return s.checker.Catalogue().ResourceType(k)
+			},
+		}
+		servicecontrolpb.RegisterAccessServiceServer(r, accessservice.ServiceControl{Service: answers})
+		accesspb.RegisterAccessServiceServer(r, accessservice.AccessService{Service: answers})
+	},
+}
+
+// keySpace is kept between calls: what a decision has read, which nothing here
+// looks at.
+var keySpace = sync.Pool{New: func() any { return new([]store.Change) }}
+
+// consistent lends reads of one moment.
+func (s *Server) consistent(ctx context.Context, fn func(access.Reads) error) error {
+	keys := keySpace.Get().(*[]store.Change)
+	_, used, err := s.replica.ConsistentInto(ctx, (*keys)[:0], func(v *replica.View) error { return fn(v) })
+	if cap(used) > 0 && cap(used) <= 1<<10 {
+		clear(used[:cap(used)])
+		*keys = used
+	}
+	keySpace.Put(keys)
+	return err
 }

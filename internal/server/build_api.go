@@ -89,7 +89,7 @@ func (s *Server) buildAPI(ctx context.Context) error {
 	stats := gate.NewStats()
 	s.metrics.MustRegister(stats)
 	s.gate, err = gate.New(gate.Config{
-		Rules: Rules(), Services: registrar, Prover: s.prover(jwt), Access: d,
+		Rules: Rules(), Services: registrar, Prover: s.prover(jwt, d), Access: d,
 		Lookups:  map[string]gate.Lookup{iamapi.KeyLookup: s.accountOfKey, quotaapi.RequestLookup: s.resourceOfQuotaRequest},
 		Granted:  s.checker.Catalogue().Has,
 		Recorder: s.recorder(), Replay: cloudapi.Changes{DB: s.db}.Replay, Stats: stats, Log: s.log, Now: s.now,
@@ -100,14 +100,18 @@ func (s *Server) buildAPI(ctx context.Context) error {
 	s.grpc = NewGRPCServer(&s.cfg, s.gate.Options()...)
 	s.gate.Attach(Registrar(s.grpc))
 	healthpb.RegisterHealthServer(Registrar(s.grpc), health.NewServer())
+	if s.accessDoor != nil {
+		s.accessGRPC = NewGRPCServer(&s.cfg, append(s.gate.Options(), s.accessDoor.options...)...)
+		s.gate.AttachServices(Registrar(s.accessGRPC))
+	}
 	return s.buildPages()
 }
 
 // prover says how each place of a credential is proved.
-func (s *Server) prover(jwt *credential.JWTKey) gate.Prover {
+func (s *Server) prover(jwt *credential.JWTKey, d gate.Decider) gate.Prover {
 	bearer := &credential.IAMToken{Verifier: s.revoked, Accounts: s.replica, Now: s.now}
 	return gate.Prover{
-		Header: proveHeader(bearer),
+		Header: proveHeader(bearer), Service: s.proveService(proveHeader(bearer), d),
 		Body: map[string]func(context.Context, proto.Message) (*credential.Identity, error){
 			iampb.IamTokenService_Create_FullMethodName: func(ctx context.Context, m proto.Message) (*credential.Identity, error) {
 				r := m.(*iampb.CreateIamTokenRequest)

@@ -35,6 +35,21 @@ func (s *Server) buildDoors(ctx context.Context) (err error) {
 		return err
 	}
 	s.later(func() error { s.doors.Close(); return nil })
+	return s.openAccessDoor(ctx, encryption)
+}
+
+// openAccessDoor binds the listener for other services.
+func (s *Server) openAccessDoor(ctx context.Context, encryption *tls.Config) (err error) {
+	how := AccessTLS{Server: encryption, PlainToo: s.opts.Dev}
+	if s.cfg.AccessClientCA != "" && !s.opts.Dev {
+		if how.Clients, err = LoadClientAuthority(s.cfg.AccessClientCA, s.log, s.now); err != nil {
+			return err
+		}
+	}
+	if s.accessDoor, err = OpenAccessDoor(ctx, &s.cfg, how); err != nil {
+		return err
+	}
+	s.later(s.accessDoor.Close)
 	return nil
 }
 

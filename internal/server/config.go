@@ -35,7 +35,14 @@ type Config struct {
 	// PProf adds Go's profiles to the debug listener, which must then be on loopback: a profile shows memory.
 	PProf bool `config:"pprof"`
 
-	// TLSCert is a PEM file with the certificate chain of both public listeners, leaf first. It is read again when it changes.
+	// AccessListen is the host:port where other services ask who somebody is and what he may do (AccessService), over gRPC. They prove themselves as access-callers says; `dev` believes everyone. Off loopback it needs tls-cert. "off" closes it.
+	AccessListen string `config:"access-listen" default:"127.0.0.1:4286"`
+	// AccessClientCA is a PEM file with the authorities whose certificates the services on access-listen show. It is read again when it changes.
+	AccessClientCA string `config:"access-client-ca"`
+	// AccessCallers are the services that may ask on access-listen: each has a name, either the certificate's name (a DNS name, URI or common name in it) or the id of the service-account whose IAM token it sends, and the types of resource that it may ask about. On a command line, an entry is written name=ydb certificate=ydb.example.com types=ydb.database|resource-manager.folder.
+	AccessCallers []AccessCaller `config:"access-callers"`
+
+	// TLSCert is a PEM file with the certificate chain of both public listeners and access-listen, leaf first. It is read again when it changes.
 	TLSCert string `config:"tls-cert"`
 	// TLSKey is the PEM file with the private key of tls-cert.
 	TLSKey string `config:"tls-key"`

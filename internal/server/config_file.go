@@ -110,7 +110,10 @@ func (l *loading) leaf(path string, s setting, n *yaml.Node) {
 	from := fmt.Sprintf("%s:%d: %s", path, n.Line, s.path)
 	_, isList := s.value.Interface().([]string)
 	_, isMap := s.value.Interface().(map[string]string)
+	_, isCallers := s.value.Interface().([]AccessCaller)
 	switch {
+	case isCallers && n.Kind == yaml.SequenceNode:
+		l.callers(path, s, n)
 	case isMap && n.Kind == yaml.MappingNode:
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			k, v := n.Content[i], deref(n.Content[i+1])
@@ -131,7 +134,7 @@ func (l *loading) leaf(path string, s setting, n *yaml.Node) {
 		}
 	case isMap:
 		l.bad(path, n, s.path, "must be a mapping of ids to addresses")
-	case n.Kind != yaml.ScalarNode && isList:
+	case n.Kind != yaml.ScalarNode && (isList || isCallers):
 		l.bad(path, n, s.path, "must be a list")
 	case n.Kind != yaml.ScalarNode:
 		l.bad(path, n, s.path, "must be a single value")

@@ -58,6 +58,7 @@ var (
 	durationType = reflect.TypeFor[time.Duration]()
 	levelType    = reflect.TypeFor[slog.Level]()
 	bytesType    = reflect.TypeFor[Bytes]()
+	callersType  = reflect.TypeFor[[]AccessCaller]()
 )
 
 // set stores a text in the setting; in a repeatable one it is added.
@@ -99,6 +100,11 @@ func (s setting) set(text string) error {
 		if text == "" {
 			return errors.New("an empty entry")
 		}
+		if s.value.Type() == callersType {
+			a, err := parseAccessCaller(text)
+			s.value.Set(reflect.Append(s.value, reflect.ValueOf(a)))
+			return err
+		}
 		s.value.Set(reflect.Append(s.value, reflect.ValueOf(text)))
 	case reflect.Map:
 		return s.setEntry(text)
@@ -134,6 +140,12 @@ func (s setting) texts() []string {
 		return []string{strings.ToLower(v.String())}
 	case []string:
 		return v
+	case []AccessCaller:
+		var all []string
+		for _, a := range v {
+			all = append(all, a.String())
+		}
+		return all
 	case map[string]string:
 		var all []string
 		for k, a := range v {

@@ -42,7 +42,7 @@ func TestConfigDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &server.Config{
-		Data: "d", HTTPListen: "127.0.0.1:8080", GRPCListen: "127.0.0.1:4430", DebugListen: "127.0.0.1:9090",
+		Data: "d", HTTPListen: "127.0.0.1:8080", GRPCListen: "127.0.0.1:4430", AccessListen: "127.0.0.1:4286", DebugListen: "127.0.0.1:9090",
 		ClockSkew: time.Minute, RotateEvery: 30 * 24 * time.Hour, AuditTokens: "durable", LogFormat: "text",
 		CacheBytes: 64 << 20, MaxConnections: 10000, MaxStreams: 250, MaxHeaderBytes: 64 << 10,
 		HandshakeTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second,

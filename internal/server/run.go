@@ -37,6 +37,9 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.admin != nil {
 		parts = append(parts, s.admin.Component())
 	}
+	if s.accessDoor != nil {
+		parts = append(parts, s.accessDoor.Component(s.accessGRPC))
+	}
 	parts = append(parts, s.doors.Component(s.pages, s.grpc))
 	for _, p := range parts {
 		if err := g.Start(ctx, p); err != nil {
@@ -44,7 +47,7 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 	}
 	s.hintBootstrap(ctx)
-	s.log.Info("serving", "http", s.HTTPAddr(), "grpc", s.GRPCAddr(), "debug", s.debug.Addr(),
+	s.log.Info("serving", "http", s.HTTPAddr(), "grpc", s.GRPCAddr(), "debug", s.debug.Addr(), "access", s.AccessAddr(),
 		"tls", s.doors.Encrypted(), "data", s.cfg.Data, "version", Version())
 	s.ready.Store(true)
 	// At once, and not when the last call in progress has ended.

@@ -134,7 +134,7 @@ func (s *Server) DevEnv() string {
 	for _, v := range [][2]string{
 		{"ENDPOINT", s.GRPCAddr()}, {"HTTP_URL", "http://" + s.HTTPAddr()},
 		{"ORGANIZATION_ID", w.OrganizationID}, {"CLOUD_ID", w.CloudID}, {"FOLDER_ID", w.FolderID},
-		{"SERVICE_ACCOUNT_ID", w.ServiceAccountID},
+		{"SERVICE_ACCOUNT_ID", w.ServiceAccountID}, {"ACCESS_ENDPOINT", s.AccessAddr()},
 	} {
 		fmt.Fprintf(&b, "%s=%s\n", v[0], v[1])
 	}

@@ -50,29 +50,31 @@ type Server struct {
 	log  *slog.Logger
 	now  func() time.Time
 
-	engine    store.Engine
-	db        *store.DB
-	box       *seal.Box
-	replica   *replica.Replica
-	verifier  *token.Verifier
-	keyring   *mint.Keyring
-	minter    *mint.Minter
-	revoked   *revocation.List
-	journal   *audit.Journal
-	refusals  *audit.Refusals
-	checker   *access.Checker
-	used      *lastUsed
-	deletions *resourcemanager.Deletions
-	gate      *gate.Gate
-	grpc      *grpc.Server
-	metrics   *prometheus.Registry
-	doors     *Doors
-	debug     *Debug
-	admin     *Admin
-	dev       *DevWorld
-	certNames []string // names in the certificate that the listeners show
-	pages     http.Handler
-	ready     atomic.Bool
+	engine     store.Engine
+	db         *store.DB
+	box        *seal.Box
+	replica    *replica.Replica
+	verifier   *token.Verifier
+	keyring    *mint.Keyring
+	minter     *mint.Minter
+	revoked    *revocation.List
+	journal    *audit.Journal
+	refusals   *audit.Refusals
+	checker    *access.Checker
+	used       *lastUsed
+	deletions  *resourcemanager.Deletions
+	gate       *gate.Gate
+	grpc       *grpc.Server
+	metrics    *prometheus.Registry
+	doors      *Doors
+	accessDoor *AccessDoor
+	accessGRPC *grpc.Server
+	debug      *Debug
+	admin      *Admin
+	dev        *DevWorld
+	certNames  []string // names in the certificate that the listeners show
+	pages      http.Handler
+	ready      atomic.Bool
 
 	closers []func() error
 }
@@ -143,6 +145,9 @@ func (s *Server) GRPCAddr() string {
 	}
 	return s.doors.HTTPAddr()
 }
+
+// AccessAddr is where other services ask, host:port; "" when that is off.
+func (s *Server) AccessAddr() string { return s.accessDoor.Addr() }
 
 // Dev is the development data; nil unless Options.Dev.
 func (s *Server) Dev() *DevWorld { return s.dev }

@@ -1,0 +1,124 @@
+package server
+
+import (
+	"context"
+	"crypto/x509"
+	"strings"
+	"time"
+
+	"github.com/propusk/propusk/internal/cloudapi/accessservice"
+	"github.com/propusk/propusk/internal/credential"
+	"github.com/propusk/propusk/internal/gate"
+	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/resource"
+)
+
+// callers are the services that may ask, by what proves them.
+type callers struct {
+	byCertificate map[string]*gate.Caller // by lower-case name
+	byAccount     map[string]*gate.Caller
+	everyone      *gate.Caller // in dev: whoever asks
+}
+
+// howCertificate is how the audit log spells a proof by certificate; the
+// credential's id is the name in it that counted.
+const howCertificate = "certificate"
+
+func (s *Server) accessCallers() callers {
+	c := callers{byCertificate: map[string]*gate.Caller{}, byAccount: map[string]*gate.Caller{}}
+	for _, a := range s.cfg.AccessCallers {
+		known := &gate.Caller{Name: a.Name, Types: map[resource.Kind]bool{}}
+		for _, t := range a.Types {
+			known.Types[resource.Kind(t)] = true
+		}
+		if a.ServiceAccount != "" {
+			c.byAccount[a.ServiceAccount] = known
+			continue
+		}
+		known.Everywhere = true
+		known.Identity = &credential.Identity{How: howCertificate, CredentialID: a.Certificate, Subject: iam.Subject{ID: iam.SubjectID(a.Name)}}
+		c.byCertificate[strings.ToLower(a.Certificate)] = known
+	}
+	if s.opts.Dev {
+		c.everyone = &gate.Caller{Name: "dev", Everywhere: true}
+	}
+	return c
+}
+
+// What a service reads that does not get in.
+var (
+	errNoCaller = &iam.Error{Kind: iam.Unauthenticated, Reason: "caller_missing",
+		Message: "A service must show a certificate, or an IAM token in the authorization metadata"}
+	errUnknownCertificate = &iam.Error{Kind: iam.Unauthenticated, Reason: "caller_certificate",
+		Message: "The certificate has no name of a registered service"}
+	errExpiredCertificate = &iam.Error{Kind: iam.Unauthenticated, Reason: "caller_certificate",
+		Message: "The certificate has expired since the connection began"}
+)
+
+// proveService says how other services prove themselves: by a certificate when
+// they show one, otherwise by a token.
+func (s *Server) proveService(header func(context.Context, string) (*credential.Identity, error), d gate.Decider) func(context.Context, *gate.Request) (*gate.Caller, error) {
+	known := s.accessCallers()
+	return func(ctx context.Context, r *gate.Request) (*gate.Caller, error) {
+		switch {
+		case known.everyone != nil:
+			return known.everyone, nil
+		case r.Certificate != nil:
+			return known.shows(r.Certificate, s.now())
+		case r.Authorization == "":
+			return nil, errNoCaller
+		}
+		id, err := header(ctx, r.Authorization)
+		if err != nil {
+			return nil, err
+		}
+		return known.calls(ctx, id, d)
+	}
+}
+
+// shows finds the service that a verified certificate names.
+func (c callers) shows(cert *x509.Certificate, now time.Time) (*gate.Caller, error) {
+	if now.After(cert.NotAfter) {
+		return nil, errExpiredCertificate
+	}
+	if known := c.named(cert); known != nil {
+		return known, nil
+	}
+	return nil, errUnknownCertificate
+}
+
+// named goes through the names of a certificate. The common name counts only
+// where there are no others (RFC 6125, section 6.4.4).
+func (c callers) named(cert *x509.Certificate) *gate.Caller {
+	for _, n := range cert.DNSNames {
+		if known := c.byCertificate[strings.ToLower(n)]; known != nil {
+			return known
+		}
+	}
+	for _, u := range cert.URIs {
+		if known := c.byCertificate[strings.ToLower(u.String())]; known != nil {
+			return known
+		}
+	}
+	if len(cert.DNSNames)+len(cert.URIs) > 0 || cert.Subject.CommonName == "" {
+		return nil
+	}
+	return c.byCertificate[strings.ToLower(cert.Subject.CommonName)]
+}
+
+// calls finds the service whose account has proved itself with a token.
+func (c callers) calls(ctx context.Context, id *credential.Identity, d gate.Decider) (*gate.Caller, error) {
+	known, ok := c.byAccount[string(id.Subject.ID)]
+	if !ok {
+		return nil, &iam.Error{Kind: iam.PermissionDenied, Reason: "caller_unregistered",
+			Message: "The " + string(id.Subject.Type) + " " + string(id.Subject.ID) + " is not registered as a service"}
+	}
+	found, err := d.Decide(ctx, id.Subject, accessservice.Use, id.OrganizationID)
+	if err != nil {
+		return nil, err
+	}
+	if !found.Allowed {
+		return nil, gate.Denied(found.Path)
+	}
+	return &gate.Caller{Name: known.Name, Types: known.Types, Identity: id}, nil
+}
