@@ -48,6 +48,16 @@ func (w *world) unbind(resource string, subject iam.SubjectID, role iam.RoleID) 
 	w.bound[p] = slices.DeleteFunc(w.bound[p], func(r iam.RoleID) bool { return r == role })
 }
 
+func (w *world) deny(resource, template string) {
+	if !slices.Contains(w.denied[resource], template) {
+		w.denied[resource] = append(w.denied[resource], template)
+	}
+}
+
+func (w *world) allow(resource, template string) {
+	w.denied[resource] = slices.DeleteFunc(w.denied[resource], func(id string) bool { return id == template })
+}
+
 func (w *world) Ancestors(id string) ([]resource.Ref, error) {
 	if _, ok := w.refs[id]; !ok {
 		return nil, iam.Errorf(iam.NotFound, "Resource %s not found", id)
