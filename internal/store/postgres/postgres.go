@@ -1,7 +1,7 @@
 // Package postgres is the shared engine of the store: many nodes on one
 // PostgreSQL database. Updates of all nodes run side by side under READ
-// COMMITTED and are run again after a deadlock; views are REPEATABLE READ
-// snapshots. What Update has acknowledged is committed, and what it cannot know
+// COMMITTED, those of a busy node in groups, and are run again after a deadlock;
+// views are REPEATABLE READ snapshots. What Update has acknowledged is committed, and what it cannot know
 // it says it does not know.
 package postgres
 
@@ -25,9 +25,10 @@ type Config struct {
 	// not say comes from the environment (PGPASSWORD and the like) as libpq has
 	// it. With several hosts the one that takes writes is used.
 	URL iam.Secret
-	// PoolSize bounds the connections, 16 by default and 2 at least. Half of
-	// them are kept for views, so that updates that wait for each other's locks
-	// never hide the feed from a node.
+	// PoolSize bounds the connections, 16 by default and 2 at least. A quarter of
+	// them is for updates, which share transactions beyond that; so updates that
+	// wait for each other's locks never hide the feed from a node. Listen has one
+	// more.
 	PoolSize int
 	// ConnectTimeout bounds the making of one connection to one host: 5 s.
 	ConnectTimeout time.Duration
@@ -40,13 +41,14 @@ type Engine struct {
 	pool             *pgxpool.Pool
 	statementTimeout time.Duration
 	name             string        // by which Listen knows what this engine has announced
-	writers          chan struct{} // a slot for each update
+	writers          chan struct{} // a slot for each transaction that updates
+	line             line
 	lifeMu           sync.Mutex
 	closed           bool
 	inFlight         sync.WaitGroup
 }
 
-var _ store.Engine = (*Engine)(nil)
+var _ store.GroupEngine = (*Engine)(nil)
 
 // Open connects to a database. A server that cannot be reached is UNAVAILABLE;
 // no error shows the password.
@@ -55,7 +57,7 @@ func Open(ctx context.Context, c Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{statementTimeout: c.statementTimeout(), name: rand.Text(), writers: make(chan struct{}, settings.MaxConns/2)}
+	e := &Engine{statementTimeout: c.statementTimeout(), name: rand.Text(), writers: make(chan struct{}, max(1, settings.MaxConns/4))}
 	settings.AfterConnect = func(ctx context.Context, pc *pgx.Conn) error { return prepareSession(ctx, pc, e.statementTimeout) }
 	settings.ConnConfig.OnNotice = noteWarning
 	if e.pool, err = pgxpool.NewWithConfig(context.WithoutCancel(ctx), settings); err != nil {

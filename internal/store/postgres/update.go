@@ -27,20 +27,28 @@ const (
 // or the connection was lost before the commit. A context that ends before the
 // commit is sent prevents it; later it is too late.
 func (e *Engine) Update(ctx context.Context, fn func(store.Conn) error) error {
+	return e.UpdateInGroup(ctx, func(c store.Conn) (*store.Draft, error) { return &store.Draft{}, fn(c) })
+}
+
+// UpdateInGroup implements store.GroupEngine. While there are connections to
+// spare each update has a transaction of its own; those that find none are
+// taken along by the next that has run its own part.
+func (e *Engine) UpdateInGroup(ctx context.Context, fn func(store.Conn) (*store.Draft, error)) error {
 	if err := e.enter(ctx); err != nil {
 		return err
 	}
 	defer e.inFlight.Done()
-	select {
-	case e.writers <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	defer func() { <-e.writers }()
+	m := newMember(ctx, fn)
 	for run := 1; ; run++ {
-		again, err := e.attempt(ctx, fn)
+		leads, o := e.await(m, run == 1)
+		again := maxRaces
+		if leads {
+			again, o.err = e.lead(m, run == 1)
+		} else if !o.again {
+			return o.err
+		}
 		if run >= again {
-			return err
+			return o.err
 		}
 		if err := pause(ctx, run); err != nil {
 			return err
@@ -48,37 +56,72 @@ func (e *Engine) Update(ctx context.Context, fn func(store.Conn) error) error {
 	}
 }
 
-// attempt runs fn once and commits. On an error it also returns how many runs
-// such an error is worth.
-func (e *Engine) attempt(ctx context.Context, fn func(store.Conn) error) (runs int, err error) {
-	c, err := e.connect(ctx, beginUpdate)
+// lead runs an update and those that it takes along, and commits. On an error
+// it also returns how many runs of the update such an error is worth.
+func (e *Engine) lead(m *member, gathers bool) (runs int, err error) {
+	defer func() { <-e.writers }()
+	c, err := e.connect(m.ctx, beginUpdate)
 	if err != nil {
 		return 0, err
 	}
 	// Deferred, so that a panic or Goexit of fn takes back what it did.
 	defer c.end()
-	err = fn(c)
+	g := &group{c: c}
+	defer func() { g.end(errAbandoned, false) }()
+	draft, err := m.fn(c)
 	if err == nil {
 		err = c.first // a transaction with a failed statement commits nothing
 	}
+	if err != nil {
+		return c.worth(), c.verdict(err)
+	}
+	g.drafts = []*store.Draft{draft}
+	if gathers && c.begun {
+		g.gather(e)
+	}
+	return g.commit()
+}
+
+// commit seals the transaction and commits it, for all who are in it.
+func (g *group) commit() (runs int, err error) {
+	c := g.c
+	if err = c.first; err == nil && g.joined {
+		err = c.simple(`SET LOCAL lock_timeout = 0`)
+	}
+	var overtaken *store.Draft
 	if err == nil {
-		if err = ctx.Err(); err != nil {
+		overtaken, err = store.Seal(c, g.drafts...)
+	}
+	if overtaken != nil && c.first == nil && g.overtake(overtaken, err) {
+		return maxRaces, err // the others, its leader among them, run again
+	}
+	if err == nil {
+		err = c.first
+	}
+	if err == nil {
+		if err = c.ctx.Err(); err != nil {
 			return 0, err
 		}
 		if err = c.commit(); err == nil || errors.Is(err, ErrOutcomeUnknown) {
+			g.end(err, true)
 			return 0, err
 		}
 	}
+	return c.worth(), c.verdict(err)
+}
+
+// worth is how many runs the failure of a transaction is worth.
+func (c *conn) worth() int {
 	switch {
-	case c.first == nil || ctx.Err() != nil:
+	case c.first == nil || c.ctx.Err() != nil:
 	case c.class == failedRace, c.class == failedLost:
-		runs = maxRaces
+		return maxRaces
 	case c.class == failedOrphan:
 		// Its function has looked whether the other row is there, or has not seen
 		// a row that points to what it deletes: now it will.
-		runs = maxOrphans
+		return maxOrphans
 	}
-	return runs, c.verdict(err)
+	return 0
 }
 
 // pause waits longer after each run, at random, so that two who got into each

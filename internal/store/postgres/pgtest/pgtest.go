@@ -142,3 +142,15 @@ func Hold(t testing.TB, url, statement string) (release func()) {
 	}
 	return release
 }
+
+// Look asks for one value, on a connection of its own.
+func (s *Server) Look(database, query string, into *string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	c, err := pgx.Connect(ctx, s.URL(database))
+	if err != nil {
+		return err
+	}
+	defer c.Close(ctx)
+	return c.QueryRow(ctx, query).Scan(into)
+}
