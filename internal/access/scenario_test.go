@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,13 +17,17 @@ import (
 
 // TestScenarios plays the files of testdata. Each holds these sections:
 //
-//	tree      one resource a line, below the one it is indented under
-//	people    alice: userAccount
+//	tree      one resource a line, below the one it is indented under; other
+//	          kinds than the four of the hierarchy by their full names
+//	people    alice: userAccount; "anonymous" for one who has not said who he is
 //	members   organization: subjects that belong to it
 //	groups    group: its members
-//	roles     a roles file whose roles join the built-in ones (may be left out)
-//	bindings  resource: role to subject
+//	roles     a roles file whose roles join the built-in ones (may be left out);
+//	          "roles of acme" are an organization's own
+//	bindings  resource: role to subject; "not" before it takes it off
+//	policies  resource: template; "not" before it takes it off
 //	checks    subject may|may not permission on resource
+//	          policy denies subject permission on resource
 //	          subject finds no resource
 func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
@@ -47,21 +52,23 @@ type scenario struct {
 
 func playScenario(t *testing.T, a *txtar.Archive) {
 	t.Helper()
-	builtin, err := access.Builtin()
+	definitions, err := access.BuiltinDefinitions()
 	if err != nil {
 		t.Fatal(err)
 	}
-	roles := builtin.Roles()
 	s := &scenario{world: newWorld(), people: map[string]iam.Subject{}}
 	checks := 0
 	var checker *access.Checker
 	for _, f := range a.Files {
-		if f.Name == "roles" {
-			more, err := access.ParseRoles(f.Data)
+		if organization, ok := strings.CutPrefix(f.Name, "roles"); ok {
+			more, err := access.ParseDefinitions(f.Name, f.Data)
+			if organization != "" && err == nil {
+				more, err = more.Of(strings.TrimPrefix(organization, " of "))
+			}
 			if err != nil {
 				t.Fatal(err)
 			}
-			roles = append(roles[:len(roles):len(roles)], more...)
+			definitions = definitions.With(more)
 			continue
 		}
 		if f.Name == "tree" {
@@ -69,7 +76,7 @@ func playScenario(t *testing.T, a *txtar.Archive) {
 			continue
 		}
 		if f.Name == "checks" {
-			c, err := access.NewCatalogue(roles)
+			c, err := access.Compile(definitions)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -109,7 +116,11 @@ func (s *scenario) readTree(t *testing.T, text string) {
 			continue
 		}
 		depth := (len(line) - len(strings.TrimLeft(line, " "))) / 2
-		if !ok || kinds[kind] == "" || depth > len(above) {
+		what, own := kinds[kind]
+		if !own {
+			what = resource.Kind(kind)
+		}
+		if !ok || depth > len(above) {
 			t.Fatalf("tree: %q", line)
 		}
 		above = above[:depth]
@@ -118,10 +129,10 @@ func (s *scenario) readTree(t *testing.T, text string) {
 			parent = above[depth-1]
 			parentKind = s.refs[parent].Kind
 		}
-		if err := resource.CheckParent(kinds[kind], parentKind); err != nil {
+		if err := resource.CheckParent(what, parentKind); own && err != nil {
 			t.Fatal(err)
 		}
-		s.add(kinds[kind], id, parent)
+		s.add(what, id, parent)
 		if kind == "serviceAccount" {
 			s.people[id] = iam.Subject{ID: iam.SubjectID(id), Type: iam.TypeServiceAccount}
 		}
@@ -130,6 +141,7 @@ func (s *scenario) readTree(t *testing.T, text string) {
 }
 
 func (s *scenario) learn(section, line string) error {
+	line, off := strings.CutPrefix(line, "not ")
 	head, rest, ok := strings.Cut(line, ": ")
 	if !ok {
 		return errors.New("a colon is missing")
@@ -138,6 +150,9 @@ func (s *scenario) learn(section, line string) error {
 	switch section {
 	case "people":
 		s.people[head] = iam.Subject{ID: iam.SubjectID(head), Type: iam.SubjectType(rest)}
+		if rest == string(iam.TypeAnonymous) {
+			s.people[head] = iam.Subject{Type: iam.TypeAnonymous}
+		}
 	case "members":
 		for _, m := range words {
 			s.members[iam.SubjectID(m)] = append(s.members[iam.SubjectID(m)], iam.OrganizationUsers(head))
@@ -150,7 +165,21 @@ func (s *scenario) learn(section, line string) error {
 		if len(words) != 3 || words[1] != "to" || s.refs[head].ID == "" {
 			return errors.New("want: resource: role to subject")
 		}
-		s.bind(head, iam.SubjectID(words[2]), iam.RoleID(words[0]))
+		change := s.bind
+		if off {
+			change = s.unbind
+		}
+		change(head, iam.SubjectID(words[2]), iam.RoleID(words[0]))
+	case "policies":
+		known := func(t access.Template) bool { return t.ID == rest }
+		if s.refs[head].ID == "" || !slices.ContainsFunc(access.Templates(), known) {
+			return errors.New("want: resource: template")
+		}
+		change := s.deny
+		if off {
+			change = s.allow
+		}
+		change(head, rest)
 	default:
 		return errors.New("unknown section")
 	}
@@ -159,6 +188,11 @@ func (s *scenario) learn(section, line string) error {
 
 func (s *scenario) check(c *access.Checker, line string) error {
 	words := strings.Fields(line)
+	policy := ""
+	if len(words) == 6 && words[1] == "denies" {
+		policy = words[0]
+		words = []string{words[2], "may", "not", words[3], words[4], words[5]}
+	}
 	who, ok := s.people[words[0]]
 	if !ok {
 		return fmt.Errorf("nobody is called %s", words[0])
@@ -183,8 +217,8 @@ func (s *scenario) check(c *access.Checker, line string) error {
 	if err != nil {
 		return err
 	}
-	if d.Allowed == refused {
-		return fmt.Errorf("allowed: %v, by %+v", d.Allowed, d.By)
+	if d.Allowed == refused || d.DeniedBy.Template != policy {
+		return fmt.Errorf("allowed: %v, by %+v, denied by %+v", d.Allowed, d.By, d.DeniedBy)
 	}
 	return nil
 }
