@@ -370,6 +370,13 @@ func (b broken) Bound(path []resource.Ref, holders []iam.SubjectID, visit func(a
 	return b.world.Bound(path, holders, visit)
 }
 
+func (b broken) Policies(path []resource.Ref, visit func(at int, templates []string) bool) error {
+	if b.at == "policies" {
+		return errBroken
+	}
+	return b.world.Policies(path, visit)
+}
+
 func TestCheckFails(t *testing.T) {
 	c, err := access.Builtin()
 	if err != nil {
@@ -380,14 +387,17 @@ func TestCheckFails(t *testing.T) {
 	w.add(resource.Organization, "acme", "")
 	alice := iam.Subject{ID: "alice", Type: iam.TypeUserAccount}
 	w.bind("acme", alice.ID, "admin")
-	for _, at := range []string{"ancestors", "groups", "organizations", "bound"} {
-		d, err := checker.Check(broken{w, at}, alice, "resource-manager.clouds.create", "acme")
+	for _, at := range []string{"ancestors", "groups", "organizations", "bound", "policies"} {
+		d, err := checker.Check(broken{w, at}, alice, "iam.serviceAccounts.create", "acme")
 		if !errors.Is(err, errBroken) || d.Allowed {
 			t.Errorf("%s broken: %+v, %v", at, d, err)
 		}
 	}
 	if d, err := checker.Check(w, alice, "resource-manager.clouds.create", "acme"); err != nil || !d.Allowed {
 		t.Errorf("after failures: %+v, %v", d, err)
+	}
+	if _, err := checker.CheckPath(w, alice, "resource-manager.clouds.create", nil); !errors.Is(err, iam.InvalidArgument) {
+		t.Errorf("no path: %v, want INVALID_ARGUMENT", err)
 	}
 	if _, err := checker.Check(w, alice, "resource-manager.clouds.explode", "acme"); !errors.Is(err, iam.InvalidArgument) {
 		t.Errorf("a permission that does not exist: %v, want INVALID_ARGUMENT", err)
