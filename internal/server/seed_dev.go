@@ -81,6 +81,11 @@ func (s *Server) plantDev(tx *store.Tx, w *DevWorld) error {
 	if err != nil {
 		return err
 	}
+	// YDB ends its resource paths with its gizmo [API fact: resource_path of YDB].
+	gizmo := RegisterRootRequest{Type: "iam.gizmo", ID: "gizmo", Name: "gizmo"}
+	if err := plantRoot(tx, gizmo, admin, alice); err != nil {
+		return err
+	}
 	text, err := json.Marshal(w)
 	if err != nil {
 		return err

@@ -30,9 +30,6 @@ func (d *Deleted) folder(tx *Tx, id string) error {
 	if err := d.registered(tx, id); err != nil {
 		return err
 	}
-	if err := removeRegistered(tx, id); err != nil {
-		return err
-	}
 	if err := removeSettings(tx, id); err != nil {
 		return err
 	}
@@ -162,23 +159,6 @@ func removeBindings(tx *Tx, where string, args ...any) error {
 		tx.ended(resourceID, iam.SubjectID(subject), iam.RoleID(role))
 		return err
 	})
-}
-
-// removeRegistered deletes the resources of other services in a folder.
-func removeRegistered(tx *Tx, folderID string) error {
-	const those = `(SELECT id FROM registered_resources WHERE folder_id = $1)`
-	gone, err := collect(tx, scanString, `UPDATE resources SET deleted_at = $2 WHERE id IN `+those+` RETURNING id`, folderID, micros(tx.now))
-	if err != nil {
-		return err
-	}
-	for _, id := range gone {
-		tx.record(ChangeResource, id)
-	}
-	if err := removeBindings(tx, `resource_id IN `+those, folderID); err != nil {
-		return err
-	}
-	_, err = tx.exec(`DELETE FROM registered_resources WHERE folder_id = $1`, folderID)
-	return err
 }
 
 // removeSettings deletes what is set on a cloud or folder itself: policies,

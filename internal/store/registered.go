@@ -7,7 +7,7 @@ import (
 	"github.com/propusk/propusk/internal/resource"
 )
 
-const registeredColumns = `id, kind, parent_id, name, description, labels, created_at`
+const registeredColumns = `id, kind, COALESCE(parent_id, ''), name, description, labels, created_at`
 
 // InsertRegistered adds a resource of another service below a live parent, or
 // as a root. Whether its type may stand there is the caller's to know.
@@ -18,32 +18,39 @@ func InsertRegistered(tx *Tx, r *iam.RegisteredResource) error {
 	}
 	organizationID, folderID := r.ID, "" // a root is an organization of its own
 	if r.ParentID != "" {
-		if organizationID, err = lockLive(tx, "Resource", resource.Ref{ID: r.ParentID}); err != nil {
+		if folderID, err = lockFolderAbove(tx, r.ParentID); err != nil {
 			return err
 		}
-		if folderID, err = folderAbove(tx, r.ParentID); err != nil {
+		if organizationID, err = lockLive(tx, "Resource", resource.Ref{ID: r.ParentID}); err != nil {
 			return err
 		}
 	}
 	if err := insertResource(tx, resource.Ref{Kind: resource.Kind(r.Type), ID: r.ID}, r.ParentID, organizationID); err != nil {
 		return err
 	}
-	_, err = tx.exec(`INSERT INTO registered_resources (`+registeredColumns+`, folder_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+	_, err = tx.exec(`INSERT INTO registered_resources (id, kind, parent_id, name, description, labels, created_at, folder_id)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
 		r.ID, r.Type, orNull(r.ParentID), r.Name, r.Description, labels, micros(r.CreatedAt), orNull(folderID))
 	return err
 }
 
-// folderAbove is the folder that a resource is or stands below; "" when there
-// is none, as below a root of its own.
-func folderAbove(tx *Tx, id string) (string, error) {
+// lockFolderAbove holds the folder that a resource is or stands below, so that
+// a deletion of the folder finds what is added there; "" when there is none, as
+// below a root of its own. The folder is locked before what stands in it.
+func lockFolderAbove(tx *Tx, id string) (string, error) {
 	path, err := Ancestors(tx, id)
 	if err != nil {
 		return "", err
 	}
 	for _, r := range path {
-		if r.Kind == resource.Folder {
-			return r.ID, nil
+		if r.Kind != resource.Folder {
+			continue
 		}
+		_, err := lockLive(tx, "Folder", r)
+		if errors.Is(err, iam.NotFound) {
+			err = notFound("Resource", id)
+		}
+		return r.ID, err
 	}
 	return "", nil
 }
@@ -78,92 +85,54 @@ func UpdateRegistered(tx *Tx, r *iam.RegisteredResource) error {
 }
 
 // DeleteRegistered deletes a resource of another service with all below it and
-// every binding on them, and returns the ids of what went, itself first.
-func DeleteRegistered(tx *Tx, id string) ([]string, error) {
+// every binding on them. Their ids are never used again.
+func DeleteRegistered(tx *Tx, id string) error {
 	if _, err := GetRegistered(tx, id); err != nil {
-		return nil, err
+		return err
 	}
 	if err := LockResource(tx, id); err != nil {
-		return nil, err
+		return err
 	}
-	// Children are locked by burying them, parents first, so that nothing is
-	// added below one that is gone already.
-	var gone []string
-	level := []string{id}
-	for len(level) > 0 {
-		var next []string
-		for _, r := range level {
-			if err := buryResource(tx, r); err != nil {
-				return nil, err
-			}
-			below, err := collect(tx, scanString, `SELECT id FROM registered_resources WHERE parent_id = $1 ORDER BY id`, r)
-			if err != nil {
-				return nil, err
-			}
-			next = append(next, below...)
-		}
-		gone = append(gone, level...)
-		level = next
-	}
-	for _, r := range gone {
-		if err := removeBindingsOn(tx, r); err != nil {
-			return nil, err
-		}
-		if _, err := tx.exec(`DELETE FROM registered_resources WHERE id = $1`, r); err != nil {
-			return nil, err
-		}
-	}
-	return gone, nil
+	return removeRegistered(tx, `(WITH RECURSIVE down (id) AS (
+			SELECT id FROM registered_resources WHERE id = $1
+			UNION ALL
+			SELECT r.id FROM down JOIN registered_resources r ON r.parent_id = down.id
+		) SELECT id FROM down)`, id)
 }
 
-// registered deletes the resources of other services in a folder with a few
-// statements, however many there are.
+// registered deletes the resources of other services in a folder.
 func (d *Deleted) registered(tx *Tx, folderID string) error {
-	const those = `(SELECT id FROM registered_resources WHERE folder_id = $1)`
-	if _, err := tx.exec(`UPDATE resources SET deleted_at = $2 WHERE id IN `+those, folderID, micros(tx.now)); err != nil {
-		return err
-	}
-	err := tx.each(`DELETE FROM access_bindings WHERE resource_id IN `+those+` RETURNING resource_id, subject_id`, []any{folderID}, func(r Rows) error {
-		var resourceID, subject string
-		err := r.Scan(&resourceID, &subject)
-		tx.record(ChangeBinding, BindingKey(resourceID, iam.SubjectID(subject)))
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	ids, err := collect(tx, scanString, `DELETE FROM registered_resources WHERE folder_id = $1 RETURNING id`, folderID)
-	for _, id := range ids {
-		tx.record(ChangeResource, id)
-	}
-	return err
+	return removeRegistered(tx, `(SELECT id FROM registered_resources WHERE folder_id = $1)`, folderID)
 }
 
-// IsRegistered tells whether a live resource is one of another service.
-func IsRegistered(tx *Tx, id string) (bool, error) {
-	_, err := GetRegistered(tx, id)
-	if errors.Is(err, iam.NotFound) {
-		return false, nil
+// removeRegistered deletes resources of other services with a few statements,
+// however many there are. those is a query in brackets with one argument.
+func removeRegistered(tx *Tx, those, arg string) error {
+	// Nothing is added below what is buried, so when a look finds nothing more,
+	// nothing will come: a resource that was being added meanwhile is found by
+	// the next look.
+	for {
+		gone, err := collect(tx, scanString,
+			`UPDATE resources SET deleted_at = $2 WHERE deleted_at IS NULL AND id IN `+those+` RETURNING id`, arg, micros(tx.now))
+		if err != nil {
+			return err
+		}
+		for _, id := range gone {
+			tx.record(ChangeResource, id)
+		}
+		if len(gone) == 0 {
+			break
+		}
 	}
-	return err == nil, err
+	if err := removeBindings(tx, `resource_id IN `+those, arg); err != nil {
+		return err
+	}
+	_, err := tx.exec(`DELETE FROM registered_resources WHERE id IN `+those, arg)
+	return err
 }
 
 func scanRegistered(r Rows) (*iam.RegisteredResource, error) {
 	var v iam.RegisteredResource
-	var parent nullText
-	err := r.Scan(&v.ID, &v.Type, &parent, &v.Name, &v.Description, asLabels(&v.Labels), asTime(&v.CreatedAt))
-	v.ParentID = string(parent)
+	err := r.Scan(&v.ID, &v.Type, &v.ParentID, &v.Name, &v.Description, asLabels(&v.Labels), asTime(&v.CreatedAt))
 	return &v, err
-}
-
-// nullText scans a text that may be NULL, which reads as "".
-type nullText string
-
-// Scan implements sql.Scanner.
-func (t *nullText) Scan(v any) error {
-	*t = ""
-	if s, ok := v.(string); ok {
-		*t = nullText(s)
-	}
-	return nil
 }

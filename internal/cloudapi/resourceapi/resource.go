@@ -34,14 +34,14 @@ var ResourceRules = append(gate.Rules(service,
 		Effect: gate.Changes, Event: "propusk.UpdateResource"},
 	gate.Rule{Method: "Delete", Permission: "propusk.resources.delete", Target: onResource,
 		Effect: gate.Changes, Event: "propusk.DeleteResource"},
-	gate.Rule{Method: "ListOperations", Permission: "propusk.resources.get", Target: onResource},
+	gate.Rule{Method: "ListOperations", Permission: "propusk.resources.listOperations", Target: onResource},
 ), cloudapi.BindingRules(service, "", "propusk.resources", "propusk.%sResourceAccessBindings")...)
 
 // Kinds knows the registered types of resource.
 type Kinds interface {
-	// MayStandBelow says why a resource of a type cannot be registered below
-	// one of another kind: INVALID_ARGUMENT about the field "type".
-	MayStandBelow(kind string, parent resource.Kind) error
+	// Parents lists what a type of resource may stand below, none for a root of
+	// its own; false for a type that nobody registered.
+	Parents(kind resource.Kind) ([]resource.Kind, bool)
 }
 
 // ResourceService is propusk.v1.ResourceService.
@@ -74,6 +74,9 @@ func (s *ResourceService) find(ctx context.Context, id string) (v *iam.Registere
 
 // List pages through what stands right below a folder or a resource.
 func (s *ResourceService) List(ctx context.Context, r *propuskpb.ListResourcesRequest) (*propuskpb.ListResourcesResponse, error) {
+	if err := mayHold(gate.From(ctx).Path[0]); err != nil {
+		return nil, err
+	}
 	l := cloudapi.List{Method: gate.From(ctx).Rule.Method, Parent: r.GetParentId(), Filter: r.GetFilter(), Size: r.GetPageSize(), Token: r.GetPageToken()}
 	after, size, err := s.Pages.Open(l)
 	if err != nil {
@@ -99,27 +102,45 @@ func (s *ResourceService) List(ctx context.Context, r *propuskpb.ListResourcesRe
 	return out, nil
 }
 
-// Create registers a resource below a folder or another resource.
+// Create registers a resource below a folder or another resource. The first to
+// register an id has it, in whatever organization: see Place.
 func (s *ResourceService) Create(ctx context.Context, r *propuskpb.CreateResourceRequest) (*operationpb.Operation, error) {
 	call := gate.From(ctx)
-	if err := s.Kinds.MayStandBelow(r.GetType(), call.Path[0].Kind); err != nil {
+	id, kind := r.GetId(), resource.Kind(r.GetType())
+	if err := Place(s.Kinds, kind, call.Path[0]); err != nil {
 		return nil, err
 	}
-	id := r.GetId()
 	if id == "" {
-		id = resource.NewIDFor(resource.Kind(r.GetType()))
+		id = resource.NewIDFor(kind)
+	} else if err := LegalID(id); err != nil {
+		return nil, err
 	}
 	call.Note("resource_id", id)
 	call.Note("resource_type", r.GetType())
+	call.Note("resource_name", r.GetName())
 	call.Note("parent_id", r.GetParentId())
 	return s.Changes.Run(ctx, cloudapi.Change{
 		ID: cloudapi.NewOperationID(resource.PrefixIAM), ResourceID: id, Description: "Create resource",
 		Metadata: &propuskpb.CreateResourceMetadata{ResourceId: id},
 	}, func(tx *store.Tx) (proto.Message, error) {
+		if err := foldersAccept(tx, call.Path); err != nil {
+			return nil, err
+		}
 		v := &iam.RegisteredResource{ID: id, Type: r.GetType(), ParentID: r.GetParentId(), Name: r.GetName(),
 			Description: r.GetDescription(), Labels: r.GetLabels(), CreatedAt: tx.Now()}
 		return resourceProto(v), store.InsertRegistered(tx, v)
 	})
+}
+
+// foldersAccept refuses what stands in a folder that is on its way out. What
+// stands above a resource never changes, so the path of the call is still right.
+func foldersAccept(tx *store.Tx, path []resource.Ref) error {
+	for _, above := range path {
+		if above.Kind == resource.Folder {
+			return cloudapi.FolderAccepts(tx, above.ID)
+		}
+	}
+	return nil
 }
 
 // Update writes the fields of the mask, or all that can be updated without one.
@@ -133,7 +154,7 @@ func (s *ResourceService) Update(ctx context.Context, r *propuskpb.UpdateResourc
 		ID: cloudapi.NewOperationID(resource.PrefixIAM), ResourceID: r.GetResourceId(), Description: "Update resource",
 		Metadata: &propuskpb.UpdateResourceMetadata{ResourceId: r.GetResourceId()},
 	}, func(tx *store.Tx) (proto.Message, error) {
-		v, err := store.GetRegistered(tx, r.GetResourceId())
+		v, err := lock(tx, r.GetResourceId())
 		if err != nil {
 			return nil, err
 		}
@@ -150,15 +171,30 @@ func (s *ResourceService) Update(ctx context.Context, r *propuskpb.UpdateResourc
 	})
 }
 
-// Delete removes a resource with all below it.
+// lock reads a registered resource and keeps it as it is until the transaction ends.
+func lock(tx *store.Tx, id string) (*iam.RegisteredResource, error) {
+	if err := store.LockResource(tx, id); err != nil {
+		return nil, err
+	}
+	return store.GetRegistered(tx, id)
+}
+
+// Delete removes a resource with all below it. A root stays: the operator made
+// it, and its id, which a service is set up with, could never be used again.
 func (s *ResourceService) Delete(ctx context.Context, r *propuskpb.DeleteResourceRequest) (*operationpb.Operation, error) {
 	gate.From(ctx).Note("resource_id", r.GetResourceId())
 	return s.Changes.Run(ctx, cloudapi.Change{
 		ID: cloudapi.NewOperationID(resource.PrefixIAM), ResourceID: r.GetResourceId(), Description: "Delete resource",
 		Metadata: &propuskpb.DeleteResourceMetadata{ResourceId: r.GetResourceId()},
 	}, func(tx *store.Tx) (proto.Message, error) {
-		_, err := store.DeleteRegistered(tx, r.GetResourceId())
-		return &emptypb.Empty{}, err
+		v, err := lock(tx, r.GetResourceId())
+		if err != nil {
+			return nil, err
+		}
+		if v.ParentID == "" {
+			return nil, iam.Errorf(iam.FailedPrecondition, "Resource %s stands below nothing; only the operator removes it", v.ID)
+		}
+		return &emptypb.Empty{}, store.DeleteRegistered(tx, v.ID)
 	})
 }
 

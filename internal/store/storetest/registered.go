@@ -1,7 +1,12 @@
 package storetest
 
 import (
+	"context"
+	"fmt"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/resource"
@@ -12,6 +17,7 @@ var registeredTests = []test{
 	{"a resource of another service", testRegistered},
 	{"resources below each other", testRegisteredBelow},
 	{"a folder takes its resources along", testRegisteredFolder},
+	{"registered while the folder goes", testRegisterWhileDeleting},
 }
 
 const databaseID, tableID, gizmoID = "database1", "table1", "gizmo"
@@ -81,11 +87,16 @@ func testRegisteredBelow(t *testing.T, f *fixture) {
 		_, err := store.AddBinding(tx, tableID, iam.AccessBinding{Role: "viewer", Subject: robot})
 		return err
 	})
-	f.update(t, func(tx *store.Tx) error {
-		gone, err := store.DeleteRegistered(tx, databaseID)
-		same(t, "gone", []string{databaseID, tableID}, gone)
-		return err
+	before := f.head(t)
+	f.update(t, func(tx *store.Tx) error { return store.DeleteRegistered(tx, databaseID) })
+	sorted := cmpopts.SortSlices(func(a, b store.Change) bool {
+		return a.Kind+"/"+store.ChangeKind(a.Key) < b.Kind+"/"+store.ChangeKind(b.Key)
 	})
+	want := []store.Change{{Kind: store.ChangeResource, Key: databaseID}, {Kind: store.ChangeResource, Key: tableID},
+		{Kind: store.ChangeBinding, Key: store.BindingKey(tableID, robotID)}}
+	if d := cmp.Diff(want, f.changes(t, before), sorted); d != "" {
+		t.Errorf("feed:\n%s", d)
+	}
 	f.view(t, func(tx *store.Tx) error {
 		for _, id := range []string{databaseID, tableID} {
 			_, err := store.Ancestors(tx, id)
@@ -98,6 +109,43 @@ func testRegisteredBelow(t *testing.T, f *fixture) {
 	f.refuse(t, iam.AlreadyExists, "Id "+databaseID+" is already used", func(tx *store.Tx) error {
 		return store.InsertRegistered(tx, database(tx))
 	})
+}
+
+// testRegisterWhileDeleting: whatever wins, nothing is left in what is gone.
+func testRegisterWhileDeleting(t *testing.T, f *fixture) {
+	f.world(t)
+	for round := range 10 {
+		gone, db := fmt.Sprintf("folder%d", round), fmt.Sprintf("db%d", round)
+		f.update(t, func(tx *store.Tx) error {
+			r := database(tx)
+			r.ID, r.ParentID = db, gone
+			return all(store.InsertFolder(tx, folder(gone, cloudID, gone)), store.InsertRegistered(tx, r))
+		})
+		table := func(i int) string { return fmt.Sprintf("t%d.%d", round, i) }
+		together(t, 4, iam.NotFound, func(i int) error {
+			return f.db.Update(context.Background(), func(tx *store.Tx) error {
+				switch i {
+				case 0:
+					_, err := store.DeleteFolder(tx, gone)
+					return err
+				case 1:
+					return store.DeleteRegistered(tx, db)
+				}
+				return store.InsertRegistered(tx, &iam.RegisteredResource{ID: table(i), Type: "ydb.table", ParentID: db, CreatedAt: tx.Now()})
+			})
+		})
+		f.view(t, func(tx *store.Tx) error {
+			for _, id := range []string{db, table(2), table(3)} {
+				if _, err := store.Ancestors(tx, id); iam.KindOf(err) != iam.NotFound {
+					t.Errorf("%s is left in the tree: %v", id, err)
+				}
+				if _, err := store.GetRegistered(tx, id); iam.KindOf(err) != iam.NotFound {
+					t.Errorf("%s is left registered: %v", id, err)
+				}
+			}
+			return nil
+		})
+	}
 }
 
 func testRegisteredFolder(t *testing.T, f *fixture) {
