@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/resource"
@@ -43,6 +44,23 @@ func ListGroupMembers(tx *Tx, groupID string, after iam.SubjectID, limit int) ([
 	}
 	return collect(tx, scanSubject, `SELECT subject_id, subject_type FROM group_members
 		WHERE group_id = $1 AND subject_id > $2 ORDER BY subject_id LIMIT $3`, groupID, string(after), limit)
+}
+
+// GroupMembersAmong returns those of some subjects that are in a group.
+func GroupMembersAmong(tx *Tx, groupID string, subjects []iam.SubjectID) (map[iam.SubjectID]bool, error) {
+	found := make(map[iam.SubjectID]bool)
+	for some := range slices.Chunk(subjects, atOnce) {
+		list, args := in([]any{groupID}, some)
+		err := tx.each(`SELECT subject_id FROM group_members WHERE group_id = $1 AND subject_id IN `+list, args, func(r Rows) error {
+			id, err := scanSubjectID(r)
+			found[id] = true
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
 }
 
 // GroupsOf returns the groups that a subject is in, ordered by id.

@@ -1,6 +1,11 @@
 package store
 
-import "github.com/propusk/propusk/internal/iam"
+import (
+	"slices"
+
+	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/resource"
+)
 
 // hold keeps a resource, live or deleted, as it is until the end of the Update;
 // an id of no resource holds nothing.
@@ -22,4 +27,52 @@ func holdSubject(tx *Tx, id iam.SubjectID) error {
 		err = notFound("Subject", string(id))
 	}
 	return err
+}
+
+// KnownSubjects returns those of some subjects that there are: service accounts
+// and people anywhere, groups in one organization. System groups are none of
+// them. Who is known stays so until the end of the Update.
+func KnownSubjects(tx *Tx, organizationID string, subjects []iam.Subject) (map[iam.Subject]bool, error) {
+	var resources, people []string
+	for _, s := range subjects {
+		switch s.Type {
+		case iam.TypeServiceAccount, iam.TypeGroup:
+			resources = append(resources, string(s.ID))
+		case iam.TypeUserAccount:
+			people = append(people, string(s.ID))
+		}
+	}
+	known := make(map[iam.Subject]bool, len(subjects))
+	err := eachOf(tx, `SELECT id, kind, organization_id FROM resources WHERE deleted_at IS NULL AND id IN `, resources, func(r Rows) error {
+		var id, kind, organization string
+		err := r.Scan(&id, &kind, &organization)
+		switch resource.Kind(kind) {
+		case resource.ServiceAccount:
+			known[iam.Subject{ID: iam.SubjectID(id), Type: iam.TypeServiceAccount}] = true
+		case resource.Group:
+			known[iam.Subject{ID: iam.SubjectID(id), Type: iam.TypeGroup}] = organization == organizationID
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return known, eachOf(tx, `SELECT id FROM user_accounts WHERE id IN `, people, func(r Rows) error {
+		id, err := scanSubjectID(r)
+		known[iam.Subject{ID: id, Type: iam.TypeUserAccount}] = true
+		return err
+	})
+}
+
+// eachOf holds the rows with some ids, in the order of the ids, and hands them
+// to scan. The query ends where the list of ids goes.
+func eachOf(tx *Tx, query string, ids []string, scan func(Rows) error) error {
+	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
+	for some := range slices.Chunk(ids, atOnce) {
+		list, args := in(nil, some)
+		if err := tx.each(query+list+` ORDER BY id`+tx.db.engine.RowLock(), args, scan); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -1,0 +1,122 @@
+package organization
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	operationpb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
+	ompb "github.com/yandex-cloud/go-genproto/yandex/cloud/organizationmanager/v1"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/emptypb"
+
+	"github.com/propusk/propusk/internal/audit"
+	"github.com/propusk/propusk/internal/cloudapi"
+	"github.com/propusk/propusk/internal/gate"
+	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/quota"
+	"github.com/propusk/propusk/internal/store"
+)
+
+// ListMembers pages through the members of a group.
+func (s *GroupService) ListMembers(ctx context.Context, r *ompb.ListGroupMembersRequest) (*ompb.ListGroupMembersResponse, error) {
+	l := cloudapi.List{Method: gate.From(ctx).Rule.Method, Parent: r.GetGroupId(), Size: r.GetPageSize(), Token: r.GetPageToken()}
+	after, size, err := s.Pages.Open(l)
+	if err != nil {
+		return nil, err
+	}
+	var rows []iam.Subject
+	err = s.DB.View(ctx, func(tx *store.Tx) (err error) {
+		rows, err = store.ListGroupMembers(tx, r.GetGroupId(), iam.SubjectID(after), size+1)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := &ompb.ListGroupMembersResponse{}
+	rows, out.NextPageToken = cloudapi.Cut(s.Pages, l, rows, size, func(m iam.Subject) string { return string(m.ID) })
+	for _, m := range rows {
+		out.Members = append(out.Members, &ompb.GroupMember{SubjectId: string(m.ID), SubjectType: string(m.Type)})
+	}
+	return out, nil
+}
+
+// UpdateMembers adds members to a group and removes them, all or nothing. Adding
+// who is in it and removing who is not are no errors.
+func (s *GroupService) UpdateMembers(ctx context.Context, r *ompb.UpdateGroupMembersRequest) (*operationpb.Operation, error) {
+	detail := audit.Detail{Name: "member_deltas"}
+	for i, d := range r.GetMemberDeltas() {
+		if a := d.GetAction(); a != ompb.MemberDelta_ADD && a != ompb.MemberDelta_REMOVE {
+			return nil, iam.InvalidField(fmt.Sprintf("member_deltas[%d].action", i), "must be ADD or REMOVE")
+		}
+		detail.Items = append(detail.Items, audit.Object("", audit.Text("action", d.GetAction().String()), audit.Text("subject_id", d.GetSubjectId())))
+	}
+	gate.From(ctx).NoteDetail(detail)
+	return s.change(ctx, r.GetGroupId(), "Update group members", &ompb.UpdateGroupMembersMetadata{GroupId: r.GetGroupId()},
+		func(tx *store.Tx, g *iam.Group) (proto.Message, error) {
+			return &emptypb.Empty{}, s.applyMembers(tx, g, r.GetMemberDeltas())
+		})
+}
+
+// applyMembers takes deltas in their order and writes what they come to.
+func (s *GroupService) applyMembers(tx *store.Tx, g *iam.Group, deltas []*ompb.MemberDelta) error {
+	ids := make([]iam.SubjectID, len(deltas))
+	for i, d := range deltas {
+		ids[i] = iam.SubjectID(d.GetSubjectId())
+	}
+	before, err := store.GroupMembersAmong(tx, g.ID, ids)
+	if err != nil {
+		return err
+	}
+	now, fresh := maps.Clone(before), map[iam.SubjectID]iam.Subject{}
+	for i, d := range deltas {
+		adds := d.GetAction() == ompb.MemberDelta_ADD
+		if adds && !now[ids[i]] && !before[ids[i]] {
+			if fresh[ids[i]], err = canJoin(tx, g, ids[i], fmt.Sprintf("member_deltas[%d].subject_id", i)); err != nil {
+				return err
+			}
+		}
+		now[ids[i]] = adds
+	}
+	return s.writeMembers(tx, g, before, now, fresh)
+}
+
+func (s *GroupService) writeMembers(tx *store.Tx, g *iam.Group, before, now map[iam.SubjectID]bool, fresh map[iam.SubjectID]iam.Subject) error {
+	var add []iam.SubjectID
+	for _, id := range slices.Sorted(maps.Keys(now)) {
+		switch {
+		case now[id] && !before[id]:
+			add = append(add, id)
+		case !now[id] && before[id]:
+			if _, err := store.RemoveGroupMember(tx, g.ID, id); err != nil {
+				return err
+			}
+		}
+	}
+	if err := s.Quotas.ReserveOf(tx, quota.GroupMembers, g.OrganizationID, g.ID, len(add)); err != nil {
+		return err
+	}
+	for _, id := range add {
+		if err := s.Quotas.ReserveOf(tx, quota.SubjectGroups, g.OrganizationID, string(id), 1); err != nil {
+			return err
+		}
+		if _, err := store.AddGroupMember(tx, g.ID, fresh[id]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// canJoin returns the subject of an id, or why it cannot be in a group.
+func canJoin(tx *store.Tx, g *iam.Group, id iam.SubjectID, field string) (iam.Subject, error) {
+	subject, err := store.FindOrganizationSubject(tx, g.OrganizationID, id)
+	if errors.Is(err, iam.NotFound) {
+		// A group of another organization is as unknown as anybody from there.
+		if other, e := store.GetGroup(tx, string(id)); e == nil && other.OrganizationID == g.OrganizationID {
+			return iam.Subject{}, iam.InvalidField(field, "a group cannot be a member of a group")
+		}
+	}
+	return subject, err
+}
