@@ -70,7 +70,7 @@ done
 printf '%s\n' "${ready[@]}" | sort -r | xargs -P 2 -I '{}' bash -c 'make_ready {}' || failed=1
 
 if [[ -n $(database) ]]; then
-  left_out+=("internal/store/postgres (needs postgresql)")
+  left_out+=("everything on PostgreSQL (needs postgresql)")
 fi
 for client in "${left_out[@]}"; do
   echo "left out: $client"

@@ -251,6 +251,54 @@ func TestOperatorOnPostgres(t *testing.T) {
 	}
 }
 
+// A role that owns its database and no more will do, and the password may be
+// where libpq looks for it.
+func TestPasswordApartOnPostgres(t *testing.T) {
+	t.Parallel()
+	s := pgtest.Shared(t)
+	const password = "a:b@c/d"
+	if err := s.Ask("postgres", `CREATE ROLE plain LOGIN PASSWORD '`+password+`'`, `CREATE DATABASE plain OWNER plain TEMPLATE template0`); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	passfile := filepath.Join(dir, "passwords")
+	if err := os.WriteFile(passfile, []byte("127.0.0.1:*:plain:plain:"+strings.ReplaceAll(password, ":", `\:`)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	address := fmt.Sprintf("127.0.0.1:%d/plain", s.Port)
+	services := filepath.Join(dir, "services")
+	if err := os.WriteFile(services, fmt.Appendf(nil, "[iam]\nhost=127.0.0.1\nport=%d\nuser=plain\ndbname=plain\npassword=%s\n", s.Port, password), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	root := ""
+	for name, env := range map[string][]string{
+		"PGPASSFILE": {"PROPUSK_DATABASE=postgres://plain@" + address, "PGPASSFILE=" + passfile},
+		"PGPASSWORD": {"PROPUSK_DATABASE=postgres://plain@" + address, "PGPASSWORD=" + password},
+		"passfile":   {"PROPUSK_DATABASE=postgres://plain@" + address + "?passfile=" + passfile},
+		"service":    {"PROPUSK_DATABASE=postgres://?service=iam", "PGSERVICEFILE=" + services},
+	} {
+		if root == "" {
+			cmd := exec.Command("propusk", "bootstrap", "--data", "a", "--organization", "acme")
+			cmd.Dir, cmd.Env = dir, append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}, env...)
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("%s: %v\n%s", name, err, out)
+			}
+		}
+		cmd := exec.Command("propusk", "root-key", "--data", "a")
+		cmd.Dir, cmd.Env = dir, append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}, env...)
+		out, err := cmd.CombinedOutput()
+		if err != nil || (root != "" && string(out) != root) {
+			t.Errorf("%s: %v\n%s", name, err, out)
+		}
+		root = string(out)
+	}
+	cmd := exec.Command("propusk", "root-key", "--data", "a")
+	cmd.Dir, cmd.Env = dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "PROPUSK_DATABASE=postgres://plain:hunter2@" + address}
+	if out, err := cmd.CombinedOutput(); err == nil || bytes.Contains(out, []byte("hunter2")) {
+		t.Errorf("a wrong password: %v\n%s", err, out)
+	}
+}
+
 // No node makes a world of its own beside the one it was meant to join.
 func TestNoSecondWorldOnPostgres(t *testing.T) {
 	t.Parallel()
