@@ -27,6 +27,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Engine) {
 		{"standings", standingTests},
 		{"policies and quotas", policyTests},
 		{"people", peopleTests},
+		{"membership", membershipTests},
 		{"groups", groupTests},
 		{"owners", ownerTests},
 		{"resources of other services", registeredTests},
