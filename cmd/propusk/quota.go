@@ -160,14 +160,14 @@ func quotaResource(f *flag.FlagSet, into *string) {
 }
 
 // splitWords takes n words off the front of a command's flags, or off their end
-// when flags come first.
+// when flags come first. Each flag takes a value: what follows one is no word.
 func splitWords(args []string, n int) (words, flags []string) {
 	if len(args) < n {
 		n = len(args)
 	}
 	for _, at := range []int{0, len(args) - n} {
 		words := args[at : at+n]
-		plain := n > 0
+		plain := n > 0 && (at == 0 || !strings.HasPrefix(args[at-1], "-") || strings.Contains(args[at-1], "="))
 		for _, w := range words {
 			plain = plain && !strings.HasPrefix(w, "-")
 		}

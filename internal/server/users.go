@@ -10,6 +10,7 @@ import (
 
 	"github.com/propusk/propusk/internal/audit"
 	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/quota"
 	"github.com/propusk/propusk/internal/resource"
 	"github.com/propusk/propusk/internal/revocation"
 	"github.com/propusk/propusk/internal/store"
@@ -139,6 +140,9 @@ func (s *Server) JoinUser(ctx context.Context, r UserJoinRequest) (*User, error)
 func (s *Server) join(tx *store.Tx, organizationID, userID string) error {
 	added, err := store.AddMember(tx, organizationID, iam.SubjectID(userID))
 	if err != nil || !added {
+		return err
+	}
+	if err := s.quotas().Added(tx, quota.Memberships, organizationID, 1); err != nil {
 		return err
 	}
 	return s.recordOperator(tx, "organizationmanager.CreateMembership", resource.Ref{Kind: resource.Organization, ID: organizationID},
