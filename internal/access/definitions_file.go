@@ -24,24 +24,26 @@ type definitionFile struct {
 }
 
 type fileRole struct {
-	ID          iam.RoleID       `yaml:"id"`
-	Description string           `yaml:"description"`
-	Includes    []iam.RoleID     `yaml:"includes,omitempty"`
-	Permissions []iam.Permission `yaml:"permissions,omitempty"`
+	ID          iam.RoleID       `yaml:"id" json:"id"`
+	Description string           `yaml:"description" json:"description"`
+	Includes    []iam.RoleID     `yaml:"includes,omitempty" json:"includes,omitempty"`
+	Permissions []iam.Permission `yaml:"permissions,omitempty" json:"permissions,omitempty"`
 }
 
 type fileScope struct {
-	ID          string           `yaml:"id"`
-	Description string           `yaml:"description"`
-	Permissions []iam.Permission `yaml:"permissions,omitempty"`
+	ID          string           `yaml:"id" json:"id"`
+	Description string           `yaml:"description" json:"description"`
+	Permissions []iam.Permission `yaml:"permissions,omitempty" json:"permissions,omitempty"`
 }
 
 type fileType struct {
-	Type        resource.Kind   `yaml:"type"`
-	Description string          `yaml:"description"`
-	Parents     []resource.Kind `yaml:"parents,omitempty"`
-	Anonymous   bool            `yaml:"anonymous,omitempty"`
+	Type        resource.Kind   `yaml:"type" json:"type"`
+	Description string          `yaml:"description" json:"description"`
+	Parents     []resource.Kind `yaml:"parents,omitempty" json:"parents,omitempty"`
+	Anonymous   bool            `yaml:"anonymous,omitempty" json:"anonymous,omitempty"`
 }
+
+func asFileRole(r iam.Role) fileRole { return fileRole{r.ID, r.Description, r.Includes, r.Permissions} }
 
 // ParseDefinitions reads a file of definitions: one YAML document (JSON is one
 // too) with the lists "roles", "scopes" and "resourceTypes", each of which may
@@ -80,7 +82,7 @@ func ParseDefinitions(name string, file []byte) (Definitions, error) {
 func (d Definitions) Format() ([]byte, error) {
 	var f definitionFile
 	for _, r := range d.Roles {
-		f.Roles = append(f.Roles, fileRole{r.ID, r.Description, r.Includes, r.Permissions})
+		f.Roles = append(f.Roles, asFileRole(r))
 	}
 	for _, s := range d.Scopes {
 		f.Scopes = append(f.Scopes, fileScope(s))

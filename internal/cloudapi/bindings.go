@@ -34,9 +34,10 @@ func BindingRules(service string, kind resource.Kind, collection, event string) 
 type Grants interface {
 	// RoleIDs lists every role there is.
 	RoleIDs() []iam.RoleID
-	// Bindable says why a role cannot be bound on a kind of resource: it is
-	// unknown (NOT_FOUND) or belongs elsewhere (INVALID_ARGUMENT).
-	Bindable(role iam.RoleID, kind resource.Kind) error
+	// Bindable says why a role cannot be bound on a resource of an organization:
+	// it is unknown or another organization's own, both alike (NOT_FOUND), or
+	// stands on another kind of resource (INVALID_ARGUMENT).
+	Bindable(role iam.RoleID, on resource.Ref, organizationID string) error
 	// MayGrant decides whether a subject holds, on a resource, every permission
 	// of a role, and the role itself when only its holders hand it out.
 	MayGrant(ctx context.Context, who iam.Subject, resourceID string, role iam.RoleID) (gate.Decision, error)
@@ -222,7 +223,11 @@ func (b Bindings) apply(tx *store.Tx, id string, d delta, may map[iam.RoleID]boo
 		guarded = d.takesOwner()
 		changed, err = store.RemoveBinding(tx, id, d.binding)
 	} else {
-		if err := b.Grants.Bindable(role, b.Kind); err != nil {
+		organizationID, err := store.OrganizationOf(tx, id)
+		if err != nil {
+			return false, err
+		}
+		if err := b.Grants.Bindable(role, resource.Ref{Kind: b.Kind, ID: id}, organizationID); err != nil {
 			return false, err
 		}
 		if err := subjectExists(tx, id, d.binding.Subject); err != nil {

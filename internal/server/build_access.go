@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/propusk/propusk/internal/access"
@@ -14,12 +13,13 @@ import (
 )
 
 // buildAccess loads the roles.
-func (s *Server) buildAccess(context.Context) error {
-	catalogue, err := access.Builtin()
-	if err != nil {
-		return fmt.Errorf("roles: %w", err)
+func (s *Server) buildAccess(ctx context.Context) (err error) {
+	if s.roles, err = openRolebook(ctx, s.db, s.cfg.Roles, s.opts.Quiet, s.log); err != nil {
+		return err
 	}
-	s.checker = access.NewChecker(catalogue)
+	s.checker = s.roles.checker
+	s.replica.OnApply(s.roles.notice)
+	s.roles.notice(nil) // what was told between the two is read with the first decision
 	return nil
 }
 
@@ -27,6 +27,7 @@ func (s *Server) buildAccess(context.Context) error {
 // gate.Decider and cloudapi.Grants.
 type decider struct {
 	checker *access.Checker
+	roles   *rolebook
 	replica *replica.Replica
 	db      *store.DB
 }
@@ -35,15 +36,22 @@ type decider struct {
 func (d decider) Decide(ctx context.Context, who iam.Subject, what iam.Permission, id string) (gate.Decision, error) {
 	var found access.Decision
 	at, read, err := d.replica.Consistent(ctx, func(v *replica.View) (err error) {
+		if err := d.roles.fresh(ctx); err != nil {
+			return err
+		}
 		v.About(who.ID)
 		found, err = d.checker.Check(v, who, what, id)
 		return err
 	})
+	read = append(read, definitionsMoved)
 	return gate.Decision{
 		Allowed: found.Allowed, Path: found.Path, Position: at, Read: read,
 		DeniedBy: found.DeniedBy.Template, DeniedOn: found.DeniedBy.Resource,
 	}, err
 }
+
+// definitionsMoved is what every decision rests on: what the roles hold.
+var definitionsMoved = store.Change{Kind: store.ChangeDefinitions}
 
 // Knows tells whether a subject belongs to an organization or is bound to
 // anything in it.
@@ -112,11 +120,21 @@ var boundTo = map[iam.RoleID]resource.Kind{
 	"organization-manager.organizations.owner": resource.Organization,
 }
 
-// Bindable says why a role cannot be bound on a kind of resource.
-func (d decider) Bindable(role iam.RoleID, kind resource.Kind) error {
-	if _, err := d.checker.Catalogue().Role(role); err != nil {
+// Bindable says why a role cannot be bound on a resource of an organization.
+// Another organization's own role is one that does not exist.
+func (d decider) Bindable(role iam.RoleID, on resource.Ref, organizationID string) error {
+	r, err := d.checker.Catalogue().Role(role)
+	if err != nil {
 		return err
 	}
+	if r.Organization != "" && r.Organization != organizationID {
+		return access.UnknownRole(role)
+	}
+	return standsOn(role, on.Kind)
+}
+
+// standsOn says why a role cannot stand on a kind of resource.
+func standsOn(role iam.RoleID, kind resource.Kind) error {
 	if only, ok := boundTo[role]; ok && only != kind {
 		return iam.InvalidField("role_id", "role %s can be bound on a %s only", role, only)
 	}
@@ -128,6 +146,9 @@ func (d decider) Bindable(role iam.RoleID, kind resource.Kind) error {
 func (d decider) MayGrant(ctx context.Context, who iam.Subject, id string, role iam.RoleID) (gate.Decision, error) {
 	var held []iam.RoleID
 	at, read, err := d.replica.Consistent(ctx, func(v *replica.View) error {
+		if err := d.roles.fresh(ctx); err != nil {
+			return err
+		}
 		held = held[:0]
 		v.About(who.ID)
 		path, err := v.Ancestors(id)
@@ -143,7 +164,7 @@ func (d decider) MayGrant(ctx context.Context, who iam.Subject, id string, role 
 			return true
 		})
 	})
-	return gate.Decision{Allowed: err == nil && d.covers(held, role), Position: at, Read: read}, err
+	return gate.Decision{Allowed: err == nil && d.covers(held, role), Position: at, Read: append(read, definitionsMoved)}, err
 }
 
 func (d decider) covers(held []iam.RoleID, role iam.RoleID) bool {

@@ -78,7 +78,7 @@ func (s *Server) buildAPI(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d := decider{checker: s.checker, replica: s.replica, db: s.db}
+	d := decider{checker: s.checker, roles: s.roles, replica: s.replica, db: s.db}
 	k := kit{decider: d, pages: cloudapi.Pages{Key: pageKey}, quotas: s.quotas(), changes: cloudapi.Changes{
 		DB: s.db, Record: func(tx *store.Tx, c *gate.Call) error { return audit.Insert(tx, gate.EventOf(c, nil)) }}}
 	registrar := &gate.Registrar{}

@@ -67,6 +67,9 @@ type Config struct {
 	// ClockSkew is how far a JWT's clock may be from ours, at most 5m.
 	ClockSkew time.Duration `config:"clock-skew" default:"60s"`
 
+	// Roles are files that define roles, scopes of API keys and resource types beside the builtin ones, as docs/roles.md says. They are read at the start; a file that is not right stops it. All servers on one database need the same files.
+	Roles []string `config:"roles"`
+
 	// MasterKey says where the key comes from under which secrets are sealed at rest. Give at most one of the three; without any, `master.key` in the data folder is made and used.
 	MasterKey MasterKey `config:"master-key"`
 	// RotateEvery is the age at which a signing key is replaced by the next one.

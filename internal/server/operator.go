@@ -63,6 +63,7 @@ func (s *Server) buildAdmin(ctx context.Context) (err error) {
 	handle(s, PathAuditVerify, (*Server).AuditVerify)
 	s.handleUsers()
 	s.handleQuotas()
+	s.handleRoles()
 	return nil
 }
 

@@ -76,6 +76,8 @@ type Server struct {
 	pages      http.Handler
 	ready      atomic.Bool
 
+	roles *rolebook // keeps checker's catalogue
+
 	closers []func() error
 }
 

@@ -72,6 +72,13 @@ func HasBindingIn(tx *Tx, organizationID string, subjects []iam.SubjectID) (bool
 	return tx.one(`SELECT 1 FROM access_bindings WHERE organization_id = $1 AND subject_id IN `+list+` LIMIT 1`, args, &one)
 }
 
+// OrganizationsBoundIn returns the organizations of which HasBindingIn is true,
+// ordered by id.
+func OrganizationsBoundIn(tx *Tx, subjects []iam.SubjectID) ([]string, error) {
+	list, args := in(nil, subjects)
+	return collect(tx, scanString, `SELECT DISTINCT organization_id FROM access_bindings WHERE subject_id IN `+list+` ORDER BY organization_id`, args...)
+}
+
 func scanBinding(r Rows) (iam.AccessBinding, error) {
 	var role, id, kind string
 	err := r.Scan(&role, &id, &kind)

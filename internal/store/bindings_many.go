@@ -40,6 +40,13 @@ func AddBindings(tx *Tx, resourceID string, bindings []iam.AccessBinding) error 
 	if err != nil {
 		return err
 	}
+	roles := make([]iam.RoleID, len(bindings))
+	for i, b := range bindings {
+		roles[i] = b.Role
+	}
+	if err := HoldRoles(tx, roles...); err != nil {
+		return err
+	}
 	for some := range slices.Chunk(bindings, atOnce) {
 		var b strings.Builder
 		b.WriteString(`INSERT INTO access_bindings (resource_id, organization_id, created_at, subject_id, role_id, subject_type) VALUES `)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/resource"
 )
 
 // DefinitionKind is what a definition defines.
@@ -101,4 +102,10 @@ func scanDefinition(r Rows) (*Definition, error) {
 	err := r.Scan(&kind, &d.ID, &d.OrganizationID, &d.Body, asTime(&d.ModifiedAt))
 	d.Kind = DefinitionKind(kind)
 	return &d, err
+}
+
+// CountResources counts the live resources of a kind, by looking at all there are.
+func CountResources(tx *Tx, kind resource.Kind) (n int64, err error) {
+	_, err = tx.one(`SELECT COUNT(*) FROM resources WHERE kind = $1 AND deleted_at IS NULL`, []any{string(kind)}, &n)
+	return n, err
 }

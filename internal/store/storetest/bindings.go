@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/propusk/propusk/internal/iam"
@@ -100,7 +101,9 @@ func testHasBindingIn(t *testing.T, f *fixture) {
 		f.view(t, func(tx *store.Tx) error {
 			got, err := store.HasBindingIn(tx, tt.organization, tt.subjects)
 			same(t, fmt.Sprint(tt), tt.want, got)
-			return err
+			in, e2 := store.OrganizationsBoundIn(tx, tt.subjects)
+			same(t, fmt.Sprint("the list ", tt), tt.want, slices.Contains(in, tt.organization))
+			return all(err, e2)
 		})
 	}
 }
