@@ -197,3 +197,18 @@ func (h *house) crowd(n int) {
 		return h.bind(tx, "dev", "auditor", alice.ID)
 	})
 }
+
+// strangers binds a role to so many others on a resource.
+func (h *house) strangers(id string, n int) {
+	h.t.Helper()
+	for from := 0; from < n; from += 10_000 {
+		h.update(func(tx *store.Tx) error {
+			for i := from; i < min(n, from+10_000); i++ {
+				if err := h.bind(tx, id, "admin", iam.SubjectID(fmt.Sprintf("stranger%d", i))); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+}

@@ -2,11 +2,13 @@ package access_test
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/propusk/propusk/internal/access"
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/replica"
+	"github.com/propusk/propusk/internal/resource"
 	"github.com/propusk/propusk/internal/store"
 )
 
@@ -72,16 +74,27 @@ func TestCheckAllocatesNothing(t *testing.T) {
 	}
 	h := newHouse(t)
 	h.crowd(10)
-	ask := h.question("iam.serviceAccounts.create")
-	keys := make([]store.Change, 0, 32)
-	n := testing.AllocsPerRun(1000, func() {
-		_, _, err := h.replica.ConsistentInto(t.Context(), keys, ask.fn)
-		if err != nil || ask.d.Allowed || len(ask.d.Path) != 4 {
-			t.Fatalf("%+v, %v", ask.d, err)
-		}
+	h.update(func(tx *store.Tx) error {
+		return store.BindPolicy(tx, "acme", store.PolicyBinding{TemplateID: "iam.denyServiceAccountCreation"})
 	})
-	if n >= 1 {
-		t.Errorf("%v allocations for a check of what is remembered", n)
+	for name, ask := range map[string]*question{
+		"refused":            h.question(alice, "iam.serviceAccounts.update", "robot"),
+		"allowed":            h.question(alice, "iam.serviceAccounts.get", "robot"),
+		"allowed, no policy": h.question(stranger, "iam.keys.create", "robot"),
+		"denied by a policy": h.question(stranger, "iam.serviceAccounts.create", "dev"),
+		"below our tree":     h.pathQuestion(alice, "resource-manager.folders.get"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			keys := make([]store.Change, 0, 32)
+			n := testing.AllocsPerRun(1000, func() {
+				if _, _, err := h.replica.ConsistentInto(t.Context(), keys, ask.fn); err != nil {
+					t.Fatal(err)
+				}
+			})
+			if n >= 1 {
+				t.Errorf("%v allocations for a check of what is remembered: %+v", n, ask.d)
+			}
+		})
 	}
 }
 
@@ -103,7 +116,7 @@ func TestColdCheckTakesTwoQueries(t *testing.T) {
 		"nothing is remembered":      {alice, "iam.serviceAccounts.create", "robot", true, 2},
 		"allowed":                    {alice, "iam.serviceAccounts.get", "robot", true, 2},
 		"nobody":                     {bob, "iam.serviceAccounts.create", "robot", true, 2},
-		"denied by a policy":         {iam.Subject{ID: "stranger1", Type: iam.TypeUserAccount}, "iam.serviceAccounts.create", "dev", true, 2},
+		"denied by a policy":         {stranger, "iam.serviceAccounts.create", "dev", true, 2},
 		"everything is remembered":   {alice, "iam.serviceAccounts.create", "robot", false, 0},
 		"a new subject":              {iam.Subject{ID: "new", Type: iam.TypeUserAccount}, "iam.serviceAccounts.create", "robot", false, 2},
 		"a known one, further above": {alice, "iam.serviceAccounts.create", "main", false, 0},
@@ -131,24 +144,88 @@ type question struct {
 	fn func(*replica.View) error
 }
 
-func (h *house) question(what iam.Permission) *question {
+var stranger = iam.Subject{ID: "stranger1", Type: iam.TypeUserAccount} // of crowd
+
+func (h *house) question(who iam.Subject, what iam.Permission, id string) *question {
 	q := &question{}
 	q.fn = func(v *replica.View) (err error) {
-		v.About(alice.ID)
-		q.d, err = h.checker.Check(v, alice, what, "robot")
+		v.About(who.ID)
+		q.d, err = h.checker.Check(v, who, what, id)
 		return err
 	}
 	return q
 }
 
+// pathQuestion asks about a table in a database in "dev", neither of which is
+// in the tree, as AccessService does.
+func (h *house) pathQuestion(who iam.Subject, what iam.Permission) *question {
+	q := &question{}
+	below := []resource.Ref{{Kind: "ydb.table", ID: "table"}, {Kind: "ydb.database", ID: "database"}}
+	path := make([]resource.Ref, 0, 8)
+	q.fn = func(v *replica.View) error {
+		v.About(who.ID)
+		up, err := v.Ancestors("dev")
+		if err != nil {
+			return err
+		}
+		path = append(append(path[:0], below...), up...)
+		q.d, err = h.checker.CheckPath(v, who, what, path)
+		return err
+	}
+	return q
+}
+
+// What stands below our tree has what is bound above it, and the policies.
+func TestCheckBelowTheTree(t *testing.T) {
+	h := newHouse(t)
+	h.update(func(tx *store.Tx) error { return h.bind(tx, "main", "editor", alice.ID) })
+	ask := h.pathQuestion(alice, "iam.serviceAccounts.create")
+	check := func(allowed bool) {
+		t.Helper()
+		for range 2 { // from the store, then from memory
+			_, keys, err := h.replica.Consistent(t.Context(), ask.fn)
+			if err != nil || ask.d.Allowed != allowed || len(ask.d.Path) != 5 || ask.d.Path[0].ID != "table" {
+				t.Fatalf("%+v, %v", ask.d, err)
+			}
+			for _, id := range []string{"dev", "main", "acme"} {
+				if !slices.Contains(keys, store.Change{Kind: store.ChangeResource, Key: id}) {
+					t.Errorf("%s is not among what the decision rests on: %v", id, keys)
+				}
+			}
+		}
+	}
+	check(true)
+	h.update(func(tx *store.Tx) error {
+		return store.BindPolicy(tx, "dev", store.PolicyBinding{TemplateID: "iam.denyServiceAccountCreation"})
+	})
+	check(false)
+	if want := (access.Denial{Resource: resource.Ref{Kind: resource.Folder, ID: "dev"}, Template: "iam.denyServiceAccountCreation"}); ask.d.DeniedBy != want {
+		t.Errorf("%+v, want denied by %+v", ask.d, want)
+	}
+	h.update(func(tx *store.Tx) error {
+		_, err := store.RemoveBinding(tx, "main", iam.AccessBinding{Role: "editor", Subject: alice})
+		return err
+	})
+	check(false)
+	if ask.d.DeniedBy != (access.Denial{}) {
+		t.Errorf("%+v, want a refusal for want of a role", ask.d)
+	}
+}
+
 // BenchmarkCheck is a check of what is remembered: four ancestors with bindings
-// on each, ten groups, three system groups. "denied" looks at everything.
+// on each, 100,000 on the folder by others, ten groups, three system groups.
+// "refused" looks at everything; "deniable" is allowed and looks at policies.
 func BenchmarkCheck(b *testing.B) {
 	h := newHouse(b)
-	h.crowd(5000)
-	for name, what := range map[string]iam.Permission{"denied": "iam.serviceAccounts.create", "allowed": "iam.serviceAccounts.get"} {
+	h.crowd(10)
+	h.strangers("dev", 100_000)
+	for name, ask := range map[string]*question{
+		"refused":       h.question(alice, "iam.serviceAccounts.create", "robot"),
+		"allowed":       h.question(alice, "iam.serviceAccounts.get", "robot"),
+		"deniable":      h.question(stranger, "iam.serviceAccounts.create", "robot"),
+		"below-refused": h.pathQuestion(alice, "iam.serviceAccounts.create"),
+	} {
 		b.Run(name, func(b *testing.B) {
-			ask := h.question(what)
 			keys := make([]store.Change, 0, 32)
 			b.ReportAllocs()
 			for b.Loop() {
@@ -156,7 +233,7 @@ func BenchmarkCheck(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
-			if ask.d.Allowed != (name == "allowed") {
+			if ask.d.Allowed != (name == "allowed" || name == "deniable") {
 				b.Fatalf("%s: %+v", name, ask.d)
 			}
 		})
@@ -166,8 +243,9 @@ func BenchmarkCheck(b *testing.B) {
 // BenchmarkCheckCold is the same with nothing remembered.
 func BenchmarkCheckCold(b *testing.B) {
 	h := newHouse(b)
-	h.crowd(1000)
-	ask := h.question("iam.serviceAccounts.create")
+	h.crowd(10)
+	h.strangers("dev", 100_000)
+	ask := h.question(alice, "iam.serviceAccounts.create", "robot")
 	b.ReportAllocs()
 	for b.Loop() {
 		b.StopTimer()
