@@ -9,10 +9,12 @@ import (
 	accesspb "github.com/yandex-cloud/go-genproto/yandex/cloud/access"
 	operationpb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/propusk/propusk/internal/audit"
 	"github.com/propusk/propusk/internal/gate"
 	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/quota"
 	"github.com/propusk/propusk/internal/resource"
 	"github.com/propusk/propusk/internal/store"
 )
@@ -45,9 +47,13 @@ type Grants interface {
 
 // Bindings serves the access bindings of one kind of resource.
 type Bindings struct {
+	// AnswersEmpty is set where operations answer google.protobuf.Empty instead of
+	// the deltas that had an effect [API fact: OrganizationService].
+	AnswersEmpty    bool
 	BindingsDB      *store.DB
 	BindingsChanges Changes
 	BindingsPages   Pages
+	BindingsQuotas  quota.Limits
 	Grants          Grants
 	Kind            resource.Kind
 	Prefix          string // of operation ids
@@ -95,18 +101,14 @@ func (b Bindings) SetAccessBindings(ctx context.Context, r *accesspb.SetAccessBi
 		add = append(add, delta{accesspb.AccessBindingAction_ADD, binding, field})
 	}
 	return b.run(ctx, r.GetResourceId(), "Set access bindings", &accesspb.SetAccessBindingsMetadata{ResourceId: r.GetResourceId()}, add,
-		func(tx *store.Tx) ([]delta, error) {
-			have, err := store.ListBindings(tx, r.GetResourceId(), iam.AccessBinding{}, math.MaxInt32)
-			if err != nil {
-				return nil, err
-			}
-			var deltas []delta
+		func(tx *store.Tx) (have []iam.AccessBinding, deltas []delta, err error) {
+			have, err = store.ListBindings(tx, r.GetResourceId(), iam.AccessBinding{}, math.MaxInt32)
 			for _, old := range have {
 				if !wanted[old] {
 					deltas = append(deltas, delta{action: accesspb.AccessBindingAction_REMOVE, binding: old})
 				}
 			}
-			return append(deltas, add...), nil
+			return have, append(deltas, add...), err
 		})
 }
 
@@ -114,6 +116,7 @@ func (b Bindings) SetAccessBindings(ctx context.Context, r *accesspb.SetAccessBi
 // removing what is not are no errors; the answer tells what had an effect.
 func (b Bindings) UpdateAccessBindings(ctx context.Context, r *accesspb.UpdateAccessBindingsRequest) (*operationpb.Operation, error) {
 	deltas := make([]delta, len(r.GetAccessBindingDeltas()))
+	subjects := make([]iam.SubjectID, len(deltas))
 	for i, d := range r.GetAccessBindingDeltas() {
 		field := fmt.Sprintf("access_binding_deltas[%d]", i)
 		if a := d.GetAction(); a != accesspb.AccessBindingAction_ADD && a != accesspb.AccessBindingAction_REMOVE {
@@ -123,10 +126,13 @@ func (b Bindings) UpdateAccessBindings(ctx context.Context, r *accesspb.UpdateAc
 		if err != nil {
 			return nil, err
 		}
-		deltas[i] = delta{d.GetAction(), binding, field + ".access_binding"}
+		deltas[i], subjects[i] = delta{d.GetAction(), binding, field + ".access_binding"}, binding.Subject.ID
 	}
 	return b.run(ctx, r.GetResourceId(), "Update access bindings", &accesspb.UpdateAccessBindingsMetadata{ResourceId: r.GetResourceId()}, deltas,
-		func(*store.Tx) ([]delta, error) { return deltas, nil })
+		func(tx *store.Tx) ([]iam.AccessBinding, []delta, error) {
+			have, err := store.FindBindings(tx, r.GetResourceId(), subjects)
+			return have, deltas, err
+		})
 }
 
 type delta struct {
@@ -142,8 +148,10 @@ func (d delta) takesOwner() bool {
 
 // run applies deltas in one transaction. What the caller may hand out is
 // decided before it and guarded by the transaction like the call's own
-// permission: when it has moved, the corridor starts over.
-func (b Bindings) run(ctx context.Context, id, what string, meta proto.Message, given []delta, deltas func(*store.Tx) ([]delta, error)) (*operationpb.Operation, error) {
+// permission: when it has moved, the corridor starts over. read returns the
+// bindings that there are, as far as the deltas touch them, and the deltas.
+func (b Bindings) run(ctx context.Context, id, what string, meta proto.Message, given []delta,
+	read func(*store.Tx) ([]iam.AccessBinding, []delta, error)) (*operationpb.Operation, error) {
 	call := gate.From(ctx)
 	call.NoteDetail(deltasDetail(given))
 	may, err := b.grantable(ctx, id, given)
@@ -152,15 +160,24 @@ func (b Bindings) run(ctx context.Context, id, what string, meta proto.Message, 
 	}
 	return b.BindingsChanges.Run(ctx, Change{ID: NewOperationID(b.Prefix), ResourceID: id, Description: what, Metadata: meta},
 		func(tx *store.Tx) (proto.Message, error) {
-			all, err := deltas(tx)
+			if err := b.BindingsQuotas.Hold(tx, quota.AccessBindings, id); err != nil {
+				return nil, err
+			}
+			if err := store.LockResource(tx, id); err != nil {
+				return nil, err
+			}
+			have, deltas, err := read(tx)
 			if err != nil {
 				return nil, err
 			}
-			effective, err := b.applyAll(tx, id, all, may)
+			effective, err := b.apply(tx, id, have, deltas, may)
 			if err != nil {
 				return nil, err
 			}
 			call.NoteDetail(deltasDetail(effective))
+			if b.AnswersEmpty {
+				return &emptypb.Empty{}, nil
+			}
 			done := &accesspb.AccessBindingsOperationResult{}
 			for _, d := range effective {
 				done.EffectiveDeltas = append(done.EffectiveDeltas,
@@ -168,20 +185,6 @@ func (b Bindings) run(ctx context.Context, id, what string, meta proto.Message, 
 			}
 			return done, nil
 		})
-}
-
-// applyAll applies deltas and returns those that had an effect.
-func (b Bindings) applyAll(tx *store.Tx, id string, all []delta, may map[iam.RoleID]bool) (effective []delta, err error) {
-	for _, d := range all {
-		changed, err := b.apply(tx, id, d, may)
-		if err != nil {
-			return nil, within(d.field, err)
-		}
-		if changed {
-			effective = append(effective, d)
-		}
-	}
-	return effective, nil
 }
 
 // within puts the path of a delta before the field that an error is about.
@@ -214,32 +217,6 @@ func (b Bindings) grantable(ctx context.Context, id string, given []delta) (map[
 		}
 	}
 	return may, nil
-}
-
-func (b Bindings) apply(tx *store.Tx, id string, d delta, may map[iam.RoleID]bool) (changed bool, err error) {
-	role := d.binding.Role
-	guarded := true
-	if d.action == accesspb.AccessBindingAction_REMOVE {
-		guarded = d.takesOwner()
-		changed, err = store.RemoveBinding(tx, id, d.binding)
-	} else {
-		organizationID, err := store.OrganizationOf(tx, id)
-		if err != nil {
-			return false, err
-		}
-		if err := b.Grants.Bindable(role, resource.Ref{Kind: b.Kind, ID: id}, organizationID); err != nil {
-			return false, err
-		}
-		if err := subjectExists(tx, id, d.binding.Subject); err != nil {
-			return false, err
-		}
-		changed, err = store.AddBinding(tx, id, d.binding)
-	}
-	if err != nil || !changed || !guarded || may[role] {
-		return changed, err
-	}
-	return false, &iam.Error{Kind: iam.PermissionDenied, Reason: "grant",
-		Message: fmt.Sprintf("Role %s can be granted or revoked only by who holds all of its permissions on %s %s", role, b.Kind, id)}
 }
 
 func bindingOf(p *accesspb.AccessBinding, field string) (iam.AccessBinding, error) {

@@ -1,36 +1,30 @@
 package cloudapi
 
-import (
-	"github.com/propusk/propusk/internal/iam"
-	"github.com/propusk/propusk/internal/store"
-)
+import "github.com/propusk/propusk/internal/iam"
 
-// subjectExists refuses a binding for nobody.
-func subjectExists(tx *store.Tx, resourceID string, s iam.Subject) error {
-	var err error
+// subjectExists refuses a binding for nobody. Accounts and people may be of any
+// organization, groups and system groups only of the resource's own.
+func subjectExists(organizationID string, s iam.Subject, known map[iam.Subject]bool) error {
+	thing := ""
 	switch s.Type {
 	case iam.TypeServiceAccount:
-		_, err = store.GetServiceAccount(tx, string(s.ID))
+		thing = "Service account"
 	case iam.TypeUserAccount:
-		_, err = store.GetUserAccount(tx, string(s.ID))
+		thing = "User account"
 	case iam.TypeFederatedUser:
-		return iam.Errorf(iam.NotFound, "Federated user %s not found", s.ID)
+		thing = "Federated user"
 	case iam.TypeGroup:
-		_, err = store.GetGroup(tx, string(s.ID))
+		thing = "Group"
 	case iam.TypeSystem:
-		if s.ID == iam.AllUsers || s.ID == iam.AllAuthenticatedUsers {
+		if s.ID == iam.AllUsers || s.ID == iam.AllAuthenticatedUsers || s.ID == iam.OrganizationUsers(organizationID) {
 			return nil
 		}
-		root, err := store.OrganizationOf(tx, resourceID)
-		if err != nil {
-			return err
-		}
-		if s.ID != iam.OrganizationUsers(root) {
-			return iam.Errorf(iam.NotFound, "Subject %s not found", s.ID)
-		}
-		return nil
+		thing = "Subject"
 	default:
 		return iam.InvalidField("subject.type", "%q is not a type of subject", s.Type)
 	}
-	return err
+	if !known[s] {
+		return iam.Errorf(iam.NotFound, "%s %s not found", thing, s.ID)
+	}
+	return nil
 }

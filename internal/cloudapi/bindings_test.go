@@ -12,6 +12,7 @@ import (
 	operationpb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
 	rmpb "github.com/yandex-cloud/go-genproto/yandex/cloud/resourcemanager/v1"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/server"
@@ -247,14 +248,12 @@ func TestACloudKeepsAnOwner(t *testing.T) {
 	if got := w.bindings(t, "cloud", made); !cmp.Equal(got, []string{owner + " serviceAccount:" + w.home.ServiceAccountID}) {
 		t.Errorf("a new cloud has bindings %q", got)
 	}
-	// A cloud that has lost its last owner with the account itself can be cared for.
+	// An account that is the last owner stays as long as the cloud does.
 	w.bind(t, "cloud", made, add(owner, robot), remove(owner, w.home.ServiceAccountID))
-	w.owner.operate(t, "sa.Delete", &iampb.DeleteServiceAccountRequest{ServiceAccountId: robot})
-	w.bind(t, "cloud", made, add("viewer", w.ServiceAccountID))
-	w.bind(t, "cloud", made, remove("viewer", w.ServiceAccountID))
-	if got := w.bindings(t, "cloud", made); len(got) != 0 {
-		t.Errorf("bindings of a deleted account have stayed: %q", got)
-	}
+	gone := &iampb.DeleteServiceAccountRequest{ServiceAccountId: robot}
+	w.owner.refuse(t, "sa.Delete", gone, codes.FailedPrecondition, "Cloud "+made+" must keep at least one "+owner)
+	w.owner.operate(t, "cloud.Delete", &rmpb.DeleteCloudRequest{CloudId: made, DeleteAfter: timestamppb.New(past)})
+	w.owner.operate(t, "sa.Delete", gone)
 }
 
 // TestGroupsGiveRights: a binding to a group holds for its members, and one to

@@ -7,10 +7,14 @@ import (
 
 	iampb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1"
 	operationpb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
+	ompb "github.com/yandex-cloud/go-genproto/yandex/cloud/organizationmanager/v1"
 	rmpb "github.com/yandex-cloud/go-genproto/yandex/cloud/resourcemanager/v1"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/store"
 )
 
 // absent are ids that name nothing for home's owner, by the prefix of the
@@ -32,6 +36,13 @@ func absent(t *testing.T, w *world) map[string]map[string]string {
 	o.operate(t, "sa.Delete", &iampb.DeleteServiceAccountRequest{ServiceAccountId: account})
 	o.operate(t, "folder.Delete", &rmpb.DeleteFolderRequest{FolderId: folder, DeleteAfter: timestamppb.New(past)})
 	o.operate(t, "cloud.Delete", &rmpb.DeleteCloudRequest{CloudId: cloud, DeleteAfter: timestamppb.New(past)})
+	group := w.newGroup(t, "gone", "")
+	call(t, o, "group.Get", &ompb.GetGroupRequest{GroupId: group}, new(ompb.Group))
+	o.operate(t, "group.Delete", &ompb.DeleteGroupRequest{GroupId: group})
+	foreign := "ajeforeign0000000000"
+	w.update(t, func(tx *store.Tx) error {
+		return store.InsertGroup(tx, &iam.Group{ID: foreign, OrganizationID: w.OrganizationID, Name: "foreign", CreatedAt: tx.Now()})
+	})
 	devKey := regexp.MustCompile(`"id":\s*"([^"]+)"`).FindSubmatch(w.Key)[1]
 	odd := map[string]string{"odd": `'"{}%s\u003c../..`, "unicode": "ключ", "wildcard": "*", "upper": strings.ToUpper(account)}
 	with := func(own map[string]string) map[string]string {
@@ -47,11 +58,14 @@ func absent(t *testing.T, w *world) map[string]map[string]string {
 		"cloud":  with(map[string]string{"unknown": "b1gnever0000000000000", "foreign": w.CloudID, "deleted": cloud, "of another kind": w.home.FolderID}),
 		"key": with(map[string]string{"unknown": "ajenever0000000000000", "foreign": string(devKey), "deleted": key,
 			"deleted with its folder": keyInFolder, "of another kind": w.home.ServiceAccountID}),
-		"organization": with(map[string]string{"unknown": "bpfnever0000000000000", "foreign": w.OrganizationID, "of another kind": w.home.CloudID}),
+		"organization":      with(map[string]string{"unknown": "bpfnever0000000000000", "foreign": w.OrganizationID, "of another kind": w.home.CloudID}),
+		"subject_container": with(map[string]string{"unknown": "bpfnever0000000000000", "foreign": w.OrganizationID, "of another kind": w.home.CloudID}),
+		"group":             with(map[string]string{"unknown": "ajenever0000000000000", "foreign": foreign, "deleted": group, "of another kind": w.home.ServiceAccountID}),
 	}
 }
 
-var thingNames = map[string]string{"service_account": "Service account", "folder": "Folder", "cloud": "Cloud", "key": "Key", "organization": "Organization"}
+var thingNames = map[string]string{"service_account": "Service account", "folder": "Folder", "cloud": "Cloud", "key": "Key", "organization": "Organization",
+	"group": "Group", "subject_container": "Subject container"}
 
 // TestNothingThereLooksAlike says that what does not exist, does not exist any
 // more, is of another kind or is none of the caller's business cannot be told
@@ -69,7 +83,7 @@ func TestNothingThereLooksAlike(t *testing.T) {
 		}
 		kind := strings.TrimSuffix(field, "_id")
 		if kind == "resource" {
-			kind = map[string]string{"sa": "service_account", "folder": "folder", "cloud": "cloud"}[r.method[:strings.IndexByte(r.method, '.')]]
+			kind = map[string]string{"sa": "service_account", "folder": "folder", "cloud": "cloud", "group": "group", "org": "organization"}[r.method[:strings.IndexByte(r.method, '.')]]
 		}
 		req := r.request(t, w, n)
 		n += len(columns)

@@ -32,6 +32,7 @@ func policyRows(w *world) []row {
 	for _, s := range []struct{ service, id, list, change string }{
 		{"cloud", w.home.CloudID, "UND++++", "UNDDD++"},
 		{"folder", w.home.FolderID, "UND++++", "UNDDD++"},
+		{"org", w.home.OrganizationID, "UNDDDD+", "UNDDDD+"},
 	} {
 		bound := &accesspb.AccessPolicyBinding{AccessPolicyTemplateId: template}
 		// reset leaves the resource with the template bound, or without.

@@ -26,6 +26,18 @@ func Finish(tx *store.Tx, id string, response iam.Message) error {
 	return store.UpdateOperation(tx, op)
 }
 
+// Fail ends an operation that has come to nothing, with a refusal that its
+// readers may see.
+func Fail(tx *store.Tx, id string, refusal *iam.Error) error {
+	op, err := store.GetOperation(tx, id)
+	if err != nil || op.Done {
+		return err
+	}
+	op.Done, op.ModifiedAt = true, tx.Now()
+	op.ErrorKind, op.ErrorText = refusal.Kind, refusal.Message
+	return store.UpdateOperation(tx, op)
+}
+
 // Cancel ends an operation as cancelled, with metadata that says by whom.
 func Cancel(tx *store.Tx, id string, metadata iam.Message) (*iam.Operation, error) {
 	op, err := store.GetOperation(tx, id)

@@ -14,6 +14,7 @@ import (
 	"github.com/propusk/propusk/internal/audit"
 	"github.com/propusk/propusk/internal/cloudapi"
 	iamapi "github.com/propusk/propusk/internal/cloudapi/iam"
+	"github.com/propusk/propusk/internal/cloudapi/organization"
 	quotaapi "github.com/propusk/propusk/internal/cloudapi/quota"
 	"github.com/propusk/propusk/internal/credential"
 	"github.com/propusk/propusk/internal/gate"
@@ -53,7 +54,7 @@ type kit struct {
 // is that of its operations' ids.
 func (k kit) bindings(kind resource.Kind, prefix string) cloudapi.Bindings {
 	return cloudapi.Bindings{BindingsDB: k.changes.DB, BindingsChanges: k.changes, BindingsPages: k.pages,
-		Grants: k.decider, Kind: kind, Prefix: prefix}
+		BindingsQuotas: k.quotas, Grants: k.decider, Kind: kind, Prefix: prefix}
 }
 
 // Rules is every row of the corridor: what is built, and what is answered
@@ -90,7 +91,8 @@ func (s *Server) buildAPI(ctx context.Context) error {
 	s.metrics.MustRegister(stats)
 	s.gate, err = gate.New(gate.Config{
 		Rules: Rules(), Services: registrar, Prover: s.prover(jwt, d), Access: d,
-		Lookups:  map[string]gate.Lookup{iamapi.KeyLookup: s.accountOfKey, quotaapi.RequestLookup: s.resourceOfQuotaRequest},
+		Lookups: map[string]gate.Lookup{iamapi.KeyLookup: s.accountOfKey, quotaapi.RequestLookup: s.resourceOfQuotaRequest,
+			organization.ContainerLookup: s.organizationOfContainer},
 		Granted:  s.checker.Catalogue().Has,
 		Recorder: s.recorder(), Replay: cloudapi.Changes{DB: s.db}.Replay, Stats: stats, Log: s.log, Now: s.now,
 	})
@@ -137,6 +139,8 @@ func (s *Server) accountOfKey(ctx context.Context, id string) (string, error) {
 }
 
 var listOperations = map[resource.Kind]iam.Permission{
+	resource.Organization:   "organization-manager.organizations.listOperations",
+	resource.Group:          "organization-manager.groups.listOperations",
 	resource.Cloud:          "resource-manager.clouds.listOperations",
 	resource.Folder:         "resource-manager.folders.listOperations",
 	resource.ServiceAccount: "iam.serviceAccounts.listOperations",
@@ -151,6 +155,9 @@ func (s *Server) listOperationsOf(ctx context.Context, id string) (may iam.Permi
 	path, err := s.replica.Ancestors(ctx, id)
 	if err != nil || len(path) == 0 {
 		return "", ""
+	}
+	if _, ours := resource.ParentKind(path[0].Kind); !ours {
+		return "propusk.resources.listOperations", id // a registered resource of another service
 	}
 	return listOperations[path[0].Kind], id
 }

@@ -216,8 +216,9 @@ func (s *Server) recordRotation(tx *store.Tx, keyID string) error {
 	return s.recordOperator(tx, "propusk.RotateSigningKey", resource.Ref{Kind: "propusk.signingKey", ID: keyID})
 }
 
-// recordJob writes the audit line of a change whose call is long over.
-func (s *Server) recordJob(tx *store.Tx, event string, by iam.SubjectID, on resource.Ref) error {
+// recordJob writes the audit line of a change whose call is long over, or of
+// why it was refused.
+func (s *Server) recordJob(tx *store.Tx, event string, by iam.SubjectID, on resource.Ref, refused error) error {
 	path, err := store.Ancestors(tx, on.ID)
 	if err != nil {
 		return err
@@ -227,6 +228,9 @@ func (s *Server) recordJob(tx *store.Tx, event string, by iam.SubjectID, on reso
 		Authentication: audit.Authentication{SubjectID: string(by)},
 		Authorization:  audit.Authorization{Authorized: true},
 		Request:        audit.Request{UserAgent: "propusk planned deletion"},
+	}
+	if refused != nil {
+		e.Status, e.Error = audit.Failed, audit.FailureOf(refused)
 	}
 	for i := len(path) - 1; i >= 0; i-- {
 		e.Resource.Path = append(e.Resource.Path, audit.Place{Type: string(path[i].Kind), ID: path[i].ID})

@@ -29,8 +29,9 @@ const gracePeriod = 24 * time.Hour
 type Deletions struct {
 	DB      *store.DB
 	Changes cloudapi.Changes
-	// RecordJob writes the audit line of a deletion whose call is long over.
-	RecordJob func(tx *store.Tx, event string, by iam.SubjectID, on resource.Ref) error
+	// RecordJob writes the audit line of a deletion whose call is long over, or of
+	// why it was refused.
+	RecordJob func(tx *store.Tx, event string, by iam.SubjectID, on resource.Ref, refused error) error
 }
 
 // Delete deletes a cloud with everything below it, or plans to.
@@ -133,18 +134,41 @@ func (d *Deletions) RunDue(ctx context.Context) error {
 	}
 	var errs []error
 	for _, p := range due {
-		errs = append(errs, d.DB.Update(ctx, func(tx *store.Tx) error {
-			now, err := store.PendingDeletionOf(tx, p.OperationID)
-			if err != nil || now == nil || now.DeleteAfter.After(tx.Now()) {
-				return err // taken back or carried out meanwhile
-			}
-			if err := d.RecordJob(tx, "resourcemanager.Delete"+title(p.Resource.Kind), p.RequestedBy, p.Resource); err != nil {
-				return err
-			}
-			return destroy(tx, now.Resource)
-		}))
+		err := d.runDue(ctx, p, nil, func(tx *store.Tx) error { return destroy(tx, p.Resource) })
+		// What cannot be deleted now, as it holds the last owner of something else,
+		// stays, and the operation tells why: it would be refused again and again.
+		var refusal *iam.Error
+		if errors.As(err, &refusal) && refusal.Kind == iam.FailedPrecondition {
+			err = d.runDue(ctx, p, refusal, func(tx *store.Tx) error { return giveUp(tx, p, refusal) })
+		}
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// runDue does something about a deletion unless it was taken back or carried
+// out meanwhile.
+func (d *Deletions) runDue(ctx context.Context, p *store.PendingDeletion, refused error, act func(*store.Tx) error) error {
+	return d.DB.Update(ctx, func(tx *store.Tx) error {
+		now, err := store.PendingDeletionOf(tx, p.OperationID)
+		if err != nil || now == nil || now.DeleteAfter.After(tx.Now()) {
+			return err
+		}
+		if err := d.RecordJob(tx, "resourcemanager.Delete"+title(p.Resource.Kind), p.RequestedBy, p.Resource, refused); err != nil {
+			return err
+		}
+		return act(tx)
+	})
+}
+
+func giveUp(tx *store.Tx, p *store.PendingDeletion, refusal *iam.Error) error {
+	if _, err := store.RemovePendingDeletion(tx, p.Resource.ID); err != nil {
+		return err
+	}
+	if err := showStatus(tx, p.Resource); err != nil {
+		return err
+	}
+	return operation.Fail(tx, p.OperationID, refusal)
 }
 
 // destroy deletes a resource with all below it, ends every token that rests on

@@ -1,0 +1,99 @@
+package cloudapi
+
+import (
+	"fmt"
+
+	accesspb "github.com/yandex-cloud/go-genproto/yandex/cloud/access"
+
+	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/quota"
+	"github.com/propusk/propusk/internal/resource"
+	"github.com/propusk/propusk/internal/store"
+)
+
+// bound is what makes a binding one; the subject's type follows from its id.
+type bound struct {
+	role    iam.RoleID
+	subject iam.SubjectID
+}
+
+func boundBy(b iam.AccessBinding) bound { return bound{b.Role, b.Subject.ID} }
+
+// apply takes deltas in their order, writes what they come to and returns those
+// that had an effect. have are the bindings that they may touch.
+func (b Bindings) apply(tx *store.Tx, id string, have []iam.AccessBinding, deltas []delta, may map[iam.RoleID]bool) (effective []delta, err error) {
+	before, now := make(map[bound]iam.SubjectType, len(have)), make(map[bound]iam.SubjectType, len(have))
+	for _, h := range have {
+		before[boundBy(h)], now[boundBy(h)] = h.Subject.Type, h.Subject.Type
+	}
+	mayBind, err := b.bindable(tx, id, deltas)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range deltas {
+		key, adds, after := boundBy(d.binding), d.action == accesspb.AccessBindingAction_ADD, iam.SubjectType("")
+		if adds {
+			after = d.binding.Subject.Type
+		}
+		if now[key] == after {
+			continue
+		}
+		if adds {
+			if err := mayBind(d.binding); err != nil {
+				return nil, within(d.field, err)
+			}
+		}
+		if (adds || d.takesOwner()) && !may[d.binding.Role] {
+			return nil, &iam.Error{Kind: iam.PermissionDenied, Reason: "grant", Message: fmt.Sprintf(
+				"Role %s can be granted or revoked only by who holds all of its permissions on %s %s", d.binding.Role, b.Kind, id)}
+		}
+		now[key] = after
+		effective = append(effective, d)
+	}
+	var add, remove []iam.AccessBinding
+	seen := make(map[bound]bool, len(effective))
+	for _, d := range effective {
+		key := boundBy(d.binding)
+		if seen[key] || before[key] == now[key] {
+			continue
+		}
+		seen[key] = true
+		if now[key] != "" {
+			add = append(add, d.binding)
+		} else {
+			remove = append(remove, d.binding)
+		}
+	}
+	if err := store.RemoveBindings(tx, id, remove); err != nil {
+		return nil, err
+	}
+	if err := store.AddBindings(tx, id, add); err != nil {
+		return nil, err
+	}
+	return effective, b.BindingsQuotas.Added(tx, quota.AccessBindings, id, len(add)-len(remove))
+}
+
+// bindable looks up the subjects of what is to be added, all at once, and
+// returns what says of one binding why it cannot be.
+func (b Bindings) bindable(tx *store.Tx, id string, deltas []delta) (func(iam.AccessBinding) error, error) {
+	var subjects []iam.Subject
+	for _, d := range deltas {
+		if d.action == accesspb.AccessBindingAction_ADD {
+			subjects = append(subjects, d.binding.Subject)
+		}
+	}
+	organizationID, err := store.OrganizationOf(tx, id)
+	if err != nil {
+		return nil, err
+	}
+	known, err := store.KnownSubjects(tx, organizationID, subjects)
+	if err != nil {
+		return nil, err
+	}
+	return func(binding iam.AccessBinding) error {
+		if err := b.Grants.Bindable(binding.Role, resource.Ref{Kind: b.Kind, ID: id}, organizationID); err != nil {
+			return err
+		}
+		return subjectExists(organizationID, binding.Subject, known)
+	}, nil
+}
