@@ -68,6 +68,7 @@ func runBare(keyFile, httpAddr, grpcAddr, debugAddr string) error {
 	}
 	s := grpc.NewServer()
 	iampb.RegisterIamTokenServiceServer(s, b)
+	registerEmpty(s)
 	failed := make(chan error, 3)
 	go func() { failed <- s.Serve(calls) }()
 	go func() { failed <- http.ListenAndServe(debugAddr, nil) }()

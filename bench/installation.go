@@ -28,7 +28,8 @@ type installation struct {
 	data    string
 	signers []signer
 	jwts    []string
-	profile bool // serve with profiles on the debug listener
+	profile bool   // serve with profiles on the debug listener
+	caller  string // id of the account that may ask AccessService; "": nobody
 }
 
 // install bootstraps a data folder as an operator does and plants accounts.
@@ -107,6 +108,8 @@ func plantOne(tx *store.Tx, s *signer, folder, name, pem string) error {
 type running struct {
 	*process
 	rest, grpc door
+	calls      string        // address where gRPC is spoken
+	access     string        // address of AccessService; "" for the bare server
 	debug      string        // address of its debug listener
 	first      time.Duration // from exec to the first token
 }
@@ -119,6 +122,9 @@ func (i *installation) serve(ctx context.Context) (*running, error) {
 		return nil, err
 	}
 	args := []string{"serve", "--data", i.data, "--http-listen", at[0], "--grpc-listen", at[1], "--debug-listen", at[2], "--access-listen", at[3]}
+	if i.caller != "" {
+		args = append(args, "--access-callers", "name=bench service-account="+i.caller+" types=ydb.database")
+	}
 	if i.profile {
 		args = append(args, "--pprof")
 	}
@@ -156,7 +162,10 @@ func (i *installation) serveBare(ctx context.Context) (*running, error) {
 const startTime = 30 * time.Second
 
 func await(ctx context.Context, at, jwts []string, path string, args ...string) (*running, error) {
-	r := &running{rest: restDoor(at[0], jwts), grpc: grpcDoor(at[1], jwts), debug: at[2]}
+	r := &running{rest: restDoor(at[0], jwts), grpc: grpcDoor(at[1], jwts), calls: at[1], debug: at[2]}
+	if len(at) > 3 {
+		r.access = at[3]
+	}
 	began := time.Now()
 	var err error
 	if r.process, err = start(ctx, path, args...); err != nil {

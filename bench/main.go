@@ -52,7 +52,7 @@ func parse(args []string) (*plan, error) {
 	f.StringVar(&p.profiles, "profile", "", "`folder` for CPU profiles of both servers at 8 connections; nothing else is done")
 	f.IntVar(&p.keys, "keys", -1, "`keys` of the big installation; 0 leaves it out (default 100,000, or 20,000 with --short)")
 	connections := f.String("connections", "1,8,64", "how `many` connections there are, in turn")
-	f.StringVar(&p.only, "only", "", "the one `part` to measure: exchange, growth, start or verify (with --profile: bare-REST, bare-gRPC, propusk-REST or propusk-gRPC)")
+	f.StringVar(&p.only, "only", "", "the one `part` to measure: exchange, growth, start, verify or ask (with --profile: bare-REST, bare-gRPC, propusk-REST, propusk-gRPC or ask)")
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
@@ -133,7 +133,7 @@ func (p *plan) run(ctx context.Context, t *table) error {
 	for _, part := range []struct {
 		name string
 		run  func(context.Context, *table, *installation) error
-	}{{"exchange", p.exchange}, {"growth", p.growth}, {"start", p.start}, {"verify", p.verify}} {
+	}{{"exchange", p.exchange}, {"growth", p.growth}, {"start", p.start}, {"verify", p.verify}, {"ask", p.accessService}} {
 		if p.only != "" && p.only != part.name {
 			continue
 		}

@@ -17,6 +17,9 @@ func (p *plan) takeProfiles(ctx context.Context, few *installation) error {
 		return err
 	}
 	few.profile = true
+	if p.only == "ask" {
+		return p.profileAsks(ctx, few, p.profiles)
+	}
 	for _, server := range []struct {
 		name  string
 		serve func(context.Context) (*running, error)

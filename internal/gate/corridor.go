@@ -150,9 +150,10 @@ func Guarded(ctx context.Context) context.Context {
 }
 
 func (g *Gate) newCall(r *Request) *Call {
-	c := &Call{gate: g, Request: r, Started: g.cfg.Now(), RequestID: newUUID()}
-	if c.TraceID = r.ClientTraceID; !printable(c.TraceID, 64) {
-		c.TraceID = newUUID()
+	ids := newUUIDs()
+	c := &Call{gate: g, Request: r, Started: g.cfg.Now(), RequestID: ids[:uuidLength], TraceID: ids[uuidLength:]}
+	if printable(r.ClientTraceID, 64) {
+		c.TraceID = r.ClientTraceID
 	}
 	return c
 }
@@ -169,6 +170,9 @@ func (g *Gate) finish(ctx context.Context, c *Call, ep *endpoint, err error) {
 	}
 	ep.stats.observe(code, took)
 	level, text := slog.LevelInfo, ""
+	if c.Service != nil && (err == nil || c.recorded) {
+		level = slog.LevelDebug // services ask all the time, and know themselves what they have asked
+	}
 	if err != nil {
 		text = shorten(err.Error(), maxMessage) // some texts repeat what the caller sent
 		if iam.KindOf(err) == iam.Internal && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
@@ -219,12 +223,21 @@ func printable(s string, most int) bool {
 	return true
 }
 
-// newUUID makes a random UUID (RFC 9562, version 4).
-func newUUID() string {
-	var b [16]byte
+const uuidLength = 36
+
+// newUUIDs makes two random UUIDs (RFC 9562, version 4), one behind the other:
+// every call needs two.
+func newUUIDs() string {
+	var b [32]byte
 	_, _ = rand.Read(b[:])
+	var out [2 * uuidLength]byte
+	putUUID(out[:uuidLength], b[:16])
+	putUUID(out[uuidLength:], b[16:])
+	return string(out[:])
+}
+
+func putUUID(out, b []byte) {
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	var out [36]byte
 	hex.Encode(out[0:8], b[0:4])
 	out[8] = '-'
 	hex.Encode(out[9:13], b[4:6])
@@ -234,5 +247,4 @@ func newUUID() string {
 	hex.Encode(out[19:23], b[8:10])
 	out[23] = '-'
 	hex.Encode(out[24:36], b[10:16])
-	return string(out[:])
 }

@@ -65,16 +65,24 @@ func (g *Gate) unary(ctx context.Context, ep *endpoint, decode func(any) error) 
 	}
 	c := g.newCall(r)
 	out, err := g.run(ctx, c, ep)
-	ids := metadata.Pairs("x-request-id", c.RequestID, "x-server-trace-id", c.TraceID)
 	if err != nil {
 		// Ids of a failure travel in the trailer: any header before an error
 		// makes the Node SDK lose the code [client fact: metadata keys].
-		_ = grpc.SetTrailer(ctx, ids)
+		_ = grpc.SetTrailer(ctx, metadata.Pairs(requestIDKey, c.RequestID, traceIDKey, c.TraceID))
 		return nil, status.FromProto(Status(err, c.RequestID)).Err()
 	}
-	_ = grpc.SetHeader(ctx, ids)
+	// Services ask by the thousand and look at no ids but those they sent for.
+	if c.Service == nil || r.ClientRequestID != "" || r.ClientTraceID != "" {
+		_ = grpc.SetHeader(ctx, metadata.Pairs(requestIDKey, c.RequestID, traceIDKey, c.TraceID))
+	}
 	return out, nil
 }
+
+// Metadata that leads from an answer to the server's log.
+const (
+	requestIDKey = "x-request-id"
+	traceIDKey   = "x-server-trace-id"
+)
 
 // Options are what a gRPC server must be made with to be attached to the gate.
 func (g *Gate) Options() []grpc.ServerOption {
@@ -118,7 +126,7 @@ func malformed(err error, m proto.Message) error {
 func (g *Gate) unknown(_ any, stream grpc.ServerStream) error {
 	method, _ := grpc.MethodFromServerStream(stream)
 	c := g.newCall(&Request{Method: method})
-	stream.SetTrailer(metadata.Pairs("x-request-id", c.RequestID, "x-server-trace-id", c.TraceID))
+	stream.SetTrailer(metadata.Pairs(requestIDKey, c.RequestID, traceIDKey, c.TraceID))
 	err := iam.Errorf(iam.Unimplemented, "Method %s is not known to this server", clip(method))
 	return status.FromProto(Status(err, c.RequestID)).Err()
 }
@@ -134,15 +142,23 @@ func requestOf(ctx context.Context, method string) *Request {
 		UserAgent:       first(ctx, "user-agent"),
 	}
 	if p, ok := peer.FromContext(ctx); ok && p.Addr != nil {
-		r.RemoteAddr = p.Addr.String()
-		if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
-			r.RemoteAddr = host
-		}
+		r.RemoteAddr = hostOf(p.Addr)
 		if t, ok := p.AuthInfo.(credentials.TLSInfo); ok && len(t.State.VerifiedChains) > 0 {
 			r.Certificate = t.State.VerifiedChains[0][0]
 		}
 	}
 	return r
+}
+
+// hostOf is an address without its port.
+func hostOf(a net.Addr) string {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		return tcp.AddrPort().Addr().Unmap().String()
+	}
+	if host, _, err := net.SplitHostPort(a.String()); err == nil {
+		return host
+	}
+	return a.String()
 }
 
 func first(ctx context.Context, key string) string {

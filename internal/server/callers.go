@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/x509"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/propusk/propusk/internal/cloudapi/accessservice"
@@ -59,6 +61,7 @@ var (
 // they show one, otherwise by a token.
 func (s *Server) proveService(header func(context.Context, string) (*credential.Identity, error), d gate.Decider) func(context.Context, *gate.Request) (*gate.Caller, error) {
 	known := s.accessCallers()
+	again := &welcome{position: s.replica.Position, now: s.now}
 	return func(ctx context.Context, r *gate.Request) (*gate.Caller, error) {
 		switch {
 		case known.everyone != nil:
@@ -68,11 +71,19 @@ func (s *Server) proveService(header func(context.Context, string) (*credential.
 		case r.Authorization == "":
 			return nil, errNoCaller
 		}
+		if c := again.find(r.Authorization); c != nil {
+			return c, nil
+		}
+		at := s.replica.Position()
 		id, err := header(ctx, r.Authorization)
 		if err != nil {
 			return nil, err
 		}
-		return known.calls(ctx, id, d)
+		c, err := known.calls(ctx, id, d)
+		if err == nil {
+			again.keep(r.Authorization, c, at)
+		}
+		return c, err
 	}
 }
 
@@ -121,4 +132,51 @@ func (c callers) calls(ctx context.Context, id *credential.Identity, d gate.Deci
 		return nil, gate.Denied(found.Path)
 	}
 	return &gate.Caller{Name: known.Name, Types: known.Types, Identity: id}, nil
+}
+
+// welcome remembers services that have proved themselves by a token, as long
+// as nothing at all has changed since: a few of them ask all the time with the
+// same token.
+type welcome struct {
+	position func() iam.Position
+	now      func() time.Time
+	known    sync.Map // the header's value → *welcomed
+	count    atomic.Int64
+}
+
+type welcomed struct {
+	caller *gate.Caller
+	at     iam.Position // of the feed, before the proof
+	until  time.Time
+}
+
+// How long a welcome lasts, so that a node which hears nothing new does not
+// take the same proof for ever, and how many there are.
+const (
+	welcomeLasts = time.Second
+	maxWelcomed  = 256
+)
+
+// find returns the caller who is remembered with a header, nil when none is.
+func (w *welcome) find(authorization string) *gate.Caller {
+	v, ok := w.known.Load(authorization)
+	if !ok {
+		return nil
+	}
+	if e := v.(*welcomed); e.at == w.position() && w.now().Before(e.until) {
+		return e.caller
+	}
+	return nil
+}
+
+// keep remembers a caller; at is the position before he was proved.
+func (w *welcome) keep(authorization string, c *gate.Caller, at iam.Position) {
+	until := w.now().Add(welcomeLasts)
+	if end := c.Identity.NotAfter; end.Before(until) {
+		until = end
+	}
+	if _, replaced := w.known.Swap(authorization, &welcomed{c, at, until}); !replaced && w.count.Add(1) > maxWelcomed {
+		w.known.Clear()
+		w.count.Store(0)
+	}
 }

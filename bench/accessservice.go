@@ -1,0 +1,210 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	iampb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/types/known/emptypb"
+
+	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/resource"
+	"github.com/propusk/propusk/internal/store"
+	"github.com/propusk/propusk/internal/store/sqlite"
+	accesspb "github.com/propusk/propusk/proto/yandex/cloud/priv/accessservice/v2"
+)
+
+// What another service's question may cost, in calls of a method that does
+// nothing, on the same framework in the same run.
+const (
+	authenticatePromise = 1.5
+	authorizePromise    = 1.6
+)
+
+// emptyMethod is the call that does nothing.
+const emptyMethod = "/bench.Empty/Call"
+
+// registerEmpty gives a gRPC server the method that does nothing.
+func registerEmpty(s *grpc.Server) {
+	s.RegisterService(&grpc.ServiceDesc{ServiceName: "bench.Empty", HandlerType: (*any)(nil), Methods: []grpc.MethodDesc{{
+		MethodName: "Call",
+		Handler: func(_ any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+			return &emptypb.Empty{}, decode(&emptypb.Empty{})
+		},
+	}}}, struct{}{})
+}
+
+// askDoor makes calls over one connection each.
+func askDoor(name, address string, call func(ctx context.Context, conn *grpc.ClientConn, number int) error) door {
+	return door{name, func() (client, error) {
+		conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+		return askClient{conn, call}, err
+	}}
+}
+
+type askClient struct {
+	conn *grpc.ClientConn
+	call func(ctx context.Context, conn *grpc.ClientConn, number int) error
+}
+
+func (c askClient) close() { c.conn.Close() }
+
+func (c askClient) exchange(ctx context.Context, number int) error {
+	return c.call(ctx, c.conn, number)
+}
+
+// askedAbout is how many different subjects are asked about.
+const askedAbout = 16
+
+// place is where the questions are asked.
+type place struct{ organization, cloud, folder string }
+
+// accessService measures questions of another service, which proves itself by
+// its token with every call.
+func (p *plan) accessService(ctx context.Context, t *table, few *installation) error {
+	at, err := few.admitService(ctx)
+	if err != nil {
+		return err
+	}
+	base, err := few.serveBare(ctx)
+	if err != nil {
+		return err
+	}
+	defer base.stop()
+	ours, err := few.serve(ctx)
+	if err != nil {
+		return err
+	}
+	defer ours.stop()
+	doors, err := few.askDoors(ctx, ours, at)
+	if err != nil {
+		return err
+	}
+	empty := askDoor("an empty call", base.calls, func(ctx context.Context, conn *grpc.ClientConn, _ int) error {
+		return conn.Invoke(ctx, emptyMethod, &emptypb.Empty{}, &emptypb.Empty{})
+	})
+	for n, d := range doors {
+		promise := []float64{authenticatePromise, authorizePromise}[n]
+		for _, connections := range p.connections {
+			say("%s, %d connections", d.name, connections)
+			pairs, err := contest(ctx, p.rounds,
+				func(ctx context.Context) (round, error) {
+					return p.uniform(ctx, base.process, empty, connections, askedAbout)
+				},
+				func(ctx context.Context) (round, error) {
+					return p.uniform(ctx, ours.process, d, connections, askedAbout)
+				})
+			if err != nil {
+				return err
+			}
+			t.heading("AccessService %s, connections: %d, beside an empty gRPC call", d.name, connections)
+			t.compare("CPU of the server, us a request", pairs, func(r round) float64 { return r.cpu }, "%.1f", promise)
+			addSpeed(t, pairs)
+		}
+	}
+	return nil
+}
+
+// admitService gives the first account the role of a calling service, and all
+// the right to see their folder.
+func (i *installation) admitService(ctx context.Context) (at place, err error) {
+	engine, err := sqlite.Open(i.data)
+	if err != nil {
+		return at, err
+	}
+	db := store.New(engine, store.Options{})
+	defer func() { err = errors.Join(err, db.Close()) }()
+	err = db.Update(ctx, func(tx *store.Tx) error {
+		path, err := store.Ancestors(tx, i.signers[0].accountID)
+		if err != nil {
+			return err
+		}
+		at = place{folder: path[1].ID, cloud: path[2].ID, organization: path[3].ID}
+		give := func(on string, role iam.RoleID, n int) error {
+			_, err := store.AddBinding(tx, on, iam.AccessBinding{Role: role,
+				Subject: iam.Subject{ID: iam.SubjectID(i.signers[n].accountID), Type: iam.TypeServiceAccount}})
+			return err
+		}
+		if err := give(at.organization, "iam.accessService.user", 0); err != nil {
+			return err
+		}
+		for n := range askedAbout {
+			if err := give(at.folder, "viewer", n); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	i.caller = i.signers[0].accountID
+	return at, err
+}
+
+// askDoors are the two questions, with tokens that have been seen before.
+func (i *installation) askDoors(ctx context.Context, r *running, at place) ([]door, error) {
+	conn, err := grpc.NewClient(r.calls, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	var authenticate []*accesspb.AuthenticateRequest
+	var authorize []*accesspb.AuthorizeRequest
+	var own string
+	for n := range askedAbout {
+		got, err := iampb.NewIamTokenServiceClient(conn).Create(ctx, &iampb.CreateIamTokenRequest{
+			Identity: &iampb.CreateIamTokenRequest_Jwt{Jwt: i.jwts[n]}})
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			own = "Bearer " + got.GetIamToken()
+		}
+		authenticate = append(authenticate, &accesspb.AuthenticateRequest{
+			Credentials: &accesspb.AuthenticateRequest_IamToken{IamToken: got.GetIamToken()}})
+		authorize = append(authorize, &accesspb.AuthorizeRequest{
+			Identity: &accesspb.AuthorizeRequest_IamToken{IamToken: got.GetIamToken()}, Permission: "resource-manager.folders.get",
+			ResourcePath: []*accesspb.Resource{{Type: "ydb.database", Id: fmt.Sprint("db", n)},
+				{Type: string(resource.Folder), Id: at.folder}, {Type: string(resource.Cloud), Id: at.cloud}}})
+	}
+	with := func(ctx context.Context) context.Context {
+		return metadata.AppendToOutgoingContext(ctx, "authorization", own)
+	}
+	return []door{
+		askDoor("Authenticate", r.access, func(ctx context.Context, conn *grpc.ClientConn, n int) error {
+			_, err := accesspb.NewAccessServiceClient(conn).Authenticate(with(ctx), authenticate[n%askedAbout])
+			return err
+		}),
+		askDoor("Authorize", r.access, func(ctx context.Context, conn *grpc.ClientConn, n int) error {
+			_, err := accesspb.NewAccessServiceClient(conn).Authorize(with(ctx), authorize[n%askedAbout])
+			return err
+		}),
+	}, nil
+}
+
+// profileAsks leaves a CPU profile of each question.
+func (p *plan) profileAsks(ctx context.Context, few *installation, dir string) error {
+	at, err := few.admitService(ctx)
+	if err != nil {
+		return err
+	}
+	r, err := few.serve(ctx)
+	if err != nil {
+		return err
+	}
+	defer r.stop()
+	doors, err := few.askDoors(ctx, r, at)
+	if err != nil {
+		return err
+	}
+	for _, d := range doors {
+		if err := r.profile(ctx, d, dir+"/propusk-"+d.name+".pprof"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
