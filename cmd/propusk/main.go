@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/propusk/propusk/internal/cli"
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/server"
 )
@@ -41,6 +42,9 @@ var commands = []command{
 	{"rotate-keys", "make new signing keys, or distrust one", runRotateKeys},
 	{"root-key", "print the key that verifiers pin", runRootKey},
 	{"audit", "read and check the audit log: audit list, audit verify", runAudit},
+	{"role", "import, list, export and delete roles, scopes of API keys and resource types", runRole},
+	{"resource", "keep the resources of other services, and who has access to them", runResource},
+	{"access", "tell why a subject may do something, or may not: access explain", runAccess},
 	{"quota", "show and set how much clouds and organizations may hold; decide requests for more", runQuota},
 	{"config", "print the settings in force, as a config file", runConfig},
 	{"version", "print the version", runVersion},
@@ -100,7 +104,8 @@ func (p *program) exit(name string, err error) int {
 	fmt.Fprintf(p.stderr, "propusk %s: %s\n", name, text)
 	var config *server.ConfigError
 	var wrong misuse
-	if errors.As(err, &config) || errors.As(err, &wrong) {
+	var wrongClient *cli.Misuse
+	if errors.As(err, &config) || errors.As(err, &wrong) || errors.As(err, &wrongClient) {
 		return 2
 	}
 	return 1

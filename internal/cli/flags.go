@@ -1,0 +1,96 @@
+package cli
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// parse reads flags that may stand before, between and after the arguments,
+// and returns the arguments. After "--" everything is an argument.
+func parse(f *flag.FlagSet, args []string) (rest []string, err error) {
+	for {
+		if err := f.Parse(args); err != nil {
+			return nil, err
+		}
+		left := f.Args()
+		if len(left) == 0 {
+			return rest, nil
+		}
+		if consumed := len(args) - len(left); consumed > 0 && args[consumed-1] == "--" {
+			return append(rest, left...), nil
+		}
+		rest, args = append(rest, left[0]), left[1:]
+	}
+}
+
+func (c command) help(w io.Writer, f *flag.FlagSet) {
+	fmt.Fprintf(w, "%s: %s\n\nUsage: %s", f.Name(), c.summary, f.Name())
+	if c.takes != "" {
+		fmt.Fprintf(w, " %s", c.takes)
+	}
+	fmt.Fprintf(w, " [flags]\n\n")
+	f.VisitAll(func(v *flag.Flag) {
+		name := "--" + v.Name
+		if b, ok := v.Value.(interface{ IsBoolFlag() bool }); !ok || !b.IsBoolFlag() {
+			if name += " text"; v.DefValue != "" && v.DefValue != "0" {
+				name = "--" + v.Name + " (" + v.DefValue + ")"
+			}
+		}
+		fmt.Fprintf(w, "  %-34s %s\n", name, v.Usage)
+	})
+}
+
+// labels is a flag of the form key=value,key=value.
+type labels map[string]string
+
+func (l *labels) String() string { return "" }
+
+// Set implements flag.Value.
+func (l *labels) Set(text string) error {
+	*l = labels{}
+	if text == "" {
+		return nil
+	}
+	for pair := range strings.SplitSeq(text, ",") {
+		key, value, ok := strings.Cut(pair, "=")
+		if !ok || key == "" {
+			return fmt.Errorf("%q is not key=value", pair)
+		}
+		(*l)[key] = value
+	}
+	return nil
+}
+
+// texts is a flag that may be given several times.
+type texts []string
+
+func (t *texts) String() string { return "" }
+
+// Set implements flag.Value.
+func (t *texts) Set(text string) error {
+	*t = append(*t, text)
+	return nil
+}
+
+// given tells which flags stand on the command line.
+func given(f *flag.FlagSet) map[string]bool {
+	out := map[string]bool{}
+	f.Visit(func(v *flag.Flag) { out[v.Name] = true })
+	return out
+}
+
+// oneID is the id that stands beside the flags or in --id.
+func oneID(flagID string, args []string) (string, error) {
+	switch {
+	case flagID != "" && len(args) > 0, len(args) > 1:
+		return "", &Misuse{errors.New("name one id")}
+	case flagID != "":
+		return flagID, nil
+	case len(args) == 0 || args[0] == "":
+		return "", &Misuse{errors.New("an id is missing")}
+	}
+	return args[0], nil
+}

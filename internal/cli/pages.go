@@ -1,0 +1,49 @@
+package cli
+
+import (
+	"flag"
+
+	operationpb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
+)
+
+const largestPage = 1000
+
+func limitFlag(f *flag.FlagSet) *int64 {
+	return f.Int64("limit", largestPage, "at most so many rows")
+}
+
+// pages gathers a list, page by page, until it ends or the limit is reached.
+func pages[T any](limit int64, page func(size int64, token string) ([]T, string, error)) ([]T, error) {
+	if limit < 1 {
+		return nil, misuse("--limit: %d is not above 0", limit)
+	}
+	var all []T
+	for token := ""; ; {
+		rows, next, err := page(min(limit-int64(len(all)), largestPage), token)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, rows...)
+		if next == "" || int64(len(all)) >= limit {
+			return all, nil
+		}
+		token = next
+	}
+}
+
+var operationColumns = []column[*operationpb.Operation]{
+	{"ID", (*operationpb.Operation).GetId},
+	{"CREATED AT", func(o *operationpb.Operation) string { return when(o.GetCreatedAt()) }},
+	{"CREATED BY", (*operationpb.Operation).GetCreatedBy},
+	{"MODIFIED AT", func(o *operationpb.Operation) string { return when(o.GetModifiedAt()) }},
+	{"STATUS", func(o *operationpb.Operation) string {
+		switch {
+		case !o.GetDone():
+			return "RUNNING"
+		case o.GetError() != nil:
+			return "ERROR"
+		}
+		return "DONE"
+	}},
+	{"DESCRIPTION", (*operationpb.Operation).GetDescription},
+}
