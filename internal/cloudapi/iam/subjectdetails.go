@@ -120,15 +120,15 @@ func (s *SubjectService) List(ctx context.Context, r *iampb.ListSubjectsRequest)
 	if err != nil {
 		return nil, err
 	}
-	filter, err := newSubjectFilter(r.GetFilter())
-	if err != nil {
-		return nil, err
-	}
 	kind, err := contextKind(in)
 	if err != nil {
 		return nil, err
 	}
 	if err := gate.Require(ctx, listSubjects, kind, in.GetId()); err != nil {
+		return nil, err
+	}
+	filter, err := newSubjectFilter(r.GetFilter())
+	if err != nil {
 		return nil, err
 	}
 	out := &iampb.ListSubjectsResponse{}

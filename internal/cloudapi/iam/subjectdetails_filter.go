@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"sync"
+	"unicode"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
@@ -16,14 +17,16 @@ import (
 // What a filter may cost. The units are those of the CEL library: about one for
 // each step, and for each ten characters that are looked at.
 const (
-	filterDepth      = 32
-	filterNodes      = 2_000
-	filterNesting    = 2 // comprehensions in each other: groups in groups
-	filterRegex      = 500
-	filterCost       = 20_000 // for one subject
-	filterMemory     = 1 << 20
-	filterCostOfPage = 1_000_000 // together, after which a page ends
-	filterInterrupt  = 100       // steps of a comprehension between looks at the clock
+	filterTokens      = 2_000 // words and signs; strings count by their words
+	filterParentheses = 100
+	filterDepth       = 32
+	filterNodes       = 2_000
+	filterNesting     = 2 // comprehensions in each other: groups in groups
+	filterRegex       = 500
+	filterCost        = 20_000 // for one subject
+	filterMemory      = 1 << 20
+	filterCostOfPage  = 1_000_000 // together, after which a page ends
+	filterInterrupt   = 100       // steps of a comprehension between looks at the clock
 )
 
 // subjectFilter is a filter in CEL over yandex.cloud.iam.Subject: its fields
@@ -55,6 +58,9 @@ func newSubjectFilter(text string) (*subjectFilter, error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, nil
 	}
+	if err := simpleEnough(text); err != nil {
+		return nil, err
+	}
 	env, err := filterEnv()
 	if err != nil {
 		return nil, err
@@ -74,14 +80,36 @@ func newSubjectFilter(text string) (*subjectFilter, error) {
 	return &subjectFilter{program: program}, nil
 }
 
-// badFilter is the refusal of a filter, with the first lines of the library's
-// words: which place of the text is meant stands there.
-func badFilter(err error) error {
-	text := strings.TrimSpace(err.Error())
-	if len(text) > 400 {
-		text = strings.ToValidUTF8(text[:400], "") + "…"
+// simpleEnough refuses a text that the parser would ponder for long: reading
+// what the API's length allows can take it seconds. It looks at words and signs
+// without minding where strings begin, so nothing can hide from it.
+func simpleEnough(text string) error {
+	tokens, word := 0, false
+	for _, r := range text {
+		was := word
+		word = r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r)
+		if !unicode.IsSpace(r) && !(word && was) {
+			tokens++
+		}
 	}
-	return iam.InvalidField("filter", "%s", text)
+	if tokens > filterTokens {
+		return iam.InvalidField("filter", "at most %d words and signs", filterTokens)
+	}
+	if strings.Count(text, "(") > filterParentheses {
+		return iam.InvalidField("filter", "at most %d parentheses", filterParentheses)
+	}
+	return nil
+}
+
+// badFilter is the refusal of a filter in the library's words: the first thing
+// that is wrong, after its line and column where it has a place.
+func badFilter(err error) error {
+	text, _, _ := strings.Cut(strings.TrimSpace(err.Error()), "\n")
+	text = strings.TrimPrefix(strings.TrimPrefix(text, "ERROR: <input>:"), "-1:0: ")
+	if len(text) > 300 {
+		text = text[:300] + "…"
+	}
+	return iam.InvalidField("filter", "%s", strings.ToValidUTF8(text, "?"))
 }
 
 // matches tells whether a subject passes. What cannot be said of this subject

@@ -94,6 +94,23 @@ func TestSubjectFilterIsBounded(t *testing.T) {
 	}
 }
 
+// TestSubjectFilterIsReadQuickly: what may be read is read in no time, however
+// it nests and repeats.
+func TestSubjectFilterIsReadQuickly(t *testing.T) {
+	for _, text := range []string{
+		strings.Repeat("a.", 999), strings.Repeat("-", 1_999), strings.Repeat("name+", 900), strings.Repeat("[a]", 600),
+		strings.Repeat("1 in ", 900), strings.Repeat("true||", 600) + "true", strings.Repeat("groups.exists(g,g.id=='a')||", 90) + "true",
+		strings.Repeat("groups.exists(g,groups.exists(h,h.id==g.id))||", 45) + "true",
+		"sub in [" + strings.Repeat("'ajeabcdefghijklmnop',", 420) + "'b']",
+	} {
+		began := time.Now()
+		_, err := newSubjectFilter(text)
+		if took := time.Since(began); took > 500*time.Millisecond {
+			t.Errorf("%.40s… took %v (%v)", text, took, err)
+		}
+	}
+}
+
 func FuzzSubjectFilter(f *testing.F) {
 	for _, seed := range []string{
 		``, `name == "a"`, `subject.type == SubjectType.USER_ACCOUNT`, `groups.exists(g, g.id.matches("a+"))`,
