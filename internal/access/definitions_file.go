@@ -110,6 +110,9 @@ const mostProblems = 20
 
 func (r *fileReader) bad(n *yaml.Node, at, format string, args ...any) {
 	if len(r.problems) < mostProblems {
+		if at != "" {
+			at += ": "
+		}
 		r.problems = append(r.problems, fmt.Sprintf("%s:%d: %s%s", r.name, n.Line, at, fmt.Sprintf(format, args...)))
 	}
 }
@@ -120,7 +123,10 @@ func (r *fileReader) fields(n *yaml.Node, at string, required []string, readers 
 		r.bad(n, at, "a mapping is expected")
 		return
 	}
-	seen := map[string]bool{}
+	prefix, seen := at, map[string]bool{}
+	if prefix != "" {
+		prefix += "."
+	}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
 		read, known := readers[key.Value]
@@ -130,7 +136,7 @@ func (r *fileReader) fields(n *yaml.Node, at string, required []string, readers 
 		case seen[key.Value]:
 			r.bad(key, at, "the key %s is there twice", key.Value)
 		default:
-			read(value, at+key.Value+": ")
+			read(value, prefix+key.Value)
 		}
 		seen[key.Value] = true
 	}
@@ -152,7 +158,7 @@ func (r *fileReader) each(n *yaml.Node, at string, item func(n *yaml.Node, at st
 		return
 	}
 	for i, one := range n.Content {
-		item(one, strings.TrimSuffix(at, ": ")+fmt.Sprintf("[%d]: ", i))
+		item(one, fmt.Sprintf("%s[%d]", at, i))
 	}
 }
 

@@ -247,7 +247,7 @@ func unused(tx *store.Tx, i access.Item) error {
 		}
 		n, err := store.CountBindingsOfRole(tx, iam.RoleID(i.ID))
 		if err == nil && n > 0 {
-			err = iam.Errorf(iam.FailedPrecondition, "role %s is bound %d times: take these bindings away first", i.ID, n)
+			err = iam.Errorf(iam.FailedPrecondition, "role %s is still bound (bindings: %d): take them away first", i.ID, n)
 		}
 		return err
 	case access.ItemResourceType:
