@@ -43,7 +43,8 @@ func TestRequestIDs(t *testing.T) {
 			t.Errorf("endpoint %v", e)
 		}
 	}
-	for _, id := range []string{"endpoint", "iam", "operation", "resource-manager", "resourcemanager"} {
+	for _, id := range []string{"endpoint", "iam", "operation", "organization-manager", "organizationmanager",
+		"quota-manager", "quotamanager", "resource-manager", "resourcemanager"} {
 		if !ids[id] {
 			t.Errorf("no endpoint %s", id)
 		}

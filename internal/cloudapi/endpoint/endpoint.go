@@ -26,7 +26,10 @@ type Service struct {
 
 // own are the ids under which clients look for the services that are here;
 // both spellings are in use [API fact: endpoint discovery].
-var own = []string{"endpoint", "iam", "operation", "resource-manager", "resourcemanager"}
+var own = []string{
+	"endpoint", "iam", "operation", "organization-manager", "organizationmanager",
+	"quota-manager", "quotamanager", "resource-manager", "resourcemanager",
+}
 
 // New lists the services of this server at one address ("host:port", no
 // scheme) and what the operator adds, which wins over ours.
