@@ -5,8 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/propusk/propusk/internal/access"
 	"github.com/propusk/propusk/internal/iam"
 )
@@ -99,7 +97,7 @@ func TestCatalogueRefuses(t *testing.T) {
 		"include twice":           {[]iam.Role{role("a.x", "a.y", "a.y"), role("a.y")}, []string{"a.y is there twice"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := access.NewCatalogue(tc.roles)
+			_, err := access.Compile(access.Definitions{Roles: tc.roles})
 			if err == nil {
 				t.Fatal("accepted")
 			}
@@ -110,57 +108,4 @@ func TestCatalogueRefuses(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestParseRoles(t *testing.T) {
-	good := "roles:\n  - id: gizmo.viewer\n    description: See gizmos.\n    includes: [auditor]\n    permissions: [gizmo.gizmos.get]\n"
-	roles, err := access.ParseRoles([]byte(good))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := []iam.Role{{ID: "gizmo.viewer", Description: "See gizmos.", Includes: []iam.RoleID{"auditor"}, Permissions: []iam.Permission{"gizmo.gizmos.get"}}}
-	if diff := cmp.Diff(want, roles); diff != "" {
-		t.Error(diff)
-	}
-	for name, bad := range map[string]string{
-		"nothing":         "",
-		"not YAML":        "roles: [",
-		"a list":          "- id: a.x\n",
-		"unknown key":     good + "    permisions: []\n",
-		"unknown top key": good + "role: []\n",
-		"two documents":   good + "---\n" + good,
-		"a number":        "roles: 7\n",
-	} {
-		if _, err := access.ParseRoles([]byte(bad)); err == nil {
-			t.Errorf("%s: accepted", name)
-		}
-	}
-}
-
-func FuzzParseRoles(f *testing.F) {
-	f.Add([]byte("roles:\n  - {id: a.x, description: d, permissions: [a.b.c], includes: [viewer]}\n"))
-	f.Add([]byte("roles: [{id: a.x, description: &d d}, {id: a.y, description: *d}]"))
-	f.Add([]byte("roles: &r [*r]"))
-	f.Fuzz(func(t *testing.T, file []byte) {
-		roles, err := access.ParseRoles(file)
-		if err != nil {
-			return
-		}
-		c, err := access.NewCatalogue(roles)
-		if err != nil {
-			return
-		}
-		for _, r := range roles {
-			for _, p := range r.Permissions {
-				if !c.Grants(r.ID, p) {
-					t.Fatalf("%s lists %s and does not grant it", r.ID, p)
-				}
-			}
-			for _, in := range r.Includes {
-				if !c.CoversAll([]iam.RoleID{r.ID}, in) {
-					t.Fatalf("%s includes %s and does not cover it", r.ID, in)
-				}
-			}
-		}
-	})
 }
