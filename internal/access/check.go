@@ -31,8 +31,8 @@ type Reads interface {
 	// organizations that the subject belongs to.
 	OrganizationGroups(subject iam.SubjectID) ([]iam.SubjectID, error)
 	// Bound calls visit for every pair of a resource of path and a subject of
-	// holders that has roles bound, in any order, with their indexes, until
-	// visit returns false.
+	// holders that has roles bound, in any order and some perhaps twice, with
+	// their indexes, until visit returns false.
 	Bound(path []resource.Ref, holders []iam.SubjectID, visit func(at, holder int, roles []iam.RoleID) bool) error
 	// Policies calls visit for every resource of path that has access policies
 	// bound, the lowest first, with its index and the ids of their templates in

@@ -16,7 +16,7 @@ import (
 // Bound calls visit for every pair of a resource of path and a subject of
 // holders that has roles bound, with their indexes, until visit returns false:
 // first those it remembers, then, after one snapshot for all of them, those it
-// does not.
+// does not. It may visit a pair twice. The path stays the caller's.
 func (v *View) Bound(path []resource.Ref, holders []iam.SubjectID, visit func(at, holder int, roles []iam.RoleID) bool) error {
 	if len(path) == 0 || len(holders) == 0 {
 		return nil
@@ -26,19 +26,18 @@ func (v *View) Bound(path []resource.Ref, holders []iam.SubjectID, visit func(at
 	}
 	old := v.r.answers.findRoles(v.r.known.hashText(path[0].ID), v.r.known.hashText(string(holders[0])), path[0].ID, string(holders[0]))
 	if old != nil {
-		if a := old.value.(*answer); a.isFor(path, holders) && a.holds(&v.r.moved) {
-			v.tell(a.found, visit)
+		a := old.value.(*answer)
+		if a.isFor(path, holders) && a.holds(&v.r.moved) && (!v.tell(a.found, visit) || !a.part) {
 			return nil
 		}
 	}
-	missing := v.lookAround(path, holders)
-	if len(missing) == 0 {
+	v.lookAround(path, holders)
+	enough := !v.tell(v.found, visit)
+	if enough || len(v.missing) == 0 {
 		v.answer(old, path, holders)
-	}
-	if !v.tell(v.found, visit) || len(missing) == 0 {
 		return nil
 	}
-	return v.boundInStore(path, holders, missing, visit)
+	return v.boundInStore(path, holders, visit)
 }
 
 // found is a pair with roles: its place in path and in holders.
@@ -51,10 +50,10 @@ type found struct {
 // pair is a place in path and one in holders.
 type pair struct{ at, holder int }
 
-// lookAround puts what is remembered into v.found and returns what is not.
-func (v *View) lookAround(path []resource.Ref, holders []iam.SubjectID) (missing []pair) {
+// lookAround puts what is remembered into v.found, and what is not into v.missing.
+func (v *View) lookAround(path []resource.Ref, holders []iam.SubjectID) {
 	m := v.r.known
-	v.hashes, v.found = v.hashes[:0], v.found[:0]
+	v.hashes, v.found, v.missing = v.hashes[:0], v.found[:0], v.missing[:0]
 	for _, h := range holders {
 		v.hashes = append(v.hashes, m.hashText(string(h)))
 	}
@@ -68,13 +67,12 @@ func (v *View) lookAround(path []resource.Ref, holders []iam.SubjectID) (missing
 		for j, h := range holders {
 			e := m.findRoles(hash, v.hashes[j], id, string(h))
 			if e == nil {
-				missing = append(missing, pair{i, j})
+				v.missing = append(v.missing, pair{i, j})
 			} else if roles := e.value.(*roleList); roles != nil {
 				v.found = append(v.found, found{i, j, roles.ids, e.text})
 			}
 		}
 	}
-	return missing
 }
 
 // tell visits pairs; false when visit has had enough.
@@ -89,17 +87,19 @@ func (v *View) tell(pairs []found, visit func(at, holder int, roles []iam.RoleID
 	return true
 }
 
-// answer is what a whole look around found. It holds until something bound on
+// answer is what a look around found. It holds until something bound on
 // its path changes; other changes do not touch it.
 type answer struct {
 	epoch   atomic.Uint64 // in which it was found, or found again
 	path    []resource.Ref
 	holders []iam.SubjectID
 	found   []found
+	part    bool     // it was enough for who asked, and there may be more
 	slots   []uint16 // of path, in moved
 }
 
-// isFor tells whether it answers this question.
+// isFor tells whether it answers this question. A path of the tree's is never
+// written to, so the same place is the same path.
 func (a *answer) isFor(path []resource.Ref, holders []iam.SubjectID) bool {
 	samePath := len(a.path) == len(path) && (&a.path[0] == &path[0] || slices.Equal(a.path, path))
 	return samePath && slices.Equal(a.holders, holders)
@@ -128,12 +128,15 @@ func (v *View) answer(old *entry, path []resource.Ref, holders []iam.SubjectID) 
 	if old != nil {
 		a := old.value.(*answer)
 		same := func(x, y found) bool { return x.at == y.at && x.holder == y.holder && &x.roles[0] == &y.roles[0] }
-		if a.isFor(path, holders) && slices.EqualFunc(a.found, v.found, same) {
+		if a.isFor(path, holders) && a.part == (len(v.missing) > 0) && slices.EqualFunc(a.found, v.found, same) {
 			a.epoch.Store(v.epoch)
 			return
 		}
 	}
-	a := &answer{path: path, holders: slices.Clone(holders), found: slices.Clone(v.found), slots: make([]uint16, len(path))}
+	if len(v.up) == 0 || &path[0] != &v.up[0] {
+		path = slices.Clone(path) // it is the caller's, who may write something else there
+	}
+	a := &answer{path: path, holders: slices.Clone(holders), found: slices.Clone(v.found), part: len(v.missing) > 0, slots: make([]uint16, len(path))}
 	a.holders[0] = iam.SubjectID(strings.Clone(string(holders[0])))
 	for i := range path {
 		a.slots[i] = slotOf(v.r.known.hashText(path[i].ID))
@@ -148,9 +151,9 @@ func (v *View) answer(old *entry, path []resource.Ref, holders []iam.SubjectID) 
 	s.put(hash, k, a, bytes)
 }
 
-func (v *View) boundInStore(path []resource.Ref, holders []iam.SubjectID, missing []pair, visit func(at, holder int, roles []iam.RoleID) bool) error {
-	want := make([]key, len(missing))
-	for n, p := range missing {
+func (v *View) boundInStore(path []resource.Ref, holders []iam.SubjectID, visit func(at, holder int, roles []iam.RoleID) bool) error {
+	want := make([]key, len(v.missing))
+	for n, p := range v.missing {
 		want[n] = key{kind: ofRoles, a: path[p.at].ID, b: string(holders[p.holder])}
 	}
 	got, at, err := v.r.fetch(v.ctx, want, loadRoles)
@@ -158,7 +161,7 @@ func (v *View) boundInStore(path []resource.Ref, holders []iam.SubjectID, missin
 	if err != nil {
 		return err
 	}
-	v.tell(bound(got, func(n int) pair { return missing[n] }), visit)
+	v.tell(bound(got, func(n int) pair { return v.missing[n] }), visit)
 	return nil
 }
 

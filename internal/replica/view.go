@@ -13,16 +13,19 @@ import (
 // View is the world at one position, inside Consistent. It is used by one
 // goroutine and not after its function has returned.
 type View struct {
-	r      *Replica
-	ctx    context.Context
-	tx     *store.Tx // set when it reads a snapshot of the store instead of what is remembered
-	at     iam.Position
-	epoch  uint64
-	ahead  bool // something was read of a later position
-	along  iam.SubjectID
-	keys   []store.Change
-	hashes []uint64 // scratch, as is found
-	found  []found
+	r     *Replica
+	ctx   context.Context
+	tx    *store.Tx // set when it reads a snapshot of the store instead of what is remembered
+	at    iam.Position
+	epoch uint64
+	ahead bool // something was read of a later position
+	along iam.SubjectID
+	keys  []store.Change
+	up    []resource.Ref // what Ancestors returned last
+
+	hashes  []uint64 // scratch, as are these
+	found   []found
+	missing []pair
 }
 
 var views = sync.Pool{New: func() any { return new(View) }}
@@ -47,7 +50,7 @@ func (r *Replica) ConsistentInto(ctx context.Context, keys []store.Change, fn fu
 	v := views.Get().(*View)
 	defer func() {
 		clear(v.found)
-		*v = View{hashes: v.hashes[:0], found: v.found[:0]}
+		*v = View{hashes: v.hashes[:0], found: v.found[:0], missing: v.missing[:0]}
 		views.Put(v)
 	}()
 	v.r, v.ctx = r, ctx
@@ -133,6 +136,7 @@ func (v *View) Ancestors(id string) ([]resource.Ref, error) {
 	if err != nil {
 		return nil, err
 	}
+	v.up = refs
 	for _, ref := range refs[1:] {
 		v.read(store.ChangeResource, ref.ID)
 	}
