@@ -62,7 +62,9 @@ func (s *session) failureOfStatus(st *statuspb.Status, requestID string) error {
 			}
 		case *errdetails.BadRequest:
 			for _, v := range d.GetFieldViolations() {
-				f.Details = append(f.Details, s.shown(v.GetField()+": "+v.GetDescription()))
+				if text := s.shown(v.GetField() + ": " + v.GetDescription()); text != f.Message {
+					f.Details = append(f.Details, text)
+				}
 			}
 		default:
 			text, _ := protojson.MarshalOptions{UseProtoNames: true}.Marshal(any)

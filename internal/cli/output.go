@@ -108,10 +108,15 @@ func (s *session) write(text []byte) error {
 	return e.Close()
 }
 
-// plain takes away the style that JSON has in YAML; what a plain word would
-// not say (a number that is a text) is quoted again when it is written.
+// plain takes away the style that JSON has in YAML, but for the quotes around
+// what any reader of YAML might take for something else than a text.
 func plain(n *yaml.Node) {
 	n.Style = 0
+	if n.Kind == yaml.ScalarNode && n.Tag == "!!str" {
+		if text, err := yaml.Marshal(n.Value); err != nil || len(text) == 0 || text[0] == '"' || text[0] == '\'' {
+			n.Style = yaml.DoubleQuotedStyle
+		}
+	}
 	for _, c := range n.Content {
 		plain(c)
 	}

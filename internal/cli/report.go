@@ -30,7 +30,7 @@ func report(w io.Writer, x *propuskpb.Explanation) error {
 	line("")
 	line("The subject counts as")
 	for _, h := range x.GetHolders() {
-		line("  %s%s", h.GetId(), holderKind[h.GetKind()])
+		line("  %-22s %s", h.GetId(), holderKind[h.GetKind()])
 	}
 	none(line, len(x.GetHolders()))
 	line("")
@@ -58,7 +58,7 @@ func report(w io.Writer, x *propuskpb.Explanation) error {
 	return err
 }
 
-var holderKind = map[string]string{"self": "  (itself)", "group": "  (a group it is in)", "system": "  (a group of the system)"}
+var holderKind = map[string]string{"self": "itself", "group": "a group it is in", "system": "a group of the system"}
 
 func none(line func(string, ...any), n int) {
 	if n == 0 {
@@ -72,7 +72,7 @@ func weighed(v *propuskpb.WeighedBinding) string {
 	}
 	text := "  + " + binding(v.GetBinding())
 	if through := v.GetThrough(); len(through) > 1 {
-		text += ", which includes " + strings.Join(through[1:], ", which includes ")
+		text += ", through " + strings.Join(through[1:], " > ")
 	}
 	return text
 }
