@@ -62,7 +62,7 @@ func newHistory(t *testing.T, r *rand.Rand) *history {
 		t.Fatal(err)
 	}
 	h.randomRoles(r)
-	c, err := access.Compile(access.Definitions{Roles: h.roles})
+	c, err := access.NewCatalogue(h.roles)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,13 +240,14 @@ func TestEveryAnswerWasOnceTrue(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	var first iam.Position
-	var work, background sync.WaitGroup
-	for n, node := range nodes {
+	for _, node := range nodes {
 		if err := node.Start(ctx); err != nil {
 			t.Fatal(err)
 		}
-		first = node.Position()
+	}
+	first := nodes[0].Position()
+	var work, background sync.WaitGroup
+	for n, node := range nodes {
 		background.Go(func() { _ = node.Run(ctx) })
 		for i := range 2 {
 			r := rand.New(rand.NewPCG(uint64(n), uint64(i)))
