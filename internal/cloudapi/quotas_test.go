@@ -11,6 +11,7 @@ import (
 	accesspb "github.com/yandex-cloud/go-genproto/yandex/cloud/access"
 	iampb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1"
 	operationpb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
+	ompb "github.com/yandex-cloud/go-genproto/yandex/cloud/organizationmanager/v1"
 	quotafailurepb "github.com/yandex-cloud/go-genproto/yandex/cloud/quota"
 	quotapb "github.com/yandex-cloud/go-genproto/yandex/cloud/quotamanager/v1"
 	rmpb "github.com/yandex-cloud/go-genproto/yandex/cloud/resourcemanager/v1"
@@ -54,6 +55,11 @@ func TestQuotasAreEnforced(t *testing.T) {
 	t.Parallel()
 	w := newWorldWithQuotas(t)
 	robot := w.newAccount(t, "robot")
+	group := w.owner.create(t, "group.Create", &ompb.CreateGroupRequest{OrganizationId: w.home.OrganizationID, Name: "crowd"})
+	var people []string
+	for i := range 4 {
+		people = append(people, w.person(t, fmt.Sprint("person-", i), w.home.OrganizationID))
+	}
 	n := 0
 	for _, c := range []struct {
 		carrier, quota string
@@ -72,6 +78,13 @@ func TestQuotasAreEnforced(t *testing.T) {
 		}},
 		{w.home.OrganizationID, "organization-manager.clouds.count", 1, "cloud.Create", func(name string) proto.Message {
 			return &rmpb.CreateCloudRequest{OrganizationId: w.home.OrganizationID, Name: name}
+		}},
+		{w.home.OrganizationID, "organization-manager.groups.count", 1, "group.Create", func(name string) proto.Message {
+			return &ompb.CreateGroupRequest{OrganizationId: w.home.OrganizationID, Name: name}
+		}},
+		{w.home.OrganizationID, "organization-manager.groupMembers.count", 0, "group.UpdateMembers", func(string) proto.Message {
+			return &ompb.UpdateGroupMembersRequest{GroupId: group, MemberDeltas: []*ompb.MemberDelta{
+				{Action: ompb.MemberDelta_ADD, SubjectId: people[n%len(people)]}}}
 		}},
 		{w.home.OrganizationID, "organization-manager.accessBindings.count", 4, "folder.UpdateAccessBindings", func(string) proto.Message {
 			role := []string{"viewer", "editor", "auditor"}[n%3]
@@ -264,6 +277,9 @@ func TestQuotaRequests(t *testing.T) {
 		t.Errorf("limit %v", limit)
 	}
 	w.owner.refuse(t, "quotaRequest.Cancel", &quotapb.CancelQuotaRequestRequest{QuotaRequestId: id, QuotaIds: []string{accounts}}, codes.FailedPrecondition, "is decided: APPROVED")
+	// Who may list them may also look at one; nobody else learns that it is there.
+	w.robot(t, "reader", "viewer").operate(t, "op.Get", &operationpb.GetOperationRequest{OperationId: op.GetId()})
+	w.robot(t, "member").refuse(t, "op.Get", &operationpb.GetOperationRequest{OperationId: op.GetId()}, codes.NotFound, "not found")
 	ops := call(t, w.owner, "quotaRequest.ListOperations", &quotapb.ListQuotaRequestOperationsRequest{QuotaRequestId: id}, new(quotapb.ListQuotaRequestOperationsResponse))
 	if len(ops.GetOperations()) != 2 {
 		t.Errorf("%d operations", len(ops.GetOperations()))

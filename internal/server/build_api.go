@@ -154,6 +154,9 @@ func (s *Server) listOperationsOf(ctx context.Context, id string) (may iam.Permi
 	}
 	path, err := s.replica.Ancestors(ctx, id)
 	if err != nil || len(path) == 0 {
+		if at, err := s.resourceOfQuotaRequest(ctx, id); err == nil {
+			return "quota-manager.quotaRequests.listOperations", at
+		}
 		return "", ""
 	}
 	if _, ours := resource.ParentKind(path[0].Kind); !ours {

@@ -103,7 +103,8 @@ type QuotaRequestsRequest struct {
 	Resource string `json:"resource"` // about this one only; "" for any
 }
 
-// QuotaRequestsResult lists requests ordered by id.
+// QuotaRequestsResult lists requests ordered by id; among the open ones, those
+// that nobody has touched come first.
 type QuotaRequestsResult struct {
 	Requests []QuotaRequest `json:"requests"`
 }
@@ -130,14 +131,18 @@ type QuotaAsked struct {
 
 // QuotaRequests lists the requests that are open, or all.
 func (s *Server) QuotaRequests(ctx context.Context, r QuotaRequestsRequest) (*QuotaRequestsResult, error) {
+	statuses := []store.QuotaStatus{store.QuotaPending, store.QuotaProcessing}
+	if r.All {
+		statuses = []store.QuotaStatus{""}
+	}
 	out := &QuotaRequestsResult{Requests: []QuotaRequest{}}
 	return out, s.db.View(ctx, func(tx *store.Tx) error {
-		all, err := store.ListQuotaRequests(tx, r.Resource, "", store.Page{Limit: math.MaxInt32})
-		if err != nil {
-			return err
-		}
-		for _, q := range all {
-			if r.All || q.Status == store.QuotaPending || q.Status == store.QuotaProcessing {
+		for _, status := range statuses {
+			all, err := store.ListQuotaRequests(tx, r.Resource, status, store.Page{Limit: math.MaxInt32})
+			if err != nil {
+				return err
+			}
+			for _, q := range all {
 				out.Requests = append(out.Requests, shownRequest(q))
 			}
 		}
