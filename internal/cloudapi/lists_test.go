@@ -9,11 +9,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 	accesspb "github.com/yandex-cloud/go-genproto/yandex/cloud/access"
 	iampb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1"
+	ompb "github.com/yandex-cloud/go-genproto/yandex/cloud/organizationmanager/v1"
 	rmpb "github.com/yandex-cloud/go-genproto/yandex/cloud/resourcemanager/v1"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
+
+	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/store"
 )
 
 // set puts values into fields of a message by their names.
@@ -26,7 +30,8 @@ func set(m proto.Message, pairs ...any) proto.Message {
 }
 
 // names are what the lists that take a filter can be asked for.
-var names = map[string]string{"sa.List": "account-3", "folder.List": "folder-3", "cloud.List": "cloud-3"}
+var names = map[string]string{"sa.List": "account-3", "folder.List": "folder-3", "cloud.List": "cloud-3",
+	"group.List": "Group.3"}
 
 // listing is a List method with two parents that hold at least five rows each.
 type listing struct {
@@ -87,13 +92,54 @@ func listings(t *testing.T, w *world) []listing {
 			o.operate(t, "key.Update", &iampb.UpdateKeyRequest{KeyId: keys[p], Description: fmt.Sprint(i)})
 		}
 	}
-	return []listing{
+	return append([]listing{
 		{"sa.List", "folder_id", folders}, {"key.List", "service_account_id", accounts},
 		{"folder.List", "cloud_id", clouds}, {"cloud.List", "organization_id", [2]string{w.home.OrganizationID, ""}},
 		{"sa.ListOperations", "service_account_id", accounts}, {"key.ListOperations", "key_id", keys},
 		{"cloud.ListOperations", "cloud_id", clouds}, {"folder.ListOperations", "folder_id", folders},
 		{"sa.ListAccessBindings", "resource_id", accounts}, {"folder.ListAccessBindings", "resource_id", folders},
 		{"cloud.ListAccessBindings", "resource_id", clouds},
+	}, groupListings(t, w)...)
+}
+
+// groupListings makes the rows of the lists of groups and organizations, in two
+// organizations that home's owner owns.
+func groupListings(t *testing.T, w *world) []listing {
+	t.Helper()
+	organizations, groups := [2]string{w.home.OrganizationID, w.OrganizationID}, [2]string{}
+	var people []string
+	w.update(t, func(tx *store.Tx) error {
+		_, err := store.AddBinding(tx, w.OrganizationID, iam.AccessBinding{Role: iam.OrganizationOwner,
+			Subject: iam.Subject{ID: iam.SubjectID(w.home.ServiceAccountID), Type: iam.TypeServiceAccount}})
+		for i := 0; i < 5 && err == nil; i++ {
+			people = append(people, fmt.Sprintf("ajeperson-%d", i))
+			if err = store.InsertUserAccount(tx, &iam.UserAccount{ID: people[i], Login: people[i], CreatedAt: tx.Now()}); err != nil {
+				return err
+			}
+			for _, organization := range organizations {
+				if _, err = store.AddMember(tx, organization, iam.SubjectID(people[i])); err != nil {
+					return err
+				}
+			}
+		}
+		return err
+	})
+	for p, organization := range organizations {
+		for i := range 5 {
+			groups[p] = w.owner.create(t, "group.CreateExternal", &ompb.CreateExternalGroupRequest{OrganizationId: organization,
+				Name: fmt.Sprintf("Group.%d", i), SubjectContainerId: organization, ExternalId: fmt.Sprint(i)})
+			role := []string{"viewer", "auditor", "editor", "iam.viewer", "organization-manager.viewer"}[i]
+			w.bind(t, "org", organization, add(role, w.home.ServiceAccountID))
+		}
+		w.owner.operate(t, "group.UpdateMembers", &ompb.UpdateGroupMembersRequest{GroupId: groups[p], MemberDeltas: join(people...)})
+		for i := range 5 {
+			w.owner.operate(t, "group.Update", &ompb.UpdateGroupRequest{GroupId: groups[p], UpdateMask: masked("description"), Description: fmt.Sprint(i)})
+		}
+	}
+	return []listing{
+		{"group.List", "organization_id", organizations}, {"group.ListExternal", "subject_container_id", organizations},
+		{"group.ListMembers", "group_id", groups}, {"group.ListOperations", "group_id", groups},
+		{"org.ListOperations", "organization_id", organizations}, {"org.ListAccessBindings", "resource_id", organizations},
 	}
 }
 
