@@ -1,8 +1,10 @@
 package accessservice_test
 
 import (
+	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -46,13 +48,16 @@ func FuzzRequestBytes(f *testing.F) {
 	seed(as(anonymous(), "storage.objects.get", "storage.bucket", w.bucket), 1)
 	seed(w.matrix(2, 2), 2)
 	seed(w.actions("ydb.tables.select", "ydb.clusters.get"), 2)
+	f.Add(byte(0), []byte{})
 	f.Add(byte(1), []byte{0x2a, 0xff, 0xff, 0xff, 0xff, 0x0f})
 	known := map[codes.Code]bool{codes.OK: true, codes.Unauthenticated: true, codes.PermissionDenied: true, codes.InvalidArgument: true}
 	f.Fuzz(func(t *testing.T, method byte, body []byte) {
 		name := []string{"Authenticate", "Authorize", "BulkAuthorize"}[method%3]
 		for _, pkg := range []string{v1, v2} {
 			var out []byte
-			err := conn.Invoke(t.Context(), pkg+name, body, &out)
+			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+			err := conn.Invoke(ctx, pkg+name, body, &out)
+			cancel()
 			if s := status.Convert(err); !known[s.Code()] || strings.Contains(s.Message(), "Internal error") {
 				t.Fatalf("%s%s of %q: %v", pkg, name, body, err)
 			}
