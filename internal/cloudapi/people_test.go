@@ -1,6 +1,7 @@
 package cloudapi_test
 
 import (
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	iampb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1"
 	oauthpb "github.com/yandex-cloud/go-genproto/yandex/cloud/oauth"
+	operationpb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
 	ompb "github.com/yandex-cloud/go-genproto/yandex/cloud/organizationmanager/v1"
 	rmpb "github.com/yandex-cloud/go-genproto/yandex/cloud/resourcemanager/v1"
 	"google.golang.org/grpc/codes"
@@ -161,6 +163,34 @@ func TestLastOwnerStays(t *testing.T) {
 	})
 	alice.operate(t, "user.DeleteMembership", leave)
 	asPerson(w.BobID).refuse(t, "user.DeleteMembership", leave, codes.FailedPrecondition, "owner")
+}
+
+// TestOwnersCannotAllLeave: of owners who leave at the same moment one stays.
+func TestOwnersCannotAllLeave(t *testing.T) {
+	t.Parallel()
+	w, asPerson := newWorldOfPeople(t)
+	const owners = 4
+	people := make([]*caller, owners)
+	for i := range people {
+		id := w.person(t, fmt.Sprintf("owner-%d", i), w.OrganizationID)
+		w.update(t, func(tx *store.Tx) error {
+			_, err := store.AddBinding(tx, w.OrganizationID, iam.AccessBinding{Role: iam.OrganizationOwner,
+				Subject: iam.Subject{ID: iam.SubjectID(id), Type: iam.TypeUserAccount}})
+			return err
+		})
+		people[i] = asPerson(id)
+	}
+	w.update(t, func(tx *store.Tx) error { // alice is no owner of the organization any more
+		_, err := store.RemoveBinding(tx, w.OrganizationID, iam.AccessBinding{Role: iam.OrganizationOwner,
+			Subject: iam.Subject{ID: iam.SubjectID(w.AliceID), Type: iam.TypeUserAccount}})
+		return err
+	})
+	got := together(owners, func(i int) codes.Code {
+		return people[i].do(t, "user.DeleteMembership", &ompb.DeleteMembershipRequest{OrganizationId: w.OrganizationID}, new(operationpb.Operation)).code
+	})
+	if got[codes.OK] != owners-1 || got[codes.FailedPrecondition] != 1 {
+		t.Errorf("%d owners leave at once: %v", owners, got)
+	}
 }
 
 func TestPeopleAreLookedUp(t *testing.T) {

@@ -257,12 +257,16 @@ func (s *Server) RemoveUser(ctx context.Context, r UserRemoveRequest) (*User, er
 	return out, err
 }
 
+// findUser finds a person and holds him until the end of the Update.
 func findUser(tx *store.Tx, who string) (*iam.UserAccount, error) {
 	u, err := store.GetUserAccount(tx, who)
-	if errors.Is(err, iam.NotFound) {
-		return store.GetUserAccountByLogin(tx, who)
+	if !errors.Is(err, iam.NotFound) {
+		return u, err
 	}
-	return u, err
+	if u, err = store.GetUserAccountByLogin(tx, who); err != nil {
+		return nil, err
+	}
+	return store.GetUserAccount(tx, u.ID)
 }
 
 func userOf(tx *store.Tx, u *iam.UserAccount) (*User, error) {
