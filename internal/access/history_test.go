@@ -62,7 +62,7 @@ func newHistory(t *testing.T, r *rand.Rand) *history {
 		t.Fatal(err)
 	}
 	h.randomRoles(r)
-	c, err := access.NewCatalogue(h.roles)
+	c, err := access.Compile(access.Definitions{Roles: h.roles})
 	if err != nil {
 		t.Fatal(err)
 	}
