@@ -26,8 +26,7 @@ var (
 	home = resource.Ref{Kind: resource.Cloud, ID: "cloud"}
 )
 
-// onEngines runs a test on a fresh store of each engine: an organization with a
-// cloud, a folder in it and a group.
+// onEngines runs a test on a store of each engine with what plant makes.
 func onEngines(t *testing.T, run func(t *testing.T, db *store.DB)) {
 	for name, open := range map[string]func(t *testing.T) (store.Engine, error){
 		"sqlite": func(*testing.T) (store.Engine, error) { return sqlite.OpenMemory() },
@@ -45,14 +44,17 @@ func onEngines(t *testing.T, run func(t *testing.T, db *store.DB)) {
 			if err := db.Migrate(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			update(t, db, func(tx *store.Tx) error {
-				return errors.Join(store.InsertOrganization(tx, &iam.Organization{ID: "org", Name: "org", CreatedAt: tx.Now()}),
-					store.InsertCloud(tx, &iam.Cloud{ID: "cloud", OrganizationID: "org", Name: "cloud", CreatedAt: tx.Now()}),
-					store.InsertFolder(tx, &iam.Folder{ID: "folder", CloudID: "cloud", Name: "folder", Status: iam.FolderActive, CreatedAt: tx.Now()}))
-			})
+			update(t, db, plant)
 			run(t, db)
 		})
 	}
+}
+
+// plant makes an organization with a cloud and a folder in it.
+func plant(tx *store.Tx) error {
+	return errors.Join(store.InsertOrganization(tx, &iam.Organization{ID: "org", Name: "org", CreatedAt: tx.Now()}),
+		store.InsertCloud(tx, &iam.Cloud{ID: "cloud", OrganizationID: "org", Name: "cloud", CreatedAt: tx.Now()}),
+		store.InsertFolder(tx, &iam.Folder{ID: "folder", CloudID: "cloud", Name: "folder", Status: iam.FolderActive, CreatedAt: tx.Now()}))
 }
 
 func update(t *testing.T, db *store.DB, fn func(tx *store.Tx) error) {
