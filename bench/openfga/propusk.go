@@ -102,7 +102,7 @@ func load(tx *store.Tx, w *world) error {
 		}
 	}
 	for _, g := range w.groups {
-		err := store.InsertGroup(tx, &store.Group{ID: g.id, OrganizationID: w.nodes[0].id, Name: g.id, CreatedAt: tx.Now()})
+		err := store.InsertGroup(tx, &iam.Group{ID: g.id, OrganizationID: w.nodes[0].id, Name: g.id, CreatedAt: tx.Now()})
 		if err != nil {
 			return err
 		}

@@ -93,7 +93,7 @@ func (h *house) update(fn func(tx *store.Tx) error) {
 }
 
 func (h *house) addGroup(tx *store.Tx, id string) error {
-	return store.InsertGroup(tx, &store.Group{ID: id, OrganizationID: "acme", Name: id, CreatedAt: tx.Now()})
+	return store.InsertGroup(tx, &iam.Group{ID: id, OrganizationID: "acme", Name: id, CreatedAt: tx.Now()})
 }
 
 func (h *house) bind(tx *store.Tx, resourceID string, role iam.RoleID, subject iam.SubjectID) error {

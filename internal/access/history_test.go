@@ -77,7 +77,7 @@ func newHistory(t *testing.T, r *rand.Rand) *history {
 			errs = append(errs, store.InsertCloud(tx, &iam.Cloud{ID: id, OrganizationID: "r00", Name: id, CreatedAt: tx.Now()}))
 		}
 		for _, id := range []string{"g0", "g1"} {
-			errs = append(errs, store.InsertGroup(tx, &store.Group{ID: id, OrganizationID: "r00", Name: id, CreatedAt: tx.Now()}))
+			errs = append(errs, store.InsertGroup(tx, &iam.Group{ID: id, OrganizationID: "r00", Name: id, CreatedAt: tx.Now()}))
 		}
 		return errors.Join(errs...)
 	})

@@ -103,7 +103,7 @@ func TestBindingsWhoAndWhat(t *testing.T) {
 	w.update(t, func(tx *store.Tx) error {
 		group, alien = "ajegroup0000000000000", "ajealien0000000000000"
 		for id, organization := range map[string]string{group: w.home.OrganizationID, alien: w.OrganizationID} {
-			if err := store.InsertGroup(tx, &store.Group{ID: id, OrganizationID: organization, Name: "g", CreatedAt: tx.Now()}); err != nil {
+			if err := store.InsertGroup(tx, &iam.Group{ID: id, OrganizationID: organization, Name: "g", CreatedAt: tx.Now()}); err != nil {
 				return err
 			}
 		}
@@ -275,7 +275,7 @@ func TestGroupsGiveRights(t *testing.T) {
 	}
 	const group = "ajegroup0000000000000"
 	w.update(t, func(tx *store.Tx) error {
-		if err := store.InsertGroup(tx, &store.Group{ID: group, OrganizationID: w.home.OrganizationID, Name: "g", CreatedAt: tx.Now()}); err != nil {
+		if err := store.InsertGroup(tx, &iam.Group{ID: group, OrganizationID: w.home.OrganizationID, Name: "g", CreatedAt: tx.Now()}); err != nil {
 			return err
 		}
 		_, err := store.AddGroupMember(tx, group, iam.Subject{ID: iam.SubjectID(robot.id), Type: iam.TypeServiceAccount})

@@ -140,7 +140,7 @@ func TestNothingLandsAfterARevocation(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.update(t, func(tx *store.Tx) error {
-		return store.InsertGroup(tx, &store.Group{ID: adminsID, OrganizationID: w.home.OrganizationID, Name: "admins", CreatedAt: tx.Now()})
+		return store.InsertGroup(tx, &iam.Group{ID: adminsID, OrganizationID: w.home.OrganizationID, Name: "admins", CreatedAt: tx.Now()})
 	})
 	w.bind(t, "cloud", w.home.CloudID, &accesspb.AccessBindingDelta{Action: accesspb.AccessBindingAction_ADD, AccessBinding: bindingFor("admin", "group", adminsID)})
 	target := w.newAccount(t, "target")

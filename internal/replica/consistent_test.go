@@ -77,7 +77,7 @@ func TestConsistentTellsWhatItRead(t *testing.T) {
 func TestGuardNoticesWhatMoved(t *testing.T) {
 	f := newFixture(t, nil)
 	f.update(func(tx *store.Tx) error {
-		if err := store.InsertGroup(tx, &store.Group{ID: "devs", OrganizationID: "acme", Name: "devs", CreatedAt: tx.Now()}); err != nil {
+		if err := store.InsertGroup(tx, &iam.Group{ID: "devs", OrganizationID: "acme", Name: "devs", CreatedAt: tx.Now()}); err != nil {
 			return err
 		}
 		_, err := store.AddGroupMember(tx, "devs", alice)
@@ -133,7 +133,7 @@ func TestNoWorldThatNeverWas(t *testing.T) {
 	f.bind("dev", "viewer", "somebody") // so that the pairs themselves are looked up
 	f.bind("main", "viewer", "somebody")
 	f.update(func(tx *store.Tx) error {
-		return store.InsertGroup(tx, &store.Group{ID: "devs", OrganizationID: "acme", Name: "devs", CreatedAt: tx.Now()})
+		return store.InsertGroup(tx, &iam.Group{ID: "devs", OrganizationID: "acme", Name: "devs", CreatedAt: tx.Now()})
 	})
 	ctx, stop := context.WithCancel(t.Context())
 	var wg sync.WaitGroup

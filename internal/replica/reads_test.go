@@ -23,7 +23,7 @@ func TestReadsAreTheStores(t *testing.T) {
 	f.bind("dev", "viewer", "alice")
 	f.bind("dev", "editor", "alice")
 	f.update(func(tx *store.Tx) error {
-		if err := store.InsertGroup(tx, &store.Group{ID: "devs", OrganizationID: "acme", Name: "devs", CreatedAt: tx.Now()}); err != nil {
+		if err := store.InsertGroup(tx, &iam.Group{ID: "devs", OrganizationID: "acme", Name: "devs", CreatedAt: tx.Now()}); err != nil {
 			return err
 		}
 		if _, err := store.AddGroupMember(tx, "devs", iam.Subject{ID: "alice", Type: iam.TypeUserAccount}); err != nil {

@@ -5,9 +5,6 @@ import (
 	"github.com/propusk/propusk/internal/resource"
 )
 
-// Group is iam.Group.
-type Group = iam.Group
-
 const groupColumns = `id, organization_id, name, description, labels, subject_container_id, external_id, created_at`
 
 // InsertGroup adds a group to a live organization; its name must be free there,

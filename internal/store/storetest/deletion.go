@@ -22,7 +22,7 @@ func testDeleteFullFolder(t *testing.T, f *fixture) {
 		{Kind: store.ChangeServiceAccount, Key: robotID}, {Kind: store.ChangeKey, Key: keyID},
 	}
 	f.update(t, func(tx *store.Tx) error {
-		if err := all(store.InsertGroup(tx, &store.Group{ID: "grp", OrganizationID: orgID, Name: "grp", CreatedAt: created}),
+		if err := all(store.InsertGroup(tx, &iam.Group{ID: "grp", OrganizationID: orgID, Name: "grp", CreatedAt: created}),
 			store.InsertFolder(tx, folder("b1gkeep", cloudID, "keep")),
 			store.InsertServiceAccount(tx, robot("ajekeep", "b1gkeep", "keep")), store.InsertKey(tx, key("ajekkeep", "ajekeep")),
 			second(store.AddBinding(tx, "ajekeep", bind("viewer", "ajekeep")))); err != nil {

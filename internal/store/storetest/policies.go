@@ -125,7 +125,7 @@ func testQuotaCounts(t *testing.T, f *fixture) {
 			err := all(store.InsertCloud(tx, cloud("c"+id, orgID, id)), store.InsertFolder(tx, folder("f"+id, cloudID, id)),
 				store.InsertServiceAccount(tx, robot("a"+id, "f"+id, id)),
 				store.InsertKey(tx, &iam.Key{ID: "k" + id, ServiceAccountID: "a" + id, Algorithm: iam.RSA2048, CreatedAt: created}),
-				store.InsertGroup(tx, &store.Group{ID: "g" + id, OrganizationID: orgID, Name: id, CreatedAt: created}),
+				store.InsertGroup(tx, &iam.Group{ID: "g" + id, OrganizationID: orgID, Name: id, CreatedAt: created}),
 				second(store.AddGroupMember(tx, "g"+id, member)),
 				second(store.AddMember(tx, orgID, iam.SubjectID(id))), second(store.AddBinding(tx, folderID, bind("viewer", iam.SubjectID(id)))))
 			if err != nil {

@@ -181,7 +181,7 @@ func testFirstSigningKey(t *testing.T, f *fixture) {
 func testBindDeletedSubject(t *testing.T, f *fixture) {
 	f.world(t)
 	f.update(t, func(tx *store.Tx) error {
-		return store.InsertGroup(tx, &store.Group{ID: "g", OrganizationID: orgID, Name: "g", CreatedAt: created})
+		return store.InsertGroup(tx, &iam.Group{ID: "g", OrganizationID: orgID, Name: "g", CreatedAt: created})
 	})
 	for round := range 10 {
 		id := fmt.Sprint("d", round)

@@ -22,8 +22,8 @@ func testStanding(t *testing.T, f *fixture) {
 	f.update(t, func(tx *store.Tx) error {
 		return all(
 			store.InsertOrganization(tx, organization("bpf2", "other")),
-			store.InsertGroup(tx, &store.Group{ID: "g2", OrganizationID: orgID, Name: "two", CreatedAt: tx.Now()}),
-			store.InsertGroup(tx, &store.Group{ID: "g1", OrganizationID: orgID, Name: "one", CreatedAt: tx.Now()}),
+			store.InsertGroup(tx, &iam.Group{ID: "g2", OrganizationID: orgID, Name: "two", CreatedAt: tx.Now()}),
+			store.InsertGroup(tx, &iam.Group{ID: "g1", OrganizationID: orgID, Name: "one", CreatedAt: tx.Now()}),
 			second(store.AddGroupMember(tx, "g2", robot)),
 			second(store.AddGroupMember(tx, "g1", robot)),
 			second(store.AddMember(tx, orgID, robotID)),

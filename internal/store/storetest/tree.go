@@ -63,7 +63,7 @@ func testDeleteServiceAccount(t *testing.T, f *fixture) {
 			second(store.AddBinding(tx, cloudID, bind("editor", robotID))),
 			second(store.AddBinding(tx, cloudID, bind("editor", "someone"))),
 			second(store.AddBinding(tx, robotID, bind("iam.serviceAccounts.user", "someone"))),
-			store.InsertGroup(tx, &store.Group{ID: "ajeg", OrganizationID: orgID, Name: "g"}),
+			store.InsertGroup(tx, &iam.Group{ID: "ajeg", OrganizationID: orgID, Name: "g"}),
 			second(store.AddGroupMember(tx, "ajeg", iam.Subject{ID: robotID, Type: iam.TypeServiceAccount})),
 			second(store.AddMember(tx, orgID, robotID)),
 		)
