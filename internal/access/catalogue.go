@@ -11,6 +11,13 @@ import (
 // Primitive roles hold the role of the same name of every service.
 var primitives = []iam.RoleID{"auditor", "viewer", "editor", "admin"}
 
+// everything holds each permission of everybody's roles, so that there is
+// somebody who can hand it out, but for what is the owners' own.
+const everything iam.RoleID = "admin"
+
+// givesToAdmin tells whether what a role lists is admin's too.
+func givesToAdmin(r iam.Role) bool { return r.Organization == "" && !slices.Contains(owners, r.ID) }
+
 // What the owner roles list themselves is theirs: no other role may hold it,
 // or the rule that only owners make owners would have a way around.
 var owners = []iam.RoleID{"resource-manager.clouds.owner", "organization-manager.organizations.owner"}

@@ -114,6 +114,15 @@ func (c *compiler) fillOne(i int, through []iam.RoleID) bool {
 	for _, p := range c.roles[i].Permissions {
 		s.add(c.numbers[p])
 	}
+	if id == everything {
+		for _, r := range c.roles {
+			if givesToAdmin(r) {
+				for _, p := range r.Permissions {
+					s.add(c.numbers[p])
+				}
+			}
+		}
+	}
 	for _, in := range c.includes[i] {
 		j := c.index[in]
 		if !c.fillOne(j, through) {
@@ -151,8 +160,32 @@ func (c *compiler) fillScopes() {
 	}
 }
 
-// guard refuses roles that hold what is the owner roles' own.
+// guard refuses roles that hold what is the owner roles' own, and roles of one
+// organization with permissions that admin has not: nobody there could hand
+// them out.
 func (c *compiler) guard() {
+	c.guardOwners()
+	admin, ok := c.index[everything]
+	if !ok {
+		return
+	}
+	for i, r := range c.roles {
+		for _, p := range r.Permissions {
+			if r.Organization != "" && c.held[i].has(c.numbers[p]) && !c.held[admin].has(c.numbers[p]) && !c.ownersOwn(p) {
+				c.bad("role", string(r.ID), "permission %s is in no role of everybody's: an organization's own roles are made of those", p)
+			}
+		}
+	}
+}
+
+func (c *compiler) ownersOwn(p iam.Permission) bool {
+	return slices.ContainsFunc(owners, func(owner iam.RoleID) bool {
+		o, ok := c.index[owner]
+		return ok && slices.Contains(c.roles[o].Permissions, p)
+	})
+}
+
+func (c *compiler) guardOwners() {
 	for _, owner := range owners {
 		o, ok := c.index[owner]
 		if !ok {

@@ -128,6 +128,7 @@ func TestCompileSaysWhere(t *testing.T) {
 		"owner included":           {ownOf("roles:\n- {id: a.x, description: d, includes: [organization-manager.organizations.owner]}\n"), "role a.x: holds organization-manager.organizations.delete, which is for"},
 		"owner's own by name":      {parse(t, "f", "roles:\n- {id: a.admin, description: d, permissions: [resource-manager.clouds.delete]}\n"), "role a.admin: holds resource-manager.clouds.delete"},
 		"another's include":        {ownOf("roles:\n- {id: a.x, description: d, includes: [acme.turner]}\n"), "role a.x: includes acme.turner, which belongs to one organization alone"},
+		"permission of nobody":     {ownOf("roles:\n- {id: a.x, description: d, permissions: [a.b.c]}\n"), "role a.x: permission a.b.c is in no role of everybody's"},
 		"everybody's of one's own": {parse(t, "f", "roles:\n- {id: a.x, description: d, includes: [acme.turner]}\n"), "role a.x: includes acme.turner, which belongs to one organization alone"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -146,9 +147,10 @@ func TestCompileSaysWhere(t *testing.T) {
 // A role of one organization, however it is called, gives nothing to roles that
 // count everywhere; it may be made of everybody's and of its own.
 func TestOwnRoles(t *testing.T) {
+	all := parse(t, "all", "roles:\n- {id: gizmo.parts.turner, description: d, permissions: [gizmo.parts.turn]}\n")
 	own, err := parse(t, "own", "roles:\n"+
 		"- {id: acme.admin, description: d, includes: [acme.turner, admin]}\n"+
-		"- {id: acme.turner, description: d, permissions: [acme.gizmos.turn]}\n").Of("bpf1")
+		"- {id: acme.turner, description: d, permissions: [gizmo.parts.turn]}\n").Of("bpf1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,17 +158,24 @@ func TestOwnRoles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := access.Compile(d.With(own))
+	c, err := access.Compile(d.With(all).With(own))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !c.Grants("acme.admin", "acme.gizmos.turn") || !c.CoversAll([]iam.RoleID{"acme.admin"}, "admin") {
+	if !c.Grants("acme.admin", "gizmo.parts.turn") || !c.CoversAll([]iam.RoleID{"acme.admin"}, "admin") {
 		t.Error("acme.admin does not hold what it includes")
 	}
-	if c.Grants("admin", "acme.gizmos.turn") {
-		t.Error("everybody's admin holds what one organization alone knows")
+	if !c.Grants("admin", "gizmo.parts.turn") || !c.Grants("resource-manager.clouds.owner", "gizmo.parts.turn") || c.Grants("editor", "gizmo.parts.turn") {
+		t.Error("admin and whoever includes it hold what everybody's roles list, and no others do")
 	}
-	if r, err := c.Role("acme.turner"); err != nil || r.Organization != "bpf1" {
+	own, err = parse(t, "own", "roles:\n- {id: acme.viewer, description: d, permissions: [iam.serviceAccounts.createToken]}\n").Of("bpf1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err = access.Compile(d.With(all).With(own)); err != nil || c.Grants("viewer", "iam.serviceAccounts.createToken") {
+		t.Errorf("everybody's viewer holds what one organization's has: %v", err)
+	}
+	if r, err := c.Role("acme.viewer"); err != nil || r.Organization != "bpf1" {
 		t.Errorf("Role = %v, %v", r, err)
 	}
 	if _, err := parse(t, "f", goodFile).Of("bpf1"); iam.KindOf(err) != iam.InvalidArgument {

@@ -187,6 +187,7 @@ func (x *explainer) weigh(g Grant) BoundRole {
 // through finds the shortest chain of includes from a role to one that lists
 // the permission.
 func (x *explainer) through(role iam.RoleID) []iam.RoleID {
+	var last []iam.RoleID // through admin, which holds what it does not include
 	chains := [][]iam.RoleID{{role}}
 	seen := map[iam.RoleID]bool{role: true}
 	for len(chains) > 0 {
@@ -196,11 +197,24 @@ func (x *explainer) through(role iam.RoleID) []iam.RoleID {
 		if slices.Contains(x.catalogue.roles[at].Permissions, x.Permission) {
 			return chain
 		}
+		if x.catalogue.roles[at].ID == everything && last == nil {
+			last = slices.Concat(chain, x.listing())
+		}
 		for _, next := range x.includes(at) {
 			if !seen[next] {
 				seen[next] = true
 				chains = append(chains, append(slices.Clone(chain), next))
 			}
+		}
+	}
+	return last
+}
+
+// listing is one role of everybody's that lists the permission.
+func (x *explainer) listing() []iam.RoleID {
+	for _, r := range x.catalogue.roles {
+		if givesToAdmin(r) && slices.Contains(r.Permissions, x.Permission) {
+			return []iam.RoleID{r.ID}
 		}
 	}
 	return nil
