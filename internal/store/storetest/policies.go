@@ -149,7 +149,7 @@ func testQuotaCounts(t *testing.T, f *fixture) {
 			},
 		}
 		// What the world begins with, and what was added.
-		want := map[string]int{"accounts": 4, "keys": 3, "folders": 4, "clouds": 4, "groups": 3, "members": 3, "bindings": 3, "in group": 2, "groups of": 3}
+		want := map[string]int{"accounts": 4, "keys": 4, "folders": 4, "clouds": 4, "groups": 3, "members": 3, "bindings": 3, "in group": 2, "groups of": 3}
 		for what, n := range want {
 			for most, expect := range map[int]int{100: n, n: n, n - 1: n - 1, 0: 0} {
 				got, err := counts[what](most)
