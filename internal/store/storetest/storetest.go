@@ -30,6 +30,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Engine) {
 		{"membership", membershipTests},
 		{"groups", groupTests},
 		{"owners", ownerTests},
+		{"many at once", manyTests},
 		{"resources of other services", registeredTests},
 		{"definitions", definitionTests},
 		{"records", recordTests},
