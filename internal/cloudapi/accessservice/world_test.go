@@ -29,11 +29,10 @@ type world struct {
 	*propusktest.Server
 	conn grpc.ClientConnInterface
 
-	far                        server.BootstrapResult // the other organization, whose owner is a stranger here
-	farOwner                   string
-	database, bucket, gizmo    string
-	otherFolder, suspended     string
-	token, adminToken, farMark string
+	far                     server.BootstrapResult // the other organization, whose owner is a stranger here
+	database, bucket, gizmo string
+	otherFolder, suspended  string
+	token, adminToken       string
 }
 
 func newWorld(t testing.TB, options ...propusktest.Option) *world {
