@@ -132,44 +132,31 @@ func (s *SubjectService) List(ctx context.Context, r *iampb.ListSubjectsRequest)
 		return nil, err
 	}
 	out := &iampb.ListSubjectsResponse{}
-	where, last, more := subjectContext{}, iam.SubjectID(after), true
+	last, more := iam.SubjectID(after), true
 	for seen := 0; more && len(out.Subjects) < size && seen < subjectScan && !filter.exhausted(); {
-		var ids []iam.SubjectID
-		var found map[iam.SubjectID]*store.SubjectDetails
 		want := subjectBatch
 		if filter == nil {
 			want = min(want, size-len(out.Subjects))
 		}
-		err := s.DB.View(ctx, func(tx *store.Tx) error {
-			if where.path, err = store.Ancestors(tx, in.GetId()); err != nil {
-				return err
-			}
-			if ids, err = store.ListSubjectsAround(tx, where.path, last, want+1); err != nil {
-				return err
-			}
-			if more = len(ids) > want; more {
-				ids = ids[:want]
-			}
-			found, err = store.LoadSubjects(tx, ids, where.organization())
-			return err
-		})
-		if err != nil {
+		var ids []iam.SubjectID
+		var batch []*subjectpb.Subject
+		if ids, batch, more, err = s.batch(ctx, in.GetId(), last, want); err != nil {
 			return nil, err
 		}
-		for i, id := range ids {
-			seen, last = seen+1, id
-			if d := found[id]; d != nil {
-				subject := s.subjectProto(id, d)
-				ok, err := filter.matches(ctx, subject)
-				if err != nil {
-					return nil, err
-				}
-				if ok {
-					out.Subjects = append(out.Subjects, mask.cut(subject))
-				}
+		for i, subject := range batch {
+			seen, last = seen+1, ids[i]
+			if subject == nil {
+				continue
+			}
+			ok, err := filter.matches(ctx, subject)
+			if err != nil {
+				return nil, err
+			}
+			if ok {
+				out.Subjects = append(out.Subjects, mask.cut(subject))
 			}
 			if len(out.Subjects) == size || filter.exhausted() {
-				more = more || i < len(ids)-1
+				more = more || i < len(batch)-1
 				break
 			}
 		}
@@ -178,6 +165,33 @@ func (s *SubjectService) List(ctx context.Context, r *iampb.ListSubjectsRequest)
 		out.NextPageToken = s.Pages.Next(l, string(last))
 	}
 	return out, nil
+}
+
+// batch reads subjects around an organization or folder after a given one, and
+// tells whether there are others. One of whom no more than the id is known is nil.
+func (s *SubjectService) batch(ctx context.Context, id string, after iam.SubjectID, want int) (ids []iam.SubjectID, out []*subjectpb.Subject, more bool, err error) {
+	var found map[iam.SubjectID]*store.SubjectDetails
+	err = s.DB.View(ctx, func(tx *store.Tx) error {
+		path, err := store.Ancestors(tx, id)
+		if err != nil {
+			return err
+		}
+		if ids, err = store.ListSubjectsAround(tx, path, after, want+1); err != nil {
+			return err
+		}
+		if more = len(ids) > want; more {
+			ids = ids[:want]
+		}
+		found, err = store.LoadSubjects(tx, ids, subjectContext{path}.organization())
+		return err
+	})
+	out = make([]*subjectpb.Subject, len(ids))
+	for i, id := range ids {
+		if d := found[id]; d != nil {
+			out[i] = s.subjectProto(id, d)
+		}
+	}
+	return ids, out, more, err
 }
 
 // some returns the subjects with the given ids, in their order, if the caller
