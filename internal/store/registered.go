@@ -1,8 +1,6 @@
 package store
 
 import (
-	"errors"
-
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/resource"
 )
@@ -18,10 +16,10 @@ func InsertRegistered(tx *Tx, r *iam.RegisteredResource) error {
 	}
 	organizationID, folderID := r.ID, "" // a root is an organization of its own
 	if r.ParentID != "" {
-		if folderID, err = lockFolderAbove(tx, r.ParentID); err != nil {
+		if organizationID, err = lockLive(tx, "Resource", resource.Ref{ID: r.ParentID}); err != nil {
 			return err
 		}
-		if organizationID, err = lockLive(tx, "Resource", resource.Ref{ID: r.ParentID}); err != nil {
+		if folderID, err = folderAbove(tx, r.ParentID); err != nil {
 			return err
 		}
 	}
@@ -34,23 +32,17 @@ func InsertRegistered(tx *Tx, r *iam.RegisteredResource) error {
 	return err
 }
 
-// lockFolderAbove holds the folder that a resource is or stands below, so that
-// a deletion of the folder finds what is added there; "" when there is none, as
-// below a root of its own. The folder is locked before what stands in it.
-func lockFolderAbove(tx *Tx, id string) (string, error) {
+// folderAbove is the folder that a resource is or stands below, which never
+// changes; "" when there is none, as below a root of its own.
+func folderAbove(tx *Tx, id string) (string, error) {
 	path, err := Ancestors(tx, id)
 	if err != nil {
 		return "", err
 	}
 	for _, r := range path {
-		if r.Kind != resource.Folder {
-			continue
+		if r.Kind == resource.Folder {
+			return r.ID, nil
 		}
-		_, err := lockLive(tx, "Folder", r)
-		if errors.Is(err, iam.NotFound) {
-			err = notFound("Resource", id)
-		}
-		return r.ID, err
 	}
 	return "", nil
 }
