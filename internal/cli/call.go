@@ -34,14 +34,17 @@ func (s *session) call(ctx context.Context, method string, request, into proto.M
 
 // send calls a method with exactly these headers and ids of its own.
 func (s *session) send(ctx context.Context, method string, request, into proto.Message, headers ...string) error {
-	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	limited, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
 	headers = append(headers, "x-client-request-id", newUUID())
 	var header, trailer metadata.MD
 	began := time.Now()
-	err := s.conn.Invoke(metadata.AppendToOutgoingContext(ctx, headers...), method, request, into, grpc.Header(&header), grpc.Trailer(&trailer))
+	err := s.conn.Invoke(metadata.AppendToOutgoingContext(limited, headers...), method, request, into, grpc.Header(&header), grpc.Trailer(&trailer))
 	var failure error
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err() // the person has had enough
+	case err != nil:
 		failure = s.failureOf(err, metadata.Join(header, trailer))
 	}
 	if s.debug {

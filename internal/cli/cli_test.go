@@ -1,12 +1,16 @@
 package cli_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	accesspb "github.com/yandex-cloud/go-genproto/yandex/cloud/access"
@@ -21,6 +25,7 @@ import (
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/propusk/propusk/internal/cli"
 	propuskpb "github.com/propusk/propusk/proto/propusk/v1"
 )
 
@@ -187,6 +192,21 @@ func TestFailure(t *testing.T) {
 	gone := &fake{endpoint: "127.0.0.1:1"}
 	if r := gone.run(t, nil, "resource", "get", "db"); r.err == nil || !strings.HasPrefix(r.err.Error(), "UNAVAILABLE: ") {
 		t.Errorf("no server: %v", r.err)
+	}
+}
+
+func TestInterrupted(t *testing.T) {
+	f := newFake(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	f.answer = func(string, proto.Message) (proto.Message, error) {
+		cancel()
+		<-ctx.Done()
+		return &operationpb.Operation{Id: "op1"}, nil
+	}
+	err := cli.Run(ctx, cli.Environment{Environ: []string{"YC_IAM_TOKEN=" + goodToken, "YC_ENDPOINT=" + f.endpoint}, Now: time.Now,
+		Stdout: io.Discard, Stderr: io.Discard}, "resource", []string{"delete", "db"})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -41,9 +39,6 @@ func (f *Failure) Error() string {
 }
 
 func (s *session) failureOf(err error, answered metadata.MD) error {
-	if errors.Is(err, context.Canceled) {
-		return err
-	}
 	return s.failureOfStatus(status.Convert(err).Proto(), first(answered, requestIDHeader))
 }
 

@@ -252,6 +252,9 @@ func TestResourcesGoWithTheirFolder(t *testing.T) {
 	w.owner.operate(t, "resource.Delete", &propuskpb.DeleteResourceRequest{ResourceId: "repo"})
 	call(t, w.owner, "op.Cancel", cancelRequest(op.GetId()), newOperation())
 	w.owner.create(t, "resource.Create", create("reg", "container-registry.repository", "repo2"))
+	op = call(t, w.owner, "cloud.Delete", &rmpb.DeleteCloudRequest{CloudId: w.home.CloudID, DeleteAfter: later}, newOperation())
+	w.owner.refuse(t, "resource.Create", create("reg", "container-registry.repository", "y"), codes.FailedPrecondition, "Folder "+folder+" is being deleted")
+	call(t, w.owner, "op.Cancel", cancelRequest(op.GetId()), newOperation())
 	w.owner.operate(t, "folder.Delete", &rmpb.DeleteFolderRequest{FolderId: folder, DeleteAfter: timestamppb.New(past)})
 	for _, id := range []string{"reg", "repo2"} {
 		w.owner.refuse(t, "resource.Get", &propuskpb.GetResourceRequest{ResourceId: id}, codes.NotFound, "Resource "+id+" not found")
