@@ -45,7 +45,6 @@ var commands = []command{
 	{"role", "import, list, export and delete roles, scopes of API keys and resource types", runRole},
 	{"resource", "keep the resources of other services, and who has access to them", runResource},
 	{"access", "tell why a subject may do something, or may not: access explain", runAccess},
-	{"role", "import, list, export and delete roles, scopes of API keys and resource types", runRole},
 	{"quota", "show and set how much clouds and organizations may hold; decide requests for more", runQuota},
 	{"config", "print the settings in force, as a config file", runConfig},
 	{"version", "print the version", runVersion},
