@@ -23,6 +23,9 @@ func (k kinds) Parents(kind resource.Kind) ([]resource.Kind, bool) {
 // explain makes a decision with nothing left out, at one position of the feed.
 func (d decider) explain(ctx context.Context, who iam.Subject, what iam.Permission, id string) (x *access.Explanation, err error) {
 	_, _, err = d.replica.Consistent(ctx, func(v *replica.View) (err error) {
+		if err := d.roles.fresh(ctx); err != nil {
+			return err
+		}
 		x, err = d.checker.Explain(v, who, what, id, standsOn)
 		return err
 	})
