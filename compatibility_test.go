@@ -95,6 +95,8 @@ func needs(r gate.Rule) string {
 		return "nothing"
 	case r.Proof == gate.Body:
 		return "the credential in its body"
+	case r.Proof == gate.Service:
+		return "a registered service, on the listener of its own"
 	case r.Permission == "":
 		return "a token; " + r.Why
 	}
