@@ -20,12 +20,12 @@ import (
 
 // process is a running server: this very program, in a process of its own.
 type process struct {
-	cmd        *exec.Cmd
-	out, err   string // files with what it wrote
-	http, grpc string // host:port
-	debug      string
-	ended      chan struct{}
-	result     error // of Wait, once ended is closed
+	cmd           *exec.Cmd
+	out, err      string // files with what it wrote
+	http, grpc    string // host:port
+	debug, access string
+	ended         chan struct{}
+	result        error // of Wait, once ended is closed
 }
 
 const (
@@ -33,7 +33,7 @@ const (
 	stopLimit  = 20 * time.Second
 )
 
-var serving = regexp.MustCompile(`msg=serving http=(\S+) grpc=(\S+) debug=(\S+)`)
+var serving = regexp.MustCompile(`msg=serving http=(\S+) grpc=(\S+) debug=(\S+) access=(\S+)`)
 
 // startProcess runs `propusk args…` in a folder and returns when it serves.
 // Its output goes to the files name.out and name.err there. Listeners that args
@@ -69,7 +69,7 @@ func startProcess(dir, name string, env []string, args ...string) (*process, err
 func (p *process) awaitServing() error {
 	for deadline := time.Now().Add(startLimit); ; {
 		if m := serving.FindStringSubmatch(p.log()); m != nil {
-			p.http, p.grpc, p.debug = m[1], m[2], m[3]
+			p.http, p.grpc, p.debug, p.access = m[1], m[2], m[3], m[4]
 			return nil
 		}
 		select {

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 //	exits CODE PROGRAM ARG…     runs a program that must end with this code
 //	start NAME [K=V…] ARG…      starts `propusk ARG…` on free ports and waits until it serves;
 //	                            its output is in NAME.out and NAME.err, its addresses in
-//	                            $NAME_http, $NAME_grpc and $NAME_debug, its pid in $NAME_pid
+//	                            $NAME_http, $NAME_grpc, $NAME_debug and $NAME_access, its pid in $NAME_pid
 //	quit NAME                   ends it by SIGTERM; it must exit with 0
 //	cut NAME                    ends it by SIGKILL
 //	exchange VAR KEYFILE ADDR   puts an IAM token into a variable; with ! it must be refused
@@ -94,6 +94,7 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(p.kill)
 	ts.Setenv(name+"_http", p.http)
 	ts.Setenv(name+"_grpc", p.grpc)
+	ts.Setenv(name+"_access", p.access)
 	ts.Setenv(name+"_debug", p.debug)
 	ts.Setenv(name+"_pid", strconv.Itoa(p.cmd.Process.Pid))
 }

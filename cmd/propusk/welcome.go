@@ -19,12 +19,15 @@ func (p *program) welcome(s *server.Server) {
 	}
 	in := func(name string) string { return quote(filepath.Join(data, name)) }
 	url := "http://" + s.HTTPAddr()
+	access := ""
+	if s.AccessAddr() != "" {
+		access = "  access " + s.AccessAddr() + " (AccessService, for other services)\n"
+	}
 	fmt.Fprintf(p.stdout, `Propusk is running. Everything it made is in %[1]s.
 
   REST   %[2]s (and https)
   gRPC   %[3]s (TLS and plaintext)
-  access %[9]s (AccessService, for other services)
-  keys   %[4]s  editor of the folder
+%[9]s  keys   %[4]s  editor of the folder
          %[5]s  admin of the organization and the cloud
   people alice (owner), bob
 
@@ -37,7 +40,7 @@ Get an IAM token and use it:
 For clients that insist on TLS:  export SSL_CERT_FILE=%[7]s
 Addresses and ids for scripts:   . %[8]s
 
-`, data, url, s.GRPCAddr(), in(server.DevKeyFile), in(server.DevAdminKeyFile), self(), in("ca.pem"), in(server.DevEnvFile), s.AccessAddr())
+`, data, url, s.GRPCAddr(), in(server.DevKeyFile), in(server.DevAdminKeyFile), self(), in("ca.pem"), in(server.DevEnvFile), access)
 }
 
 // madeByGoRun matches where `go run` keeps the programs that it builds.
