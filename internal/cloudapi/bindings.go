@@ -67,7 +67,7 @@ func (b Bindings) ListAccessBindings(ctx context.Context, r *accesspb.ListAccess
 	if err != nil {
 		return nil, err
 	}
-	after, err := b.bindingAt(place)
+	after, err := b.bindingAt(ctx, r.GetResourceId(), place)
 	if err != nil {
 		return nil, err
 	}

@@ -1,10 +1,12 @@
 package cloudapi
 
 import (
+	"context"
 	"crypto/sha256"
 	"strings"
 
 	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/store"
 )
 
 // bindingPlace is a binding's place in its list, short enough for a page token
@@ -18,15 +20,31 @@ func roleMark(r iam.RoleID) string {
 	return string(sum[:4])
 }
 
-func (b Bindings) bindingAt(place string) (iam.AccessBinding, error) {
+// bindingAt finds the binding that a place stands for. Its role may have left
+// the catalogue while it stays bound; when the binding is gone as well, the
+// page begins again with the subject rather than leaving anything out.
+func (b Bindings) bindingAt(ctx context.Context, resourceID, place string) (iam.AccessBinding, error) {
 	if place == "" {
 		return iam.AccessBinding{}, nil
 	}
 	subject, mark, _ := strings.Cut(place, "\x00")
-	for _, role := range b.Grants.RoleIDs() {
+	after := iam.AccessBinding{Subject: iam.Subject{ID: iam.SubjectID(subject)}}
+	if after.Role = marked(b.Grants.RoleIDs(), mark); after.Role != "" {
+		return after, nil
+	}
+	err := b.BindingsDB.View(ctx, func(tx *store.Tx) error {
+		bound, err := store.RolesOf(tx, resourceID, after.Subject.ID)
+		after.Role = marked(bound, mark)
+		return err
+	})
+	return after, err
+}
+
+func marked(roles []iam.RoleID, mark string) iam.RoleID {
+	for _, role := range roles {
 		if roleMark(role) == mark {
-			return iam.AccessBinding{Role: role, Subject: iam.Subject{ID: iam.SubjectID(subject)}}, nil
+			return role
 		}
 	}
-	return iam.AccessBinding{}, badPageToken()
+	return ""
 }
