@@ -66,8 +66,8 @@ func (s *UserService) DeleteMembership(ctx context.Context, r *ompb.DeleteMember
 	}
 	leaves := subject == call.Caller().ID
 	if leaves {
-		if err := s.mayLeave(ctx, organizationID); err != nil {
-			return nil, err
+		if before, err := s.mayLeave(ctx, organizationID); before != nil || err != nil {
+			return before, err
 		}
 	} else if err := gate.Require(ctx, "organization-manager.users.delete", resource.Organization, organizationID); err != nil {
 		return nil, err
@@ -87,28 +87,32 @@ func (s *UserService) DeleteMembership(ctx context.Context, r *ompb.DeleteMember
 }
 
 // mayLeave refuses, as the corridor does, an organization that the caller has
-// nothing to do with. One who has left already may say so again: an idempotency
-// key then leads to the first answer.
-func (s *UserService) mayLeave(ctx context.Context, organizationID string) error {
+// nothing to do with. To one who has left already an idempotency key gives the
+// first answer again.
+func (s *UserService) mayLeave(ctx context.Context, organizationID string) (before *operationpb.Operation, err error) {
 	call := gate.From(ctx)
+	missing := iam.Errorf(iam.NotFound, "Organization %s not found", organizationID)
 	knows, err := gate.Knows(ctx, organizationID)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	if !knows {
+		m, err := s.Changes.Replay(ctx, call)
+		if op, ok := m.(*operationpb.Operation); ok || err != nil {
+			return op, err
+		}
+		return nil, missing
 	}
 	var path []resource.Ref
 	err = s.DB.View(ctx, func(tx *store.Tx) error {
 		path, err = store.Ancestors(tx, organizationID)
 		return err
 	})
-	unknown := errors.Is(err, iam.NotFound) || err == nil && path[0].Kind != resource.Organization
-	switch {
-	case unknown, err == nil && !knows && call.IdempotencyKey() == "":
-		return iam.Errorf(iam.NotFound, "Organization %s not found", organizationID)
-	case err != nil:
-		return err
+	if errors.Is(err, iam.NotFound) || err == nil && path[0].Kind != resource.Organization {
+		return nil, missing
 	}
 	call.Target, call.Path = organizationID, path
-	return nil
+	return nil, err
 }
 
 func claimsProto(u *iam.UserAccount) *oauthpb.SubjectClaims {
