@@ -226,5 +226,5 @@ func (c *Catalogue) grantsOn(role iam.RoleID, number int, path []resource.Ref) b
 
 func (c *Catalogue) countsOn(role iam.RoleID, path []resource.Ref) bool {
 	only := c.organizationOf(role)
-	return only == "" || only == path[len(path)-1].ID
+	return only == "" || slices.ContainsFunc(path, func(r resource.Ref) bool { return r.Kind == resource.Organization && r.ID == only })
 }
