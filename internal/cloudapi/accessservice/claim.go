@@ -8,7 +8,9 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/propusk/propusk/internal/access"
 	"github.com/propusk/propusk/internal/credential"
+	"github.com/propusk/propusk/internal/gate"
 	"github.com/propusk/propusk/internal/iam"
 )
 
@@ -57,13 +59,13 @@ type account struct {
 	folderID string // of a service account
 }
 
-// prove finds out who a claim is about.
-func (s *Service) prove(ctx context.Context, c Claim) (account, error) {
+// prove finds out who a claim of a calling service is about.
+func (s *Service) prove(ctx context.Context, by *gate.Caller, c Claim) (account, error) {
 	switch c.Kind {
 	case nobody:
 		return account{}, unauthenticated("credential_missing", "No credential is given, or an empty one, or one of a kind that is not known")
 	case subject:
-		return s.named(ctx, c.named)
+		return s.named(ctx, by, c.named)
 	}
 	proof, ok := s.Proofs[c.Kind]
 	if !ok {
@@ -78,20 +80,10 @@ func (s *Service) prove(ctx context.Context, c Claim) (account, error) {
 
 // named takes a subject on the caller's word, as long as it may call at all:
 // somebody who is gone is not even among all authenticated users.
-func (s *Service) named(ctx context.Context, who iam.Subject) (account, error) {
+func (s *Service) named(ctx context.Context, by *gate.Caller, who iam.Subject) (account, error) {
 	switch who.Type {
 	case iam.TypeServiceAccount:
-		a, err := s.Accounts.ServiceAccount(ctx, string(who.ID))
-		if errors.Is(err, iam.NotFound) {
-			return account{}, unauthenticated("account_unknown", "Service account "+string(who.ID)+" not found")
-		}
-		if err != nil {
-			return account{}, err
-		}
-		if a.StatusAt(s.Now()) != iam.ServiceAccountActive {
-			return account{}, unauthenticated("account_suspended", "The service account "+a.ID+" is suspended")
-		}
-		return account{subject: who, folderID: a.FolderID}, nil
+		return s.namedAccount(ctx, by, who)
 	case iam.TypeAnonymous:
 		return account{subject: who}, nil
 	}
@@ -100,6 +92,50 @@ func (s *Service) named(ctx context.Context, who iam.Subject) (account, error) {
 		err = unauthenticated("account_unknown", "User account "+string(who.ID)+" not found")
 	}
 	return account{subject: who}, err
+}
+
+// namedAccount tells nothing of an account in an organization that the caller
+// may not ask about: neither its folder nor that it is suspended.
+func (s *Service) namedAccount(ctx context.Context, by *gate.Caller, who iam.Subject) (account, error) {
+	unknown := unauthenticated("account_unknown", "Service account "+string(who.ID)+" not found")
+	a, err := s.Accounts.ServiceAccount(ctx, string(who.ID))
+	if errors.Is(err, iam.NotFound) {
+		return account{}, unknown
+	}
+	if err != nil {
+		return account{}, err
+	}
+	shown, err := s.shows(ctx, by, a.FolderID)
+	active := a.StatusAt(s.Now()) == iam.ServiceAccountActive
+	switch {
+	case err != nil:
+		return account{}, err
+	case !active && !shown:
+		return account{}, unknown
+	case !active:
+		return account{}, unauthenticated("account_suspended", "The service account "+a.ID+" is suspended")
+	case !shown:
+		return account{subject: who}, nil
+	}
+	return account{subject: who, folderID: a.FolderID}, nil
+}
+
+// shows tells whether a caller may ask about what a folder stands in.
+func (s *Service) shows(ctx context.Context, by *gate.Caller, folderID string) (bool, error) {
+	if by.Everywhere {
+		return true, nil
+	}
+	err := s.Consistent(ctx, func(r access.Reads) error {
+		above, err := r.Ancestors(folderID)
+		if err != nil {
+			return err
+		}
+		return s.mayAskIn(r, by, above[len(above)-1])
+	})
+	if errors.Is(err, errUnknown) || errors.Is(err, iam.NotFound) { // hidden, or gone at this moment
+		return false, nil
+	}
+	return err == nil, err
 }
 
 func unauthenticated(reason, text string) error {

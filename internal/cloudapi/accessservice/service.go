@@ -82,11 +82,9 @@ type verdict struct {
 
 // authenticate says whose credential it is.
 func (s *Service) authenticate(ctx context.Context, c Claim) (account, error) {
-	who, err := s.prove(ctx, c)
-	if err != nil {
-		return account{}, gate.From(ctx).Answers(err)
-	}
-	return who, nil
+	call := gate.From(ctx)
+	who, err := s.prove(ctx, call.Service, c)
+	return who, answer(call, err)
 }
 
 // authorize answers one question; a denial is an error.
@@ -95,9 +93,9 @@ func (s *Service) authorize(ctx context.Context, c Claim, q question) (account, 
 	if err := s.check(call.Service, q); err != nil {
 		return account{}, nil, err
 	}
-	who, err := s.prove(ctx, c)
+	who, err := s.prove(ctx, call.Service, c)
 	if err != nil {
-		return account{}, nil, call.Answers(err)
+		return account{}, nil, answer(call, err)
 	}
 	var v verdict
 	err = s.Consistent(ctx, func(r access.Reads) (err error) {
@@ -122,7 +120,7 @@ func (s *Service) bulk(ctx context.Context, c Claim, questions []question, first
 			return account{}, nil, err
 		}
 	}
-	who, err := s.prove(ctx, c)
+	who, err := s.prove(ctx, call.Service, c)
 	if err != nil {
 		return account{}, nil, err
 	}
@@ -144,10 +142,18 @@ func (s *Service) bulk(ctx context.Context, c Claim, questions []question, first
 	return who, verdicts, err
 }
 
+// answer tells an answer, that a credential is not good, from a failure.
+func answer(call *gate.Call, err error) error {
+	if iam.KindOf(err) == iam.Unauthenticated {
+		return call.Answers(err)
+	}
+	return err
+}
+
 // decide answers one question with reads of one moment.
 func (s *Service) decide(r access.Reads, by *gate.Caller, who iam.Subject, q question) (verdict, error) {
 	v := verdict{question: q}
-	full, err := s.resolve(r, by, q)
+	way, err := s.resolve(r, by, q)
 	if errors.Is(err, errUnknown) {
 		v.denied = gate.Denied(q.path)
 		return v, nil
@@ -155,11 +161,11 @@ func (s *Service) decide(r access.Reads, by *gate.Caller, who iam.Subject, q que
 	if err != nil {
 		return v, err
 	}
-	d, err := s.Checker.CheckPath(r, who, q.permission, full)
+	d, err := s.Checker.CheckPath(r, who, q.permission, way.weighed)
 	if err != nil {
 		return v, err
 	}
-	if v.full = full; !d.Allowed {
+	if v.full = way.full; !d.Allowed {
 		v.denied = gate.Denied(q.path)
 	}
 	return v, nil
