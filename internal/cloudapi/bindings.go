@@ -199,7 +199,6 @@ func within(field string, err error) error {
 // grantable tells for every role that may be handed out here whether the
 // caller may do so.
 func (b Bindings) grantable(ctx context.Context, id string, given []delta) (map[iam.RoleID]bool, error) {
-	call := gate.From(ctx)
 	may := make(map[iam.RoleID]bool)
 	for _, d := range given {
 		may[d.binding.Role] = false
@@ -208,12 +207,9 @@ func (b Bindings) grantable(ctx context.Context, id string, given []delta) (map[
 		may[role] = false
 	}
 	for role := range may {
-		d, err := b.Grants.MayGrant(ctx, call.Caller(), id, role)
-		if err != nil {
+		var err error
+		if may[role], err = mayGrant(ctx, b.Grants, id, role); err != nil {
 			return nil, err
-		}
-		if may[role] = d.Allowed; d.Allowed {
-			call.RestsOn(d)
 		}
 	}
 	return may, nil

@@ -1,8 +1,6 @@
 package cloudapi
 
 import (
-	"fmt"
-
 	accesspb "github.com/yandex-cloud/go-genproto/yandex/cloud/access"
 
 	"github.com/propusk/propusk/internal/iam"
@@ -44,8 +42,7 @@ func (b Bindings) apply(tx *store.Tx, id string, have []iam.AccessBinding, delta
 			}
 		}
 		if (adds || d.takesOwner()) && !may[d.binding.Role] {
-			return nil, &iam.Error{Kind: iam.PermissionDenied, Reason: "grant", Message: fmt.Sprintf(
-				"Role %s can be granted or revoked only by who holds all of its permissions on %s %s", d.binding.Role, b.Kind, id)}
+			return nil, notGranted(d.binding.Role, resource.Ref{Kind: b.Kind, ID: id})
 		}
 		now[key] = after
 		effective = append(effective, d)
@@ -94,6 +91,6 @@ func (b Bindings) bindable(tx *store.Tx, id string, deltas []delta) (func(iam.Ac
 		if err := b.Grants.Bindable(binding.Role, resource.Ref{Kind: b.Kind, ID: id}, organizationID); err != nil {
 			return err
 		}
-		return subjectExists(organizationID, binding.Subject, known)
+		return subjectExists(binding.Subject, known)
 	}, nil
 }

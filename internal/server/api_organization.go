@@ -26,7 +26,7 @@ var organizationArea = area{
 			DB: s.db, Changes: k.changes, Pages: k.pages, Holders: k.decider.holders})
 		ompb.RegisterGroupServiceServer(r, &organization.GroupService{Bindings: k.bindings(resource.Group, resource.PrefixOrganization),
 			DB: s.db, Changes: k.changes, Pages: k.pages, Quotas: k.quotas, Containers: organization.OwnContainer})
-		ompb.RegisterUserServiceServer(r, &organization.UserService{DB: s.db, Changes: k.changes, Pages: k.pages})
+		ompb.RegisterUserServiceServer(r, &organization.UserService{DB: s.db, Changes: k.changes, Pages: k.pages, Grants: k.decider})
 		ompb.RegisterGroupMappingServiceServer(r, ompb.UnimplementedGroupMappingServiceServer{})
 		samlpb.RegisterCertificateServiceServer(r, samlpb.UnimplementedCertificateServiceServer{})
 		samlpb.RegisterFederationServiceServer(r, samlpb.UnimplementedFederationServiceServer{})

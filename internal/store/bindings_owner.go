@@ -7,10 +7,26 @@ import (
 	"github.com/propusk/propusk/internal/iam"
 )
 
-// ownership is a resource and the role of its owners.
-type ownership struct {
-	resourceID string
-	role       iam.RoleID
+// Ownership is a resource and the role of its owners.
+type Ownership struct {
+	ResourceID string
+	Role       iam.RoleID
+}
+
+// Owned returns what a subject itself, not through a group, owns in an
+// organization, or anywhere when that is "", ordered.
+func Owned(tx *Tx, organizationID string, subject iam.SubjectID) ([]Ownership, error) {
+	list, args := in([]any{string(subject)}, []iam.RoleID{iam.CloudOwner, iam.OrganizationOwner})
+	query := `SELECT resource_id, role_id FROM access_bindings WHERE subject_id = $1 AND role_id IN ` + list
+	if organizationID != "" {
+		args = append(args, organizationID)
+		query += ` AND organization_id = ` + placeholder(args)
+	}
+	return collect(tx, func(r Rows) (Ownership, error) {
+		var id, role string
+		err := r.Scan(&id, &role)
+		return Ownership{id, iam.RoleID(role)}, err
+	}, query+` ORDER BY resource_id, role_id`, args...)
 }
 
 // ended notes a binding that is gone: for the feed, and when it was an owner's,
@@ -21,9 +37,9 @@ func (tx *Tx) ended(resourceID string, subject iam.SubjectID, role iam.RoleID) {
 		return
 	}
 	if tx.lostOwner == nil {
-		tx.lostOwner = make(map[ownership]struct{})
+		tx.lostOwner = make(map[Ownership]struct{})
 	}
-	tx.lostOwner[ownership{resourceID, role}] = struct{}{}
+	tx.lostOwner[Ownership{resourceID, role}] = struct{}{}
 }
 
 // keepsOwners is the last thing that an Update does: whatever took an owner
@@ -35,13 +51,13 @@ func (tx *Tx) keepsOwners() error {
 	if tx.failed != nil {
 		return tx.failed
 	}
-	lost := make([]ownership, 0, len(tx.lostOwner))
+	lost := make([]Ownership, 0, len(tx.lostOwner))
 	for o := range tx.lostOwner {
 		lost = append(lost, o)
 	}
-	slices.SortFunc(lost, func(a, b ownership) int { return cmp.Compare(a.resourceID, b.resourceID) })
+	slices.SortFunc(lost, func(a, b Ownership) int { return cmp.Compare(a.ResourceID, b.ResourceID) })
 	for _, o := range lost {
-		deleted, err := hold(tx, o.resourceID)
+		deleted, err := hold(tx, o.ResourceID)
 		if err != nil {
 			return err
 		}
@@ -54,10 +70,10 @@ func (tx *Tx) keepsOwners() error {
 		}
 		if !has {
 			thing := "Cloud"
-			if o.role == iam.OrganizationOwner {
+			if o.Role == iam.OrganizationOwner {
 				thing = "Organization"
 			}
-			return iam.Errorf(iam.FailedPrecondition, "%s %s must keep at least one %s", thing, o.resourceID, o.role)
+			return iam.Errorf(iam.FailedPrecondition, "%s %s must keep at least one %s", thing, o.ResourceID, o.Role)
 		}
 	}
 	return nil
@@ -81,7 +97,7 @@ func holdOwned(tx *Tx, subjects string, args ...any) error {
 	return nil
 }
 
-func hasBindingOf(tx *Tx, o ownership) (bool, error) {
+func hasBindingOf(tx *Tx, o Ownership) (bool, error) {
 	var one int64
-	return tx.one(`SELECT 1 FROM access_bindings WHERE resource_id = $1 AND role_id = $2 LIMIT 1`, []any{o.resourceID, string(o.role)}, &one)
+	return tx.one(`SELECT 1 FROM access_bindings WHERE resource_id = $1 AND role_id = $2 LIMIT 1`, []any{o.ResourceID, string(o.Role)}, &one)
 }

@@ -22,7 +22,7 @@ type Tx struct {
 	changed map[Change]struct{}
 	revoked []pendingRevocation
 
-	lostOwner map[ownership]struct{}
+	lostOwner map[Ownership]struct{}
 }
 
 // Now is the time of this transaction: the same whenever asked, UTC, in whole

@@ -137,11 +137,19 @@ func (s *GroupService) Update(ctx context.Context, r *ompb.UpdateGroupRequest) (
 }
 
 // Delete removes a group with its bindings and those on it; its members lose
-// what they had through it.
+// what they had through it. A group that owns something is deleted by owners
+// alone.
 func (s *GroupService) Delete(ctx context.Context, r *ompb.DeleteGroupRequest) (*operationpb.Operation, error) {
 	id := r.GetGroupId()
 	gate.From(ctx).Note("group_id", id)
+	dismissed, err := cloudapi.OwnersAlone(ctx, s.DB, s.Grants, "", iam.SubjectID(id))
+	if err != nil {
+		return nil, err
+	}
 	return s.Changes.Run(ctx, groupChange(id, "Delete group", &ompb.DeleteGroupMetadata{GroupId: id}), func(tx *store.Tx) (proto.Message, error) {
+		if err := dismissed(tx); err != nil {
+			return nil, err
+		}
 		return &emptypb.Empty{}, store.DeleteGroup(tx, id)
 	})
 }

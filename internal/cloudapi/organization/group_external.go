@@ -101,11 +101,16 @@ func (s *GroupService) CreateExternal(ctx context.Context, r *ompb.CreateExterna
 
 // ConvertToExternal makes a group stand for one elsewhere. make_editor gives
 // the caller roles on a group that others have filled and bound, so it takes
-// the right to give roles on it.
+// the right to give those on it.
 func (s *GroupService) ConvertToExternal(ctx context.Context, r *ompb.ConvertToExternalGroupRequest) (*operationpb.Operation, error) {
 	if r.GetMakeEditor() {
 		if err := gate.Require(ctx, "organization-manager.groups.updateAccessBindings", resource.Group, r.GetGroupId()); err != nil {
 			return nil, err
+		}
+		for _, role := range editorRoles {
+			if err := cloudapi.RequireGrant(ctx, s.Grants, resource.Ref{Kind: resource.Group, ID: r.GetGroupId()}, role); err != nil {
+				return nil, err
+			}
 		}
 	}
 	noteExternal(ctx, r.GetSubjectContainerId(), r.GetExternalId())

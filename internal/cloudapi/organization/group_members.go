@@ -44,7 +44,8 @@ func (s *GroupService) ListMembers(ctx context.Context, r *ompb.ListGroupMembers
 }
 
 // UpdateMembers adds members to a group and removes them, all or nothing. Adding
-// who is in it and removing who is not are no errors.
+// who is in it and removing who is not are no errors. Who is in a group that
+// owns something is decided by owners alone.
 func (s *GroupService) UpdateMembers(ctx context.Context, r *ompb.UpdateGroupMembersRequest) (*operationpb.Operation, error) {
 	detail := audit.Detail{Name: "member_deltas"}
 	for i, d := range r.GetMemberDeltas() {
@@ -54,14 +55,18 @@ func (s *GroupService) UpdateMembers(ctx context.Context, r *ompb.UpdateGroupMem
 		detail.Items = append(detail.Items, audit.Object("", audit.Text("action", d.GetAction().String()), audit.Text("subject_id", d.GetSubjectId())))
 	}
 	gate.From(ctx).NoteDetail(detail)
+	refuse, err := cloudapi.OwnersAlone(ctx, s.DB, s.Grants, "", iam.SubjectID(r.GetGroupId()))
+	if err != nil {
+		return nil, err
+	}
 	return s.change(ctx, r.GetGroupId(), "Update group members", &ompb.UpdateGroupMembersMetadata{GroupId: r.GetGroupId()},
 		func(tx *store.Tx, g *iam.Group) (proto.Message, error) {
-			return &emptypb.Empty{}, s.applyMembers(tx, g, r.GetMemberDeltas())
+			return &emptypb.Empty{}, s.applyMembers(tx, g, r.GetMemberDeltas(), refuse)
 		})
 }
 
 // applyMembers takes deltas in their order and writes what they come to.
-func (s *GroupService) applyMembers(tx *store.Tx, g *iam.Group, deltas []*ompb.MemberDelta) error {
+func (s *GroupService) applyMembers(tx *store.Tx, g *iam.Group, deltas []*ompb.MemberDelta, refuse func(*store.Tx) error) error {
 	ids := make([]iam.SubjectID, len(deltas))
 	for i, d := range deltas {
 		ids[i] = iam.SubjectID(d.GetSubjectId())
@@ -79,6 +84,14 @@ func (s *GroupService) applyMembers(tx *store.Tx, g *iam.Group, deltas []*ompb.M
 			}
 		}
 		now[ids[i]] = adds
+	}
+	for id := range now {
+		if now[id] != before[id] {
+			if err := refuse(tx); err != nil {
+				return err
+			}
+			break
+		}
 	}
 	return s.writeMembers(tx, g, before, now, fresh)
 }

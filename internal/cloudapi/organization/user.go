@@ -29,6 +29,7 @@ type UserService struct {
 	DB      *store.DB
 	Changes cloudapi.Changes
 	Pages   cloudapi.Pages
+	Grants  cloudapi.Grants
 }
 
 // ListMembers pages through the people in an organization.
@@ -56,8 +57,8 @@ func (s *UserService) ListMembers(ctx context.Context, r *ompb.ListMembersReques
 
 // DeleteMembership takes a person out of an organization, with his bindings
 // and groups there; without subject_id the caller leaves. Bindings in other
-// organizations stay. The last owner of the organization, or of a cloud in it,
-// stays.
+// organizations stay. Owners are taken out by owners alone, and the last owner
+// of the organization, or of a cloud in it, stays.
 func (s *UserService) DeleteMembership(ctx context.Context, r *ompb.DeleteMembershipRequest) (*operationpb.Operation, error) {
 	call := gate.From(ctx)
 	organizationID, subject := r.GetOrganizationId(), iam.SubjectID(r.GetSubjectId())
@@ -74,10 +75,17 @@ func (s *UserService) DeleteMembership(ctx context.Context, r *ompb.DeleteMember
 	}
 	call.Note("organization_id", organizationID)
 	call.Note("subject_id", string(subject))
+	dismissed, err := cloudapi.OwnersAlone(ctx, s.DB, s.Grants, organizationID, subject)
+	if err != nil {
+		return nil, err
+	}
 	return s.Changes.Run(ctx, cloudapi.Change{
 		ID: cloudapi.NewOperationID(resource.PrefixOrganization), ResourceID: organizationID, Description: "Delete membership",
 		Metadata: &ompb.DeleteMembershipMetadata{OrganizationId: organizationID, SubjectId: string(subject)},
 	}, func(tx *store.Tx) (proto.Message, error) {
+		if err := dismissed(tx); err != nil {
+			return nil, err
+		}
 		was, err := store.RemoveMember(tx, organizationID, subject)
 		if err == nil && !was {
 			err = iam.Errorf(iam.NotFound, "Subject %s not found", subject)

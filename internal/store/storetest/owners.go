@@ -14,6 +14,7 @@ var ownerTests = []test{
 	{"handed over in one update", testOwnerHandedOver},
 	{"what goes with its owner needs none", testOwnedGoesToo},
 	{"the last of two stays", testLastOwnerRace},
+	{"what a subject owns", testOwned},
 }
 
 // testLastOwner: every way to take the last owner off something is refused and
@@ -121,5 +122,24 @@ func testLastOwnerRace(t *testing.T, f *fixture) {
 			})
 		})
 		same(t, "left", 1, wins)
+	}
+}
+
+func testOwned(t *testing.T, f *fixture) {
+	f.world(t)
+	f.update(t, func(tx *store.Tx) error {
+		return all(store.InsertOrganization(tx, organization("elsewhere", "elsewhere")), store.InsertCloud(tx, cloud("c1", orgID, "c1")),
+			second(store.AddBinding(tx, "c1", bind(iam.CloudOwner, "who"))), second(store.AddBinding(tx, "c1", bind("admin", "who"))),
+			second(store.AddBinding(tx, orgID, bind(iam.OrganizationOwner, "who"))), second(store.AddBinding(tx, "elsewhere", bind(iam.OrganizationOwner, "who"))),
+			second(store.AddBinding(tx, "elsewhere", bind(iam.OrganizationOwner, "another"))))
+	})
+	here := []store.Ownership{{ResourceID: orgID, Role: iam.OrganizationOwner}, {ResourceID: "c1", Role: iam.CloudOwner}}
+	for organizationID, want := range map[string][]store.Ownership{orgID: here, "never": nil,
+		"": {here[0], here[1], {ResourceID: "elsewhere", Role: iam.OrganizationOwner}}} {
+		f.view(t, func(tx *store.Tx) error {
+			got, err := store.Owned(tx, organizationID, "who")
+			same(t, "in "+organizationID, want, got)
+			return err
+		})
 	}
 }
