@@ -123,8 +123,8 @@ func TestSubjectsAroundAPlace(t *testing.T) {
 			want string
 		}{
 			{in(organization, ""), "Person member,owner,robot-elsewhere,robot-here"},
-			{in(folder, ""), "Person guest,dev-robot,owner,robot-here"},
-			{in(folder, `subject.type == SubjectType.USER_ACCOUNT`), "Person guest"},
+			{in(folder, ""), ",guest,owner,robot-here"},
+			{in(folder, `subject.type == SubjectType.USER_ACCOUNT`), "guest"},
 			{in(organization, `service_account.folder.id == "`+other+`"`), "robot-elsewhere"},
 			{in(organization, `name.startsWith("robot-") && !name.endsWith("here")`), ""},
 			{in(organization, `name == "robot-here" || user_account.email == "member@example.org"`), "Person member,robot-here"},

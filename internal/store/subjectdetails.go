@@ -22,6 +22,7 @@ type SubjectDetails struct {
 type AccountDetails struct {
 	iam.ServiceAccount
 	FolderName, CloudID, CloudName string
+	OrganizationID                 string
 	ServiceID, MicroserviceID      string // "" when it is no service's agent
 }
 
@@ -60,13 +61,13 @@ func loadPeople(tx *Tx, ids []iam.SubjectID, _ string, out map[iam.SubjectID]*Su
 func loadAccounts(tx *Tx, ids []iam.SubjectID, _ string, out map[iam.SubjectID]*SubjectDetails) error {
 	list, args := in(nil, ids)
 	return tx.each(`SELECT s.id, s.folder_id, s.name, s.status, s.suspend_reason, s.expires_at, s.created_at, s.last_authenticated_at,
-			f.name, c.id, c.name, COALESCE(a.service_id, ''), COALESCE(a.microservice_id, '')
+			f.name, c.id, c.name, c.organization_id, COALESCE(a.service_id, ''), COALESCE(a.microservice_id, '')
 		FROM service_accounts s JOIN folders f ON f.id = s.folder_id JOIN clouds c ON c.id = s.cloud_id
 		LEFT JOIN service_agents a ON a.service_account_id = s.id WHERE s.id IN `+list, args, func(r Rows) error {
 		a := &AccountDetails{}
 		var status string
 		err := r.Scan(&a.ID, &a.FolderID, &a.Name, &status, &a.SuspendReason, asTime(&a.ExpiresAt), asTime(&a.CreatedAt),
-			asTime(&a.LastAuthenticatedAt), &a.FolderName, &a.CloudID, &a.CloudName, &a.ServiceID, &a.MicroserviceID)
+			asTime(&a.LastAuthenticatedAt), &a.FolderName, &a.CloudID, &a.CloudName, &a.OrganizationID, &a.ServiceID, &a.MicroserviceID)
 		a.Status = iam.ServiceAccountStatus(status)
 		out[iam.SubjectID(a.ID)] = &SubjectDetails{Account: a}
 		return err

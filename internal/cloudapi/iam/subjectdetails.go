@@ -171,9 +171,9 @@ func (s *SubjectService) List(ctx context.Context, r *iampb.ListSubjectsRequest)
 // tells whether there are others. One of whom no more than the id is known is nil.
 func (s *SubjectService) batch(ctx context.Context, id string, after iam.SubjectID, want int) (ids []iam.SubjectID, out []*subjectpb.Subject, more bool, err error) {
 	var found map[iam.SubjectID]*store.SubjectDetails
+	var path []resource.Ref
 	err = s.DB.View(ctx, func(tx *store.Tx) error {
-		path, err := store.Ancestors(tx, id)
-		if err != nil {
+		if path, err = store.Ancestors(tx, id); err != nil {
 			return err
 		}
 		if ids, err = store.ListSubjectsAround(tx, path, after, want+1); err != nil {
@@ -188,7 +188,7 @@ func (s *SubjectService) batch(ctx context.Context, id string, after iam.Subject
 	out = make([]*subjectpb.Subject, len(ids))
 	for i, id := range ids {
 		if d := found[id]; d != nil {
-			out[i] = s.subjectProto(id, d)
+			out[i] = s.show(ctx, subjectContext{path}, id, d)
 		}
 	}
 	return ids, out, more, err
@@ -226,7 +226,7 @@ func (s *SubjectService) some(ctx context.Context, in *iampb.Resource, ids []iam
 		if found[id] == nil || !may {
 			return nil, iam.Errorf(iam.NotFound, "Subject %s not found", id)
 		}
-		out[i] = s.subjectProto(id, found[id])
+		out[i] = s.show(ctx, where, id, found[id])
 	}
 	return out, nil
 }

@@ -1,6 +1,7 @@
 package iam
 
 import (
+	"context"
 	"strings"
 
 	subjectpb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam"
@@ -9,9 +10,22 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/propusk/propusk/internal/cloudapi"
+	"github.com/propusk/propusk/internal/gate"
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/store"
 )
+
+// show is a subject as a place may see it. Whoever is bound there and belongs to
+// another organization shows no more than UserAccountService shows strangers:
+// anybody can be bound anywhere without being asked.
+func (s *SubjectService) show(ctx context.Context, in subjectContext, id iam.SubjectID, d *store.SubjectDetails) *subjectpb.Subject {
+	organizationID := in.organization()
+	guest := d.User != nil && len(d.Organizations) == 0 || d.Account != nil && d.Account.OrganizationID != organizationID
+	if organizationID != "" && guest && id != gate.From(ctx).Caller().ID {
+		return guestProto(id, d)
+	}
+	return s.subjectProto(id, d)
+}
 
 func (s *SubjectService) subjectProto(id iam.SubjectID, d *store.SubjectDetails) *subjectpb.Subject {
 	out := &subjectpb.Subject{Sub: string(id), Status: subjectpb.SubjectStatus_ACTIVE}
@@ -47,6 +61,19 @@ func (s *SubjectService) subjectProto(id iam.SubjectID, d *store.SubjectDetails)
 		return out // no group is in a group
 	}
 	out.Groups = groupsProto(d)
+	return out
+}
+
+// guestProto is as much of a subject as everybody may see.
+func guestProto(id iam.SubjectID, d *store.SubjectDetails) *subjectpb.Subject {
+	out := &subjectpb.Subject{Sub: string(id), Groups: groupsProto(d)}
+	if d.User != nil {
+		out.Type, out.Status, out.Name = subjectpb.SubjectType_USER_ACCOUNT, subjectpb.SubjectStatus_ACTIVE, d.User.Login
+		out.SubjectDetails = &subjectpb.Subject_UserAccount{UserAccount: &subjectpb.UserAccount{PreferredUsername: d.User.Login}}
+		return out
+	}
+	out.Type = subjectpb.SubjectType_SERVICE_ACCOUNT
+	out.SubjectDetails = &subjectpb.Subject_ServiceAccount{ServiceAccount: &subjectpb.ServiceAccount{}}
 	return out
 }
 
