@@ -1,15 +1,14 @@
 package gate
 
 import (
-	"errors"
-
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/resource"
 )
 
-// Denied is the refusal that the corridor gives for a resource and what stands
-// above it, for handlers that decide about somebody else than the caller.
+// Denied words a refusal as the API does, with the chain from the resource up
+// [API fact: "Permission to [...] denied"]: the corridor's own, and that of
+// handlers that decide about somebody else than the caller. Its text is no longer
+// than a status may be: services make up paths of 128 elements.
 func Denied(path []resource.Ref) *iam.Error {
-	e, _ := errors.AsType[*iam.Error](denied(path))
-	return e
+	return &iam.Error{Kind: iam.PermissionDenied, Message: shorten(permissionTo(path)+" denied", maxMessage), Reason: "denied"}
 }

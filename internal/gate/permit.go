@@ -84,7 +84,7 @@ func (g *Gate) ask(ctx context.Context, c *Call, what iam.Permission, kind resou
 	if d.DeniedBy != "" {
 		return d, deniedByPolicy(d)
 	}
-	return d, denied(d.Path)
+	return d, Denied(d.Path)
 }
 
 // Require asks for one more permission from inside a handler that touches a
@@ -134,12 +134,6 @@ func notFound(thing, id, reason string) error {
 		name = "Resource"
 	}
 	return &iam.Error{Kind: iam.NotFound, Message: name + " " + id + " not found", Reason: reason}
-}
-
-// denied words a refusal as the API does, with the chain from the resource up
-// [API fact: "Permission to [...] denied"].
-func denied(path []resource.Ref) error {
-	return &iam.Error{Kind: iam.PermissionDenied, Message: permissionTo(path) + " denied", Reason: "denied"}
 }
 
 // deniedByPolicy words a refusal of what the caller's roles allow.

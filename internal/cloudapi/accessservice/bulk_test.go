@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	pb "github.com/propusk/propusk/proto/yandex/cloud/priv/accessservice/v2"
@@ -177,5 +178,26 @@ func TestMatrix(t *testing.T) {
 	} {
 		_, err := w.bulk(t, v2, c.r)
 		expect(t, c.name, err, codes.InvalidArgument, c.text)
+	}
+}
+
+// The text of a denial does not grow with what the caller sent, here as in a
+// status.
+func TestLongDenials(t *testing.T) {
+	w := newWorld(t)
+	r := w.actions("ydb.clusters.get")
+	item := r.GetActions().Items[0]
+	for i := range 128 - len(item.ResourcePath) {
+		item.ResourcePath = append(path("iam.serviceAccount", fmt.Sprintf("%050d", i)), item.ResourcePath...)
+	}
+	_, single := w.authorize(t, v2, &pb.AuthorizeRequest{Identity: &pb.AuthorizeRequest_IamToken{IamToken: w.token},
+		Permission: item.Permission, ResourcePath: item.ResourcePath})
+	out, err := w.bulk(t, v2, r)
+	if err != nil || len(out.GetResults().GetItems()) != 1 {
+		t.Fatalf("%v, %v", out, err)
+	}
+	got := out.GetResults().Items[0].GetPermissionDeniedError().GetMessage()
+	if want := status.Convert(single).Message(); got != want || len(got) > 5000 {
+		t.Errorf("%d bytes of text, alone they are %d", len(got), len(want))
 	}
 }
