@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/x509"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,7 +18,7 @@ import (
 
 // callers are the services that may ask, by what proves them.
 type callers struct {
-	byCertificate map[string]*gate.Caller // by lower-case name
+	byCertificate map[string]*gate.Caller // by certificateName
 	byAccount     map[string]*gate.Caller
 	everyone      *gate.Caller // in dev: whoever asks
 }
@@ -39,7 +40,7 @@ func (s *Server) accessCallers() callers {
 		}
 		known.Everywhere = true
 		known.Identity = &credential.Identity{How: howCertificate, CredentialID: a.Certificate, Subject: iam.Subject{ID: iam.SubjectID(a.Name)}}
-		c.byCertificate[strings.ToLower(a.Certificate)] = known
+		c.byCertificate[certificateName(a.Certificate)] = known
 	}
 	if s.opts.Dev {
 		c.everyone = &gate.Caller{Name: "dev", Everywhere: true}
@@ -98,23 +99,43 @@ func (c callers) shows(cert *x509.Certificate, now time.Time) (*gate.Caller, err
 	return nil, errUnknownCertificate
 }
 
+// certificateName is the form in which names of certificates are compared. Of a
+// URI only the scheme and the host are the same in either case; so paths in a
+// SPIFFE id are not.
+func certificateName(name string) string {
+	if !isURI(name) {
+		return strings.ToLower(name)
+	}
+	u, err := url.Parse(name)
+	if err != nil {
+		return name
+	}
+	u.Scheme, u.Host = strings.ToLower(u.Scheme), strings.ToLower(u.Host)
+	return u.String()
+}
+
+// isURI tells a URI from a DNS name and a common name that might be one: a name
+// counts only where a certificate has names of its kind.
+func isURI(name string) bool { return strings.Contains(name, ":") }
+
 // named goes through the names of a certificate. The common name counts only
-// where there are no others (RFC 6125, section 6.4.4).
+// where there are no others, and never for a URI (RFC 6125, section 6.4.4).
 func (c callers) named(cert *x509.Certificate) *gate.Caller {
 	for _, n := range cert.DNSNames {
-		if known := c.byCertificate[strings.ToLower(n)]; known != nil {
+		if known := c.byCertificate[certificateName(n)]; known != nil && !isURI(n) {
 			return known
 		}
 	}
 	for _, u := range cert.URIs {
-		if known := c.byCertificate[strings.ToLower(u.String())]; known != nil {
+		if known := c.byCertificate[certificateName(u.String())]; known != nil && isURI(u.String()) {
 			return known
 		}
 	}
-	if len(cert.DNSNames)+len(cert.URIs) > 0 || cert.Subject.CommonName == "" {
+	common := cert.Subject.CommonName
+	if len(cert.DNSNames)+len(cert.URIs) > 0 || isURI(common) {
 		return nil
 	}
-	return c.byCertificate[strings.ToLower(cert.Subject.CommonName)]
+	return c.byCertificate[certificateName(common)]
 }
 
 // calls finds the service whose account has proved itself with a token.

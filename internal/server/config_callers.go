@@ -131,7 +131,7 @@ func (c *Config) checkAccess(dev bool, bad reporter) {
 				bad("access-callers", "%s: %q is not a type of resource such as ydb.database", a.Name, t)
 			}
 		}
-		mark := "certificate " + strings.ToLower(a.Certificate)
+		mark := "certificate " + certificateName(a.Certificate)
 		if a.ServiceAccount != "" {
 			mark = "service-account " + a.ServiceAccount
 		}
