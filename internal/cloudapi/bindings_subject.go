@@ -2,9 +2,9 @@ package cloudapi
 
 import "github.com/propusk/propusk/internal/iam"
 
-// subjectExists refuses a binding for nobody. Accounts and people may be of any
-// organization, groups and system groups only of the resource's own.
-func subjectExists(organizationID string, s iam.Subject, known map[iam.Subject]bool) error {
+// subjectExists refuses a binding for nobody: known are those that
+// store.KnownSubjects finds.
+func subjectExists(s iam.Subject, known map[iam.Subject]bool) error {
 	thing := ""
 	switch s.Type {
 	case iam.TypeServiceAccount:
@@ -16,7 +16,7 @@ func subjectExists(organizationID string, s iam.Subject, known map[iam.Subject]b
 	case iam.TypeGroup:
 		thing = "Group"
 	case iam.TypeSystem:
-		if s.ID == iam.AllUsers || s.ID == iam.AllAuthenticatedUsers || s.ID == iam.OrganizationUsers(organizationID) {
+		if s.ID == iam.AllUsers || s.ID == iam.AllAuthenticatedUsers {
 			return nil
 		}
 		thing = "Subject"

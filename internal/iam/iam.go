@@ -3,7 +3,10 @@
 // It does no I/O and declares no interfaces; every room speaks it.
 package iam
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // SubjectID names anyone who can be given a role.
 type SubjectID string
@@ -38,6 +41,14 @@ const (
 // OrganizationUsers is the system group of everyone in an organization.
 func OrganizationUsers(organizationID string) SubjectID {
 	return SubjectID("group:organization:" + organizationID + ":users")
+}
+
+// OrganizationOfUsers is the id of the organization that a system group of
+// OrganizationUsers is of; false for any other subject.
+func OrganizationOfUsers(group SubjectID) (organizationID string, ok bool) {
+	rest, ok := strings.CutPrefix(string(group), "group:organization:")
+	id, end := strings.CutSuffix(rest, ":users")
+	return id, ok && end && id != ""
 }
 
 // FederationUsers is the system group of everyone in a federation.

@@ -40,7 +40,7 @@ func (l Limits) ReserveOf(tx *store.Tx, id ID, at, of string, more int) error {
 		return nil
 	}
 	q, carrier, err := hold(tx, id, at)
-	if err != nil {
+	if err != nil || carrier == "" {
 		return err
 	}
 	return q.fits(tx, carrier, of, 0, more)
@@ -63,7 +63,7 @@ func (l Limits) Added(tx *store.Tx, id ID, at string, more int) error {
 		return nil
 	}
 	q, carrier, err := find(tx, id, at)
-	if err != nil {
+	if err != nil || carrier == "" {
 		return err
 	}
 	return q.fits(tx, carrier, "", more, more)
@@ -71,13 +71,14 @@ func (l Limits) Added(tx *store.Tx, id ID, at string, more int) error {
 
 func hold(tx *store.Tx, id ID, at string) (*Quota, string, error) {
 	q, carrier, err := find(tx, id, at)
-	if err != nil {
-		return nil, "", err
+	if err != nil || carrier == "" {
+		return q, "", err
 	}
 	return q, carrier, store.LockResource(tx, carrier)
 }
 
-// find looks a quota up, and who carries its limit.
+// find looks a quota up, and who carries its limit: "" on and below a root that
+// the operator has registered, which belongs to no organization that could.
 func find(tx *store.Tx, id ID, at string) (*Quota, string, error) {
 	q := Find(id)
 	if q == nil || q.count == nil {
@@ -91,6 +92,9 @@ func find(tx *store.Tx, id ID, at string) (*Quota, string, error) {
 		if r.Kind == q.Kind {
 			return q, r.ID, nil
 		}
+	}
+	if path[len(path)-1].Kind != resource.Organization {
+		return q, "", nil
 	}
 	return nil, "", fmt.Errorf("quota %s: nothing of kind %s stands above %s", id, q.Kind, at)
 }

@@ -29,28 +29,50 @@ func holdSubject(tx *Tx, id iam.SubjectID) error {
 	return err
 }
 
-// KnownSubjects returns those of some subjects that there are: service accounts
-// and people anywhere, groups in one organization. System groups are none of
-// them. Who is known stays so until the end of the Update.
+// KnownSubjects returns those of some subjects that can be given something in an
+// organization: service accounts and people from anywhere, groups and the system
+// group of the members of that organization alone. A root that is no
+// organization has neither: there groups of any organization count. Who is known
+// stays so until the end of the Update.
 func KnownSubjects(tx *Tx, organizationID string, subjects []iam.Subject) (map[iam.Subject]bool, error) {
 	var resources, people []string
+	groups := false
 	for _, s := range subjects {
 		switch s.Type {
-		case iam.TypeServiceAccount, iam.TypeGroup:
+		case iam.TypeServiceAccount:
 			resources = append(resources, string(s.ID))
+		case iam.TypeGroup:
+			resources, groups = append(resources, string(s.ID)), true
+		case iam.TypeSystem:
+			of, ok := iam.OrganizationOfUsers(s.ID)
+			if groups = groups || ok; ok && of != organizationID { // its own need not be held: it does not go away
+				resources = append(resources, of)
+			}
 		case iam.TypeUserAccount:
 			people = append(people, string(s.ID))
 		}
 	}
-	known := make(map[iam.Subject]bool, len(subjects))
+	anywhere := false
+	if groups {
+		root, _, err := Resource(tx, organizationID)
+		if err != nil {
+			return nil, err
+		}
+		anywhere = root.Kind != resource.Organization
+	}
+	known := make(map[iam.Subject]bool, len(subjects)+1)
+	known[iam.Subject{ID: iam.OrganizationUsers(organizationID), Type: iam.TypeSystem}] = groups && !anywhere
 	err := eachOf(tx, `SELECT id, kind, organization_id FROM resources WHERE deleted_at IS NULL AND id IN `, resources, func(r Rows) error {
 		var id, kind, organization string
 		err := r.Scan(&id, &kind, &organization)
+		ours := anywhere || organization == organizationID
 		switch resource.Kind(kind) {
 		case resource.ServiceAccount:
 			known[iam.Subject{ID: iam.SubjectID(id), Type: iam.TypeServiceAccount}] = true
 		case resource.Group:
-			known[iam.Subject{ID: iam.SubjectID(id), Type: iam.TypeGroup}] = organization == organizationID
+			known[iam.Subject{ID: iam.SubjectID(id), Type: iam.TypeGroup}] = ours
+		case resource.Organization:
+			known[iam.Subject{ID: iam.OrganizationUsers(id), Type: iam.TypeSystem}] = anywhere
 		}
 		return err
 	})

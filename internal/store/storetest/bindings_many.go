@@ -85,19 +85,33 @@ func testKnownSubjects(t *testing.T, f *fixture) {
 			store.InsertServiceAccount(tx, robot("gone", folderID, "gone")), second(store.DeleteServiceAccount(tx, "gone")),
 			store.InsertUserAccount(tx, &iam.UserAccount{ID: "alice", Login: "alice", CreatedAt: created}))
 	})
-	known := []iam.Subject{{ID: robotID, Type: iam.TypeServiceAccount}, {ID: "g", Type: iam.TypeGroup}, {ID: "alice", Type: iam.TypeUserAccount}}
-	unknown := []iam.Subject{{ID: "far", Type: iam.TypeGroup}, {ID: "gone", Type: iam.TypeServiceAccount}, {ID: "alice", Type: iam.TypeServiceAccount},
+	far := []iam.Subject{{ID: "far", Type: iam.TypeGroup}, {ID: iam.OrganizationUsers("bpf2"), Type: iam.TypeSystem}}
+	known := []iam.Subject{{ID: robotID, Type: iam.TypeServiceAccount}, {ID: "g", Type: iam.TypeGroup}, {ID: "alice", Type: iam.TypeUserAccount},
+		{ID: iam.OrganizationUsers(orgID), Type: iam.TypeSystem}}
+	unknown := []iam.Subject{{ID: iam.OrganizationUsers("root"), Type: iam.TypeSystem}, {ID: iam.OrganizationUsers(cloudID), Type: iam.TypeSystem},
+		{ID: iam.OrganizationUsers(orgID), Type: iam.TypeGroup}, {ID: "gone", Type: iam.TypeServiceAccount}, {ID: "alice", Type: iam.TypeServiceAccount},
 		{ID: robotID, Type: iam.TypeUserAccount}, {ID: robotID, Type: iam.TypeGroup}, {ID: folderID, Type: iam.TypeServiceAccount},
 		{ID: "alice", Type: iam.TypeFederatedUser}, {ID: iam.AllUsers, Type: iam.TypeSystem}, {ID: "none", Type: iam.TypeGroup}}
 	f.update(t, func(tx *store.Tx) error {
-		got, err := store.KnownSubjects(tx, orgID, append(known, unknown...))
-		for _, s := range known {
-			same(t, fmt.Sprint(s), true, got[s])
+		if err := store.InsertRegistered(tx, &iam.RegisteredResource{ID: "root", Type: "iam.gizmo", CreatedAt: created}); err != nil {
+			return err
 		}
-		for _, s := range unknown {
-			same(t, fmt.Sprint(s), false, got[s])
+		// A root that is no organization has no groups: any organization's count.
+		for at, sides := range map[string][2][]iam.Subject{
+			orgID:  {known, append(unknown, far...)},
+			"root": {append(known, far...), unknown},
+		} {
+			got, err := store.KnownSubjects(tx, at, append(sides[0], sides[1]...))
+			if err != nil {
+				return err
+			}
+			for want, side := range map[bool][]iam.Subject{true: sides[0], false: sides[1]} {
+				for _, s := range side {
+					same(t, fmt.Sprint(s, " on ", at), want, got[s])
+				}
+			}
 		}
-		return err
+		return nil
 	})
 }
 
