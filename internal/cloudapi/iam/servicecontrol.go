@@ -15,6 +15,8 @@ import (
 	"github.com/propusk/propusk/internal/store"
 )
 
+const createAccounts iam.Permission = "iam.serviceAccounts.create"
+
 const whyServices = "asks for its permission on the cloud that resource names"
 
 // ServiceControlRules are the rows of ServiceControlService.
@@ -79,10 +81,15 @@ func (s *ServiceControlService) List(ctx context.Context, r *iampb.ListServicesR
 }
 
 // Enable says that a cloud uses a service, and makes or reactivates the
-// service's agents. Enabling what is enabled repairs what is missing.
+// service's agents. Enabling what is enabled repairs what is missing. Agents are
+// service accounts, so making one takes the right to make those, which an access
+// policy may deny.
 func (s *ServiceControlService) Enable(ctx context.Context, r *iampb.EnableServiceRequest) (*operationpb.Operation, error) {
 	known, err := mayService(ctx, "iam.services.enable", r.GetServiceId(), r.GetResource())
 	if err != nil {
+		return nil, err
+	}
+	if err := s.mayMakeAgents(ctx, known, r.GetResource().GetId()); err != nil {
 		return nil, err
 	}
 	agents := newAgents(known, r.GetResource().GetId())
@@ -120,6 +127,27 @@ func (s *ServiceControlService) change(ctx context.Context, known knownService, 
 		}
 		return serviceProto(known, in.GetId(), map[string]store.ServiceState{known.ID: state}), act(tx)
 	})
+}
+
+// mayMakeAgents asks for the right to create service accounts where the agents
+// live, if one must be made.
+func (s *ServiceControlService) mayMakeAgents(ctx context.Context, known knownService, cloudID string) error {
+	var have map[string]store.ServiceAgent
+	var folderID string
+	err := s.DB.View(ctx, func(tx *store.Tx) (err error) {
+		if have, err = store.ServiceAgents(tx, cloudID, known.ID); err != nil {
+			return err
+		}
+		folderID, err = store.FolderOfAgents(tx, cloudID)
+		return err
+	})
+	if err != nil || !slices.ContainsFunc(known.Microservices, func(m string) bool { return have[m].ServiceAccountID == "" }) {
+		return err
+	}
+	if folderID != "" {
+		return gate.Require(ctx, createAccounts, resource.Folder, folderID)
+	}
+	return gate.Require(ctx, createAccounts, resource.Cloud, cloudID)
 }
 
 // ResolveAgent returns the account that a part of a service acts with in a
