@@ -84,9 +84,7 @@ func (p *plan) accessService(ctx context.Context, t *table, few *installation) e
 	if err != nil {
 		return err
 	}
-	empty := askDoor("an empty call", base.calls, func(ctx context.Context, conn *grpc.ClientConn, _ int) error {
-		return conn.Invoke(ctx, emptyMethod, &emptypb.Empty{}, &emptypb.Empty{})
-	})
+	empty := base.emptyDoor()
 	for n, d := range doors {
 		promise := []float64{authenticatePromise, authorizePromise}[n]
 		for _, connections := range p.connections {
@@ -186,10 +184,25 @@ func (i *installation) askDoors(ctx context.Context, r *running, at place) ([]do
 	}, nil
 }
 
-// profileAsks leaves a CPU profile of each question.
+func (r *running) emptyDoor() door {
+	return askDoor("Empty", r.calls, func(ctx context.Context, conn *grpc.ClientConn, _ int) error {
+		return conn.Invoke(ctx, emptyMethod, &emptypb.Empty{}, &emptypb.Empty{})
+	})
+}
+
+// profileAsks leaves a CPU profile of the empty call and of each question.
 func (p *plan) profileAsks(ctx context.Context, few *installation, dir string) error {
 	at, err := few.admitService(ctx)
 	if err != nil {
+		return err
+	}
+	base, err := few.serveBare(ctx)
+	if err != nil {
+		return err
+	}
+	defer base.stop()
+	d := base.emptyDoor()
+	if err := base.profile(ctx, d, dir+"/bare-"+d.name+".pprof"); err != nil {
 		return err
 	}
 	r, err := few.serve(ctx)

@@ -23,10 +23,14 @@ type Request struct {
 	IdempotencyKey  string
 	ClientRequestID string
 	ClientTraceID   string
-	UserAgent       string
+	UserAgent       string // for EventOf and logs, as is the next: only they may read it
 	RemoteAddr      string
 	Certificate     *x509.Certificate         // of the client, verified by the listener; nil when it showed none
 	Decode          func(proto.Message) error // fills the request message
+
+	// wire has UserAgent and RemoteAddr of a gRPC call until somebody reads
+	// them, which few calls live to see.
+	wire context.Context
 }
 
 // Response is what a door sends back. The ids are set on failures too.
@@ -54,6 +58,7 @@ type Call struct {
 	Issued *token.Claims
 
 	gate    *Gate
+	within  patience
 	message proto.Message
 	details audit.Details
 	rests   []Decision // what was allowed, and so must still hold when a change commits

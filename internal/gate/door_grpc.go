@@ -54,16 +54,28 @@ func (g *Gate) forServices(desc *grpc.ServiceDesc) bool {
 	return len(desc.Methods) > 0 && g.endpoints["/"+desc.ServiceName+"/"+desc.Methods[0].MethodName].rule.Proof == Service
 }
 
-func (g *Gate) unary(ctx context.Context, ep *endpoint, decode func(any) error) (any, error) {
-	r := requestOf(ctx, ep.rule.Method)
-	r.Decode = func(m proto.Message) error {
-		p := postponed{into: m}
-		if err := decode(&p); err != nil {
-			return err
-		}
-		return malformed(p.err, m)
+// grpcCall is all that a call of this door is, in one piece of memory.
+type grpcCall struct {
+	call    Call
+	request Request
+	decode  func(any) error
+	message postponed
+}
+
+func (w *grpcCall) fill(m proto.Message) error {
+	w.message = postponed{into: m}
+	if err := w.decode(&w.message); err != nil {
+		return err
 	}
-	c := g.newCall(r)
+	return malformed(w.message.err, m)
+}
+
+func (g *Gate) unary(ctx context.Context, ep *endpoint, decode func(any) error) (any, error) {
+	w := &grpcCall{decode: decode}
+	c, r := &w.call, &w.request
+	r.read(ctx, &ep.rule)
+	r.Decode = w.fill
+	g.begin(c, r)
 	out, err := g.run(ctx, c, ep)
 	if err != nil {
 		// Ids of a failure travel in the trailer: any header before an error
@@ -131,23 +143,36 @@ func (g *Gate) unknown(_ any, stream grpc.ServerStream) error {
 	return status.FromProto(Status(err, c.RequestID)).Err()
 }
 
-func requestOf(ctx context.Context, method string) *Request {
-	r := &Request{
-		Method: method, Door: "grpc",
-		// Several of them are what HTTP takes them for: one that no scheme reads.
-		Authorization:   strings.Join(metadata.ValueFromIncomingContext(ctx, "authorization"), ", "),
-		IdempotencyKey:  first(ctx, "idempotency-key"),
-		ClientRequestID: first(ctx, "x-client-request-id"),
-		ClientTraceID:   first(ctx, "x-client-trace-id"),
-		UserAgent:       first(ctx, "user-agent"),
+// read takes what a call of a method comes with.
+func (r *Request) read(ctx context.Context, rule *Rule) {
+	r.Method, r.Door, r.wire = rule.Method, "grpc", ctx
+	// Several of them are what HTTP takes them for: one that no scheme reads.
+	r.Authorization = strings.Join(metadata.ValueFromIncomingContext(ctx, "authorization"), ", ")
+	r.ClientRequestID = first(ctx, "x-client-request-id")
+	r.ClientTraceID = first(ctx, "x-client-trace-id")
+	if rule.Effect == Changes {
+		r.IdempotencyKey = first(ctx, "idempotency-key")
 	}
-	if p, ok := peer.FromContext(ctx); ok && p.Addr != nil {
-		r.RemoteAddr = hostOf(p.Addr)
+	if rule.Proof != Service {
+		return
+	}
+	if p, ok := peer.FromContext(ctx); ok {
 		if t, ok := p.AuthInfo.(credentials.TLSInfo); ok && len(t.State.VerifiedChains) > 0 {
 			r.Certificate = t.State.VerifiedChains[0][0]
 		}
 	}
-	return r
+}
+
+// complete reads what only an audit line or one of the log tells.
+func (r *Request) complete() {
+	ctx := r.wire
+	if ctx == nil {
+		return
+	}
+	r.wire, r.UserAgent = nil, first(ctx, "user-agent")
+	if p, ok := peer.FromContext(ctx); ok && p.Addr != nil {
+		r.RemoteAddr = hostOf(p.Addr)
+	}
 }
 
 // hostOf is an address without its port.

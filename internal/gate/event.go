@@ -12,6 +12,7 @@ import (
 // EventOf is the audit line of a call: of its success when err is nil, of its
 // refusal or failure otherwise. It holds ids and never a credential.
 func EventOf(c *Call, err error) *audit.Event {
+	c.Request.complete()
 	e := &audit.Event{
 		Type:   audit.TypeOf(eventName(c)),
 		Time:   c.Started,

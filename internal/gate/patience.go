@@ -21,7 +21,9 @@ type patience struct {
 
 // withPatience bounds a call in time. end must be called when the call is over.
 func withPatience(parent context.Context, c *Call, limit time.Duration) *patience {
-	return &patience{Context: parent, call: c, at: time.Now().Add(limit)} // timers go by the machine's clock
+	p := &c.within
+	p.Context, p.call, p.at = parent, c, time.Now().Add(limit) // timers go by the machine's clock
+	return p
 }
 
 // Value implements context.Context.

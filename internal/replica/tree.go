@@ -59,6 +59,8 @@ func (r *Replica) ancestors(ctx context.Context, id string, along iam.SubjectID)
 		if p := e.value.(*node).up.Load(); p != nil && p.holds() {
 			return p.refs, 0, nil
 		}
+	} else if e := r.absent.find(ofResource, id); e != nil {
+		return nil, 0, e.value.(error)
 	}
 	return r.climb(ctx, id, string(along))
 }

@@ -122,8 +122,14 @@ func (AccessService) identity(r interface {
 func (AccessService) subject(who account) *pb.Subject {
 	switch who.subject.Type {
 	case iam.TypeServiceAccount:
-		return &pb.Subject{Type: &pb.Subject_ServiceAccount_{ServiceAccount: &pb.Subject_ServiceAccount{
-			Id: string(who.subject.ID), FolderId: who.folderID}}}
+		all := &struct { // in one piece of memory
+			subject pb.Subject
+			kind    pb.Subject_ServiceAccount_
+			account pb.Subject_ServiceAccount
+		}{}
+		all.account.Id, all.account.FolderId = string(who.subject.ID), who.folderID
+		all.kind.ServiceAccount, all.subject.Type = &all.account, &all.kind
+		return &all.subject
 	case iam.TypeAnonymous:
 		return &pb.Subject{Type: &pb.Subject_AnonymousAccount_{AnonymousAccount: &pb.Subject_AnonymousAccount{}}}
 	}

@@ -1,0 +1,64 @@
+package accessservice
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"google.golang.org/protobuf/proto"
+
+	v2 "github.com/propusk/propusk/proto/yandex/cloud/priv/accessservice/v2"
+	v1 "github.com/propusk/propusk/proto/yandex/cloud/priv/servicecontrol/v1"
+)
+
+// The most bytes of each text; bytes are never fewer than characters, which
+// the descriptors count.
+const (
+	mostToken      = 1024
+	mostPermission = 128
+	mostElements   = 128
+	mostID         = 50
+	mostType       = 64
+)
+
+// obvious tells of the usual questions, with an IAM token, that they keep the
+// rules of their descriptors. It implements gate.Obvious for both packages.
+func obvious(m proto.Message) bool {
+	switch m := m.(type) {
+	case *v2.AuthorizeRequest:
+		c, ok := m.GetIdentity().(*v2.AuthorizeRequest_IamToken)
+		return ok && obviousQuestion(c.IamToken, m.GetPermission(), m.GetResourcePath())
+	case *v1.AuthorizeRequest:
+		c, ok := m.GetIdentity().(*v1.AuthorizeRequest_IamToken)
+		return ok && obviousQuestion(c.IamToken, m.GetPermission(), m.GetResourcePath())
+	case *v2.AuthenticateRequest:
+		c, ok := m.GetCredentials().(*v2.AuthenticateRequest_IamToken)
+		return ok && within(c.IamToken, mostToken)
+	case *v1.AuthenticateRequest:
+		c, ok := m.GetCredentials().(*v1.AuthenticateRequest_IamToken)
+		return ok && within(c.IamToken, mostToken)
+	}
+	return false
+}
+
+// Obvious implements gate.Obvious.
+func (AccessService) Obvious(m proto.Message) bool { return obvious(m) }
+
+// Obvious implements gate.Obvious.
+func (ServiceControl) Obvious(m proto.Message) bool { return obvious(m) }
+
+func obviousQuestion[R refMessage](token, permission string, path []R) bool {
+	if !within(token, mostToken) || !within(permission, mostPermission) || len(path) == 0 || len(path) > mostElements {
+		return false
+	}
+	for _, r := range path {
+		if !within(r.GetId(), mostID) || !within(r.GetType(), mostType) {
+			return false
+		}
+	}
+	return true
+}
+
+// within tells of a text that it is there, is not too long and is one at all.
+func within(s string, most int) bool {
+	return s != "" && len(s) <= most && utf8.ValidString(s) && strings.IndexByte(s, 0) < 0
+}
