@@ -3,9 +3,12 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
@@ -84,36 +87,75 @@ func compact(text []byte) []byte {
 	return b.Bytes()
 }
 
-// write prints JSON as JSON or as YAML.
+// write prints JSON as JSON or as YAML. Whatever the server has sent, nothing of
+// it moves a terminal's cursor, and a program still reads the same text.
 func (s *session) write(text []byte) error {
+	var b bytes.Buffer
+	escape := jsonEscape
 	if s.format == "json" {
-		var b bytes.Buffer
 		if err := json.Indent(&b, text, "", "  "); err != nil {
 			return err
 		}
 		b.WriteByte('\n')
-		_, err := b.WriteTo(s.env.Stdout)
-		return err
+	} else {
+		escape = yamlEscape
+		var doc yaml.Node
+		if err := yaml.Unmarshal([]byte(escaped(string(text), escape)), &doc); err != nil {
+			return fmt.Errorf("print: %w", err)
+		}
+		plain(&doc)
+		e := yaml.NewEncoder(&b)
+		e.SetIndent(2)
+		if err := errors.Join(e.Encode(&doc), e.Close()); err != nil {
+			return err
+		}
 	}
-	var doc yaml.Node
-	if err := yaml.Unmarshal(text, &doc); err != nil {
-		return fmt.Errorf("print: %w", err)
-	}
-	plain(&doc)
-	e := yaml.NewEncoder(s.env.Stdout)
-	e.SetIndent(2)
-	if err := e.Encode(&doc); err != nil {
-		return err
-	}
-	return e.Close()
+	_, err := io.WriteString(s.env.Stdout, escaped(b.String(), escape))
+	return err
 }
 
+// escaped spells out what is no printable character; all of it is within quotes.
+func escaped(text string, escape func(rune) string) string {
+	if strings.IndexFunc(text, unseen) < 0 {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		if unseen(r) {
+			b.WriteString(escape(r))
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// jsonEscape is RFC 8259 section 7: two escapes beyond the basic plane.
+func jsonEscape(r rune) (text string) {
+	for _, u := range utf16.Encode([]rune{r}) {
+		text += fmt.Sprintf(`\u%04x`, u)
+	}
+	return text
+}
+
+// yamlEscape is YAML 1.2 section 5.7, which has one escape there.
+func yamlEscape(r rune) string {
+	if r > 0xffff {
+		return fmt.Sprintf(`\U%08x`, r)
+	}
+	return fmt.Sprintf(`\u%04x`, r)
+}
+
+func unseen(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }
+
 // plain takes away the style that JSON has in YAML, but for the quotes around
-// what any reader of YAML might take for something else than a text.
+// what any reader of YAML might take for something else than a text, and around
+// what has to be spelled out.
 func plain(n *yaml.Node) {
 	n.Style = 0
 	if n.Kind == yaml.ScalarNode && n.Tag == "!!str" {
-		if text, err := yaml.Marshal(n.Value); err != nil || len(text) == 0 || text[0] == '"' || text[0] == '\'' {
+		if text, err := yaml.Marshal(n.Value); err != nil || len(text) == 0 || text[0] == '"' || text[0] == '\'' ||
+			strings.IndexFunc(n.Value, unseen) >= 0 {
 			n.Style = yaml.DoubleQuotedStyle
 		}
 	}

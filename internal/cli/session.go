@@ -44,7 +44,7 @@ const (
 func (s *session) declare(f *flag.FlagSet) {
 	f.StringVar(&s.endpoint, "endpoint", "", "host:port of the API's gRPC; otherwise $"+envEndpoint+", otherwise "+defaultEndpoint)
 	f.StringVar(&s.caFile, "ca-file", "", "PEM file of the certificates to trust instead of the system's")
-	f.BoolVar(&s.plaintext, "plaintext", false, "no TLS; so it is on loopback unless --ca-file or --plaintext=false is given")
+	f.BoolVar(&s.plaintext, "plaintext", false, "no TLS, on loopback only; so it is there unless --ca-file or --plaintext=false is given")
 	f.StringVar(&s.token, "token", "", "IAM token; better in $"+envToken+", because others on the machine can see a command's flags")
 	f.StringVar(&s.keyFile, "key-file", "", "authorized-key file to get an IAM token with; otherwise $"+envKeyFile)
 	f.StringVar(&s.format, "format", "text", "how answers are printed: text, yaml or json")
@@ -66,10 +66,13 @@ func (s *session) check(f *flag.FlagSet) error {
 	if err != nil {
 		return misuse("--endpoint: %q is not host:port", s.endpoint)
 	}
-	if !given(f)["plaintext"] {
+	switch {
+	case !given(f)["plaintext"]:
 		s.plaintext = s.caFile == "" && isLoopback(host)
-	} else if s.plaintext && s.caFile != "" {
+	case s.plaintext && s.caFile != "":
 		return misuse("--plaintext and --ca-file exclude each other")
+	case s.plaintext && !isLoopback(host):
+		return misuse("--plaintext: %s is not this machine, and a token does not travel without TLS", printable(host))
 	}
 	return nil
 }
