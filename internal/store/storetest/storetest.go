@@ -23,6 +23,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Engine) {
 	}{
 		{"rows", rowTests},
 		{"tree", treeTests},
+		{"API keys", apiKeyTests},
 		{"bindings", bindingTests},
 		{"standings", standingTests},
 		{"policies and quotas", policyTests},
