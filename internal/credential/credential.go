@@ -43,9 +43,10 @@ type Identity struct {
 
 // How a caller was proved, as the audit log spells it.
 const (
-	HowJWT      = "jwt"
-	HowIAMToken = "iamToken"
-	HowAPIKey   = "apiKey"
+	HowJWT       = "jwt"
+	HowIAMToken  = "iamToken"
+	HowAPIKey    = "apiKey"
+	HowAccessKey = "accessKey"
 )
 
 // Accounts is what proofs read of the accounts behind credentials. The replica

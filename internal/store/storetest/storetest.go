@@ -24,6 +24,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Engine) {
 		{"rows", rowTests},
 		{"tree", treeTests},
 		{"API keys", apiKeyTests},
+		{"static access keys", accessKeyTests},
 		{"bindings", bindingTests},
 		{"standings", standingTests},
 		{"policies and quotas", policyTests},
