@@ -59,7 +59,7 @@ func (s *Server) buildStore(ctx context.Context) (err error) {
 		}
 	}
 	s.replica = replica.New(replica.Config{DB: s.db, MaxBytes: int64(s.cfg.CacheBytes), Now: s.now, Log: s.log,
-		Open: func(at seal.Place, sealed []byte) ([]byte, error) { return s.box.Open(at, sealed) }})
+		Open: s.openSealed})
 	return nil
 }
 
