@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -20,6 +21,8 @@ var groupTests = []test{
 	{"deletion", testDeleteGroup},
 	{"who can be in one", testFindOrganizationSubject},
 	{"deleted while bound and joined", testDeleteGroupRace},
+	{"deleted once", testDeleteGroupOnce},
+	{"made basic while changed", testMakeBasicRace},
 }
 
 func group(id, name string) *iam.Group {
@@ -223,6 +226,56 @@ func testDeleteGroupRace(t *testing.T, f *fixture) {
 			groups, e3 := store.GroupsOf(tx, robotID)
 			same(t, "deleted groups that somebody is in", 0, len(groups))
 			return all(err, e2, e3)
+		})
+	}
+}
+
+// testDeleteGroupOnce: of those who delete a group at once one has.
+func testDeleteGroupOnce(t *testing.T, f *fixture) {
+	f.world(t)
+	for round := range 5 {
+		id := fmt.Sprint("g", round)
+		f.update(t, func(tx *store.Tx) error { return store.InsertGroup(tx, group(id, id)) })
+		wins := together(t, 4, iam.NotFound, func(int) error {
+			return f.db.Update(context.Background(), func(tx *store.Tx) error { return store.DeleteGroup(tx, id) })
+		})
+		same(t, "deletions", 1, wins)
+	}
+}
+
+// testMakeBasicRace: a change of a group that has read it as external does not
+// make it external again.
+func testMakeBasicRace(t *testing.T, f *fixture) {
+	f.world(t)
+	for round := range 5 {
+		id := fmt.Sprint("g", round)
+		f.update(t, func(tx *store.Tx) error {
+			g := group(id, id)
+			g.SubjectContainerID, g.ExternalID = orgID, id
+			return store.InsertGroup(tx, g)
+		})
+		together(t, 2, iam.NotFound, func(i int) error {
+			return f.db.Update(context.Background(), func(tx *store.Tx) error {
+				if i == 0 {
+					return second(store.MakeGroupsBasic(tx, orgID))
+				}
+				if err := store.LockResource(tx, id); err != nil {
+					return err
+				}
+				g, err := store.GetGroup(tx, id)
+				if err != nil {
+					return err
+				}
+				time.Sleep(10 * time.Millisecond) // the other is under way, or waits
+				g.Description = "changed"
+				return store.UpdateGroup(tx, g)
+			})
+		})
+		f.view(t, func(tx *store.Tx) error {
+			g, err := store.GetGroup(tx, id)
+			same(t, "container", "", g.SubjectContainerID)
+			same(t, "description", "changed", g.Description)
+			return err
 		})
 	}
 }
