@@ -9,6 +9,7 @@ import (
 	operationpb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
 	rmpb "github.com/yandex-cloud/go-genproto/yandex/cloud/resourcemanager/v1"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -76,14 +77,18 @@ func TestPlannedDeletionComesDue(t *testing.T) {
 	w := newWorldWithClock(t)
 	byDefault, dated, cloud := w.newTree(t), w.newTree(t), w.newTree(t)
 	when := w.clock.now().Add(2 * time.Hour).Truncate(time.Second)
+	fine := when.Add(123456789 * time.Nanosecond) // finer than what is kept
 	plan := map[string]*operationpb.Operation{
 		byDefault.folder: call(t, w.owner, "folder.Delete", &rmpb.DeleteFolderRequest{FolderId: byDefault.folder}, new(operationpb.Operation)),
 		dated.folder:     call(t, w.owner, "folder.Delete", &rmpb.DeleteFolderRequest{FolderId: dated.folder, DeleteAfter: timestamppb.New(when)}, new(operationpb.Operation)),
-		cloud.cloud:      call(t, w.owner, "cloud.Delete", &rmpb.DeleteCloudRequest{CloudId: cloud.cloud, DeleteAfter: timestamppb.New(when)}, new(operationpb.Operation)),
+		cloud.cloud:      call(t, w.owner, "cloud.Delete", &rmpb.DeleteCloudRequest{CloudId: cloud.cloud, DeleteAfter: timestamppb.New(fine)}, new(operationpb.Operation)),
 	}
 	for id, op := range plan {
 		if op.GetDone() || op.GetResult() != nil || idIn(t, op) != id {
 			t.Errorf("a planned deletion answers %v", op)
+		}
+		if later := w.operation(t, op.GetId()); !proto.Equal(later.GetMetadata(), op.GetMetadata()) {
+			t.Errorf("a planned deletion answers %v and reads back %v", op, later)
 		}
 	}
 	meta := new(rmpb.DeleteFolderMetadata)
