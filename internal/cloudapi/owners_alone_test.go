@@ -17,6 +17,7 @@ func TestOwnersAreDismissedByOwners(t *testing.T) {
 	organizationHead, cloudHead := w.person(t, "organization-head", id), w.person(t, "cloud-head", id)
 	w.bind(t, "org", id, addUser(organizationOwner, organizationHead))
 	w.bind(t, "cloud", w.home.CloudID, addUser(cloudOwner, cloudHead))
+	byGroup := w.person(t, "by-group", id)
 	clerk := w.robot(t, "clerk")
 	w.bind(t, "org", id, add("organization-manager.admin", clerk.id))
 	for who, role := range map[string]string{organizationHead: organizationOwner, cloudHead: cloudOwner} {
@@ -27,11 +28,12 @@ func TestOwnersAreDismissedByOwners(t *testing.T) {
 
 	group := w.newGroup(t, "owners", "")
 	w.bind(t, "org", id, &accesspb.AccessBindingDelta{Action: accesspb.AccessBindingAction_ADD, AccessBinding: bindingFor(organizationOwner, "group", group)})
-	w.owner.operate(t, "group.UpdateMembers", &ompb.UpdateGroupMembersRequest{GroupId: group, MemberDeltas: join(cloudHead)})
+	w.owner.operate(t, "group.UpdateMembers", &ompb.UpdateGroupMembersRequest{GroupId: group, MemberDeltas: join(cloudHead, byGroup)})
 	text := "Role " + organizationOwner + " can be granted or revoked only by"
 	clerk.refuse(t, "group.UpdateMembers", &ompb.UpdateGroupMembersRequest{GroupId: group, MemberDeltas: join(clerk.id)}, codes.PermissionDenied, text)
 	clerk.refuse(t, "group.UpdateMembers", &ompb.UpdateGroupMembersRequest{GroupId: group, MemberDeltas: leave(cloudHead)}, codes.PermissionDenied, text)
 	clerk.refuse(t, "group.Delete", &ompb.DeleteGroupRequest{GroupId: group}, codes.PermissionDenied, text)
+	clerk.refuse(t, "user.DeleteMembership", &ompb.DeleteMembershipRequest{OrganizationId: id, SubjectId: byGroup}, codes.PermissionDenied, text)
 	clerk.operate(t, "group.Update", &ompb.UpdateGroupRequest{GroupId: group, UpdateMask: masked("description"), Description: "x"})
 
 	w.owner.operate(t, "group.Delete", &ompb.DeleteGroupRequest{GroupId: group})
