@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -17,9 +16,10 @@ import (
 var groupTests = []test{
 	{"rows", testGroups},
 	{"members", testGroupMembers},
+	{"many members at once", testManyMembers},
 	{"external groups", testExternalGroups},
 	{"deletion", testDeleteGroup},
-	{"who can be in one", testFindOrganizationSubject},
+	{"who can be in one", testOrganizationSubjects},
 	{"deleted while bound and joined", testDeleteGroupRace},
 	{"deleted once", testDeleteGroupOnce},
 	{"made basic while changed", testMakeBasicRace},
@@ -167,7 +167,7 @@ func testDeleteGroup(t *testing.T, f *fixture) {
 	f.refuse(t, iam.AlreadyExists, "Id g is already used", func(tx *store.Tx) error { return store.InsertGroup(tx, group("g", "again")) })
 }
 
-func testFindOrganizationSubject(t *testing.T, f *fixture) {
+func testOrganizationSubjects(t *testing.T, f *fixture) {
 	f.world(t)
 	f.update(t, func(tx *store.Tx) error {
 		return all(store.InsertOrganization(tx, organization("bpf2", "other")), store.InsertCloud(tx, cloud("c2", "bpf2", "c2")),
@@ -176,21 +176,12 @@ func testFindOrganizationSubject(t *testing.T, f *fixture) {
 			store.InsertUserAccount(tx, &iam.UserAccount{ID: "bob", Login: "bob", CreatedAt: created}),
 			second(store.AddMember(tx, orgID, "alice")), second(store.AddMember(tx, "bpf2", "bob")), store.InsertGroup(tx, group("g", "g")))
 	})
-	for id, want := range map[iam.SubjectID]iam.SubjectType{robotID: iam.TypeServiceAccount, "alice": iam.TypeUserAccount,
-		"stranger": "", "bob": "", "g": "", orgID: "", "nobody": ""} {
-		err := f.db.Update(t.Context(), func(tx *store.Tx) error {
-			got, err := store.FindOrganizationSubject(tx, orgID, id)
-			if err == nil {
-				same(t, string(id), iam.Subject{ID: id, Type: want}, got)
-			}
-			return err
-		})
-		if want == "" {
-			wantRefusal(t, err, iam.NotFound, "Subject "+string(id)+" not found")
-		} else if err != nil {
-			t.Errorf("%s: %v", id, err)
-		}
-	}
+	f.update(t, func(tx *store.Tx) error {
+		got, err := store.OrganizationSubjects(tx, orgID, []iam.SubjectID{"stranger", robotID, "bob", "g", "alice", orgID, "nobody", robotID})
+		same(t, "who can be in a group", map[iam.SubjectID]iam.Subject{robotID: {ID: robotID, Type: iam.TypeServiceAccount},
+			"alice": {ID: "alice", Type: iam.TypeUserAccount}}, got)
+		return err
+	})
 }
 
 // testDeleteGroupRace: a group is deleted while others, who have seen it, bind
@@ -226,56 +217,6 @@ func testDeleteGroupRace(t *testing.T, f *fixture) {
 			groups, e3 := store.GroupsOf(tx, robotID)
 			same(t, "deleted groups that somebody is in", 0, len(groups))
 			return all(err, e2, e3)
-		})
-	}
-}
-
-// testDeleteGroupOnce: of those who delete a group at once one has.
-func testDeleteGroupOnce(t *testing.T, f *fixture) {
-	f.world(t)
-	for round := range 5 {
-		id := fmt.Sprint("g", round)
-		f.update(t, func(tx *store.Tx) error { return store.InsertGroup(tx, group(id, id)) })
-		wins := together(t, 4, iam.NotFound, func(int) error {
-			return f.db.Update(context.Background(), func(tx *store.Tx) error { return store.DeleteGroup(tx, id) })
-		})
-		same(t, "deletions", 1, wins)
-	}
-}
-
-// testMakeBasicRace: a change of a group that has read it as external does not
-// make it external again.
-func testMakeBasicRace(t *testing.T, f *fixture) {
-	f.world(t)
-	for round := range 5 {
-		id := fmt.Sprint("g", round)
-		f.update(t, func(tx *store.Tx) error {
-			g := group(id, id)
-			g.SubjectContainerID, g.ExternalID = orgID, id
-			return store.InsertGroup(tx, g)
-		})
-		together(t, 2, iam.NotFound, func(i int) error {
-			return f.db.Update(context.Background(), func(tx *store.Tx) error {
-				if i == 0 {
-					return second(store.MakeGroupsBasic(tx, orgID))
-				}
-				if err := store.LockResource(tx, id); err != nil {
-					return err
-				}
-				g, err := store.GetGroup(tx, id)
-				if err != nil {
-					return err
-				}
-				time.Sleep(10 * time.Millisecond) // the other is under way, or waits
-				g.Description = "changed"
-				return store.UpdateGroup(tx, g)
-			})
-		})
-		f.view(t, func(tx *store.Tx) error {
-			g, err := store.GetGroup(tx, id)
-			same(t, "container", "", g.SubjectContainerID)
-			same(t, "description", "changed", g.Description)
-			return err
 		})
 	}
 }
