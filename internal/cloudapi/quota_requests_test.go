@@ -4,6 +4,7 @@ import (
 	"math"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	operationpb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
 	quotapb "github.com/yandex-cloud/go-genproto/yandex/cloud/quotamanager/v1"
 	"google.golang.org/grpc/codes"
@@ -127,4 +128,34 @@ func TestQuotaRequestsRefused(t *testing.T) {
 	stranger := w.exchange(t, w.AdminKey)
 	stranger.refuse(t, "quotaRequest.Get", &quotapb.GetQuotaRequestRequest{QuotaRequestId: id}, codes.NotFound, "Quota request "+id+" not found")
 	stranger.refuse(t, "quotaRequest.Cancel", cancel(id, accounts), codes.NotFound, "Quota request "+id+" not found")
+}
+
+// What an operator decides is told in full: which quota, and to what.
+func TestQuotaDecisionsAreTold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const accounts, folders = "iam.serviceAccounts.count", "resource-manager.folders.count"
+	w.setQuota(t, w.home.CloudID, accounts, 7)
+	id := w.owner.create(t, "quotaRequest.Create", &quotapb.CreateQuotaRequestRequest{Resource: cloudOf(w), DesiredQuotaLimits: wishes(accounts, 500.0, folders, 9.0)})
+	value := int64(8)
+	for _, d := range []server.QuotaDecideRequest{{ID: id, Quota: accounts, Approve: true, Value: &value}, {ID: id}} {
+		if _, err := w.Server.Server.QuotaDecide(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for event, want := range map[string]map[string]any{
+		"propusk.SetQuota": {"quota_id": accounts, "limit": "7"},
+		"propusk.DecideQuotaRequest": {"quota_request_id": id, "quota_limits": []any{
+			map[string]any{"quota_id": accounts, "status": "PARTIAL_APPROVED", "desired_limit": "500", "approved_limit": "8"},
+			map[string]any{"quota_id": folders, "status": "REJECTED", "desired_limit": "9", "approved_limit": "0"}}},
+	} {
+		lines := w.audit(t.Context(), t, server.AuditListRequest{Type: event})
+		found := false
+		for _, l := range lines {
+			found = found || cmp.Equal(any(l.Details), any(want))
+		}
+		if !found || lines[0].Resource.Path[0].ID != w.home.CloudID {
+			t.Errorf("%s: %v, want one with %v", event, lines, want)
+		}
+	}
 }

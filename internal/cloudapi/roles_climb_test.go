@@ -1,6 +1,8 @@
 package cloudapi_test
 
 import (
+	"cmp"
+	"slices"
 	"testing"
 
 	accesspb "github.com/yandex-cloud/go-genproto/yandex/cloud/access"
@@ -69,4 +71,23 @@ func TestOwnRolesAreNoLadder(t *testing.T) {
 		AccessBindings: []*accesspb.AccessBinding{binding("night.admin", climber.id)}}, codes.PermissionDenied, "can be granted or revoked only by")
 	w.bind(t, "cloud", w.home.CloudID, add("admin", climber.id))
 	climber.operate(t, "folder.UpdateAccessBindings", update(w.home.FolderID, add("night.admin", climber.id)))
+}
+
+// The audit log tells what a role was made to hold.
+func TestImportsAreTold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.importRoles(t, w.home.OrganizationID, "roles:\n- {id: acme.night, description: d, permissions: [iam.keys.list]}\n")
+	w.importRoles(t, w.home.OrganizationID, "roles:\n- {id: acme.night, description: d, includes: [admin]}\n")
+	var told []any
+	for _, l := range w.audit(t.Context(), t, server.AuditListRequest{Type: "propusk.ImportDefinition"}) {
+		if n := len(l.Resource.Path); n == 2 && l.Resource.Path[0].ID == w.home.OrganizationID && l.Resource.Path[1].ID == "acme.night" {
+			told = append(told, l.Details["definition"])
+		}
+	}
+	slices.SortFunc(told, func(a, b any) int { return cmp.Compare(len(a.(string)), len(b.(string))) })
+	want := []any{`{"id":"acme.night","description":"d","includes":["admin"]}`, `{"id":"acme.night","description":"d","permissions":["iam.keys.list"]}`}
+	if !slices.Equal(told, want) {
+		t.Errorf("told %v, want %v", told, want)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/propusk/propusk/internal/access"
+	"github.com/propusk/propusk/internal/audit"
 	"github.com/propusk/propusk/internal/cloudapi/resourceapi"
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/replica"
@@ -74,7 +75,8 @@ func (s *Server) RegisterRoot(ctx context.Context, r RegisterRootRequest) (*Regi
 		if err := plantRoot(tx, r, owner); err != nil {
 			return err
 		}
-		return s.recordOperator(tx, "propusk.CreateResource", resource.Ref{Kind: kind, ID: r.ID})
+		return s.recordOperator(tx, "propusk.CreateResource", resource.Ref{Kind: kind, ID: r.ID},
+			audit.Text("resource_name", r.Name), audit.Text("owner_id", r.Owner))
 	})
 	if err != nil {
 		return nil, err

@@ -122,6 +122,7 @@ func (s *Server) recordDefinition(tx *store.Tx, event string, i access.Item) err
 		Authorization: audit.Authorization{Authorized: true},
 		Resource:      audit.Resource{Path: append(path, audit.Place{Type: "propusk." + i.Kind, ID: i.ID})},
 		Request:       audit.Request{UserAgent: "propusk operator"},
+		Details:       audit.Details{audit.Text("definition", i.Body)}, // a long one is cut
 	})
 }
 
