@@ -64,6 +64,21 @@ func TestImportedRolesOnPostgres(t *testing.T) {
 	slices.Sort(took)
 	t.Logf("%d imports in force on the other node: half within %s after the command's end, the slowest after %s", len(took), took[len(took)/2], took[len(took)-1])
 
+	// A node that decides nothing meanwhile is not behind either.
+	text := "roles:\n- {id: acme.idle, description: d}\nresourceTypes:\n- {type: acme.root, description: d}\n"
+	if err := os.WriteFile(filepath.Join(n.dir, "idle.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n.command(t, 0, "role", "import", "idle.yaml", "--data", "a")
+	time.Sleep(elsewhere)
+	n.command(t, 0, "resource", "register-root", "--data", "b", "--type", "acme.root", "--id", "root", "--owner", robot.ServiceAccountID)
+	n.command(t, 0, "resource", "unregister-root", "--data", "b", "--id", "root")
+	n.command(t, 0, "role", "delete", "acme.idle", "--data", "a")
+	time.Sleep(elsewhere)
+	if out := n.command(t, 0, "role", "list", "--data", "b"); strings.Contains(out, "acme.idle") || !strings.Contains(out, "acme.reader") {
+		t.Errorf("an idle node lists\n%s", out)
+	}
+
 	n.command(t, 0, "role", "import", "seeing.yaml", "--data", "a")
 	within(t, "the last import", func() bool { return n.sees(t, b, token) })
 	n.command(t, 0, "role", "import", n.roleFile(t, "clash.yaml", "acme.mine", "acme.gizmos.get"), "--data", "a")

@@ -57,6 +57,9 @@ type RegisteredRoot struct {
 // gives its owner the role admin on it. No call of the API does that: a root
 // belongs to no organization that could allow it.
 func (s *Server) RegisterRoot(ctx context.Context, r RegisterRootRequest) (*RegisteredRoot, error) {
+	if err := s.roles.fresh(ctx); err != nil {
+		return nil, err
+	}
 	kind := resource.Kind(r.Type)
 	if err := resourceapi.Place(kinds{s.checker}, kind, resource.Ref{}); err != nil {
 		return nil, err

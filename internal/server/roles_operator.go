@@ -150,6 +150,9 @@ func (s *Server) RoleList(ctx context.Context, r RoleListRequest) (*RoleListResu
 	if err != nil {
 		return nil, err
 	}
+	if err := s.roles.fresh(ctx); err != nil {
+		return nil, err
+	}
 	imported := map[string]bool{}
 	for _, i := range items {
 		imported[i.ID] = imported[i.ID] || i.Kind == access.ItemRole
