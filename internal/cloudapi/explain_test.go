@@ -93,6 +93,16 @@ func TestExplainSuspended(t *testing.T) {
 	}
 }
 
+func TestExplainUnknownPermission(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a := w.owner.refuse(t, "explain.Explain", &propuskpb.ExplainRequest{SubjectId: w.newAccount(t, "robot"), Permission: "ydb.tables.paint", ResourceId: w.home.FolderID},
+		codes.InvalidArgument, "permission: Permission ydb.tables.paint does not exist")
+	if len(a.details) != 2 {
+		t.Errorf("%d details, want BadRequest and RequestInfo", len(a.details))
+	}
+}
+
 func TestExplainAnonymous(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -56,6 +56,9 @@ func (s *ExplainService) Explain(ctx context.Context, r *propuskpb.ExplainReques
 		return nil, err
 	}
 	x, err := s.Explanation(ctx, who.Subject, iam.Permission(r.GetPermission()), r.GetResourceId())
+	if errors.Is(err, iam.InvalidArgument) { // what is asked about the rest has been found
+		return nil, iam.InvalidField("permission", "Permission %s does not exist", r.GetPermission())
+	}
 	if err != nil {
 		return nil, err
 	}
