@@ -56,9 +56,9 @@ type Service struct {
 	Proofs   map[Kind]Proof // by kind of credential; those of a kind that is not here are nobody's
 	Accounts Accounts
 	Checker  Checker
-	// Permission tells whether there is such a permission.
-	Permission func(iam.Permission) bool
-	// Type describes a registered type of resource.
+	// Permission tells whether there is such a permission by now.
+	Permission func(context.Context, iam.Permission) (bool, error)
+	// Type describes a registered type of resource; asked within Consistent.
 	Type func(resource.Kind) (access.ResourceType, bool)
 	// Consistent lends reads that all hold at one moment. The function may run
 	// several times.
@@ -90,7 +90,7 @@ func (s *Service) authenticate(ctx context.Context, c Claim) (account, error) {
 // authorize answers one question; a denial is an error.
 func (s *Service) authorize(ctx context.Context, c Claim, q question) (account, []resource.Ref, error) {
 	call := gate.From(ctx)
-	if err := s.check(call.Service, q); err != nil {
+	if err := s.check(ctx, call.Service, q); err != nil {
 		return account{}, nil, err
 	}
 	who, err := s.prove(ctx, call.Service, c)
@@ -116,7 +116,7 @@ func (s *Service) authorize(ctx context.Context, c Claim, q question) (account, 
 func (s *Service) bulk(ctx context.Context, c Claim, questions []question, firstFailed bool) (account, []verdict, error) {
 	call := gate.From(ctx)
 	for _, q := range questions {
-		if err := s.check(call.Service, q); err != nil {
+		if err := s.check(ctx, call.Service, q); err != nil {
 			return account{}, nil, err
 		}
 	}
@@ -173,8 +173,10 @@ func (s *Service) decide(r access.Reads, by *gate.Caller, who iam.Subject, q que
 
 // check refuses permissions that there are not, and questions about types that
 // the caller is not registered with.
-func (s *Service) check(c *gate.Caller, q question) error {
-	if !s.Permission(q.permission) {
+func (s *Service) check(ctx context.Context, c *gate.Caller, q question) error {
+	if known, err := s.Permission(ctx, q.permission); err != nil {
+		return err
+	} else if !known {
 		return iam.InvalidField(q.at.permissionField(), "Permission %s does not exist", q.permission)
 	}
 	if kind := q.path[0].Kind; c.Types != nil && !c.Types[kind] {
