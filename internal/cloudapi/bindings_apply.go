@@ -88,6 +88,9 @@ func (b Bindings) bindable(tx *store.Tx, id string, deltas []delta) (func(iam.Ac
 		return nil, err
 	}
 	return func(binding iam.AccessBinding) error {
+		if binding.Role.IsOwner() && binding.Subject.Type == iam.TypeSystem {
+			return iam.InvalidField("subject", "role %s is not for everybody: bind an account, a person or a group", binding.Role)
+		}
 		if err := b.Grants.Bindable(binding.Role, resource.Ref{Kind: b.Kind, ID: id}, organizationID); err != nil {
 			return err
 		}

@@ -41,6 +41,20 @@ func TestOwnersAreDismissedByOwners(t *testing.T) {
 	w.owner.operate(t, "user.DeleteMembership", &ompb.DeleteMembershipRequest{OrganizationId: id, SubjectId: cloudHead})
 }
 
+// Nothing is owned by everybody: that would be no owner at all.
+func TestEverybodyOwnsNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, id := range []string{"allUsers", "allAuthenticatedUsers", "group:organization:" + w.home.OrganizationID + ":users"} {
+		for service, role := range map[string]string{"org": organizationOwner, "cloud": cloudOwner} {
+			at := map[string]string{"org": w.home.OrganizationID, "cloud": w.home.CloudID}[service]
+			r := &accesspb.UpdateAccessBindingsRequest{ResourceId: at, AccessBindingDeltas: []*accesspb.AccessBindingDelta{
+				{Action: accesspb.AccessBindingAction_ADD, AccessBinding: bindingFor(role, "system", id)}}}
+			w.owner.refuse(t, service+".UpdateAccessBindings", r, codes.InvalidArgument, "access_binding_deltas[0].access_binding.subject: role "+role+" is not for everybody")
+		}
+	}
+}
+
 // make_editor gives no role that its caller could not give.
 func TestMakeEditorGivesWhatOneHolds(t *testing.T) {
 	t.Parallel()
