@@ -84,6 +84,7 @@ func endpoints(reg *Registrar, rules []Rule, known func(Rule) error) (map[string
 		}
 		out[name] = &endpoint{rule: rule}
 	}
+	c := newCompiler()
 	for _, s := range reg.services {
 		d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(s.desc.ServiceName))
 		if err != nil {
@@ -102,7 +103,7 @@ func endpoints(reg *Registrar, rules []Rule, known func(Rule) error) (map[string
 			delete(rows, full)
 			md := sd.Methods().ByName(protoreflect.Name(m.MethodName))
 			ep := &endpoint{rule: rule, method: md, invoke: m.Handler, impl: s.impl}
-			if err := ep.prepare(known); err != nil {
+			if err := ep.prepare(c, known); err != nil {
 				return nil, fmt.Errorf("gate: %s: %w", full, err)
 			}
 			out[full] = ep
@@ -117,18 +118,16 @@ func endpoints(reg *Registrar, rules []Rule, known func(Rule) error) (map[string
 	return out, nil
 }
 
-func (ep *endpoint) prepare(known func(Rule) error) error {
-	v, err := compileValidator(ep.method.Input())
-	if err != nil {
-		return err
-	}
-	ep.valid = v
-	if o, ok := ep.impl.(Obvious); ok {
-		ep.obvious = o.Obvious
-	}
+func (ep *endpoint) prepare(c *compiler, known func(Rule) error) (err error) {
 	r := ep.rule
 	if r.Missing {
 		return nil
+	}
+	if ep.valid, err = c.validator(ep.method.Input()); err != nil {
+		return err
+	}
+	if o, ok := ep.impl.(Obvious); ok {
+		ep.obvious = o.Obvious
 	}
 	if err := known(r); err != nil {
 		return err
