@@ -68,7 +68,29 @@ roles:
 	agent, group := w.robot(t, "agent"), w.newGroup(t, "admins", "")
 	w.bind(t, "org", w.home.OrganizationID, add("test.converter", agent.id))
 	r := &ompb.ConvertToExternalGroupRequest{GroupId: group, SubjectContainerId: w.home.OrganizationID, ExternalId: "x", MakeEditor: true}
-	agent.refuse(t, "group.ConvertToExternal", r, codes.PermissionDenied, "can be granted or revoked only by")
+	agent.refuse(t, "group.ConvertToExternal", r, codes.PermissionDenied, "can be granted only by")
 	w.bind(t, "group", group, add("organization-manager.groups.editor", agent.id), add("organization-manager.groups.memberAdmin", agent.id))
 	agent.operate(t, "group.ConvertToExternal", r)
+}
+
+// Who owns something cannot be deleted. An owner made elsewhere, against the will
+// of his own organization, would be out of its hands.
+func TestOwnersBelongToTheOrganization(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	guest := w.person(t, "guest")
+	for _, c := range []struct {
+		role, service, id string
+	}{
+		{cloudOwner, "cloud", w.home.CloudID},
+		{organizationOwner, "org", w.home.OrganizationID},
+	} {
+		for _, s := range []*accesspb.Subject{{Id: w.ServiceAccountID, Type: "serviceAccount"}, {Id: guest, Type: "userAccount"}} {
+			req := &accesspb.UpdateAccessBindingsRequest{ResourceId: c.id, AccessBindingDeltas: []*accesspb.AccessBindingDelta{
+				{Action: accesspb.AccessBindingAction_ADD, AccessBinding: &accesspb.AccessBinding{RoleId: c.role, Subject: s}}}}
+			w.owner.refuse(t, c.service+".UpdateAccessBindings", req, codes.InvalidArgument,
+				"role "+c.role+" is for accounts, members and groups of the organization itself")
+		}
+	}
+	w.bind(t, "cloud", w.home.CloudID, add("resource-manager.admin", w.ServiceAccountID)) // any other role may be given to a guest
 }

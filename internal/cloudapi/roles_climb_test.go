@@ -27,7 +27,7 @@ func TestRoleOfAnotherOrganizationHandsOutNothing(t *testing.T) {
 	w.importRoles(t, w.OrganizationID, "roles:\n- {id: acme.night, description: d, includes: [admin]}\n")
 	guard.refuse(t, "key.List", &iampb.ListKeysRequest{ServiceAccountId: guard.id}, codes.PermissionDenied, "denied")
 	for _, role := range []string{"admin", "editor", "iam.serviceAccounts.tokenCreator"} {
-		guard.refuse(t, "folder.UpdateAccessBindings", update(w.home.FolderID, add(role, guard.id)), codes.PermissionDenied, "can be granted or revoked only by")
+		guard.refuse(t, "folder.UpdateAccessBindings", update(w.home.FolderID, add(role, guard.id)), codes.PermissionDenied, "only by who holds")
 	}
 	guard.operate(t, "folder.UpdateAccessBindings", update(w.home.FolderID, add("resource-manager.viewer", guard.id)))
 }
@@ -66,9 +66,9 @@ func TestOwnRolesAreNoLadder(t *testing.T) {
 	// Its name makes it no part of admin, and admin of the organization none of it.
 	w.importRoles(t, w.home.OrganizationID, "roles:\n- {id: night.admin, description: d, includes: [iam.admin]}\n")
 	climber := w.robot(t, "climber", "resource-manager.admin")
-	climber.refuse(t, "folder.UpdateAccessBindings", update(w.home.FolderID, add("night.admin", climber.id)), codes.PermissionDenied, "can be granted or revoked only by")
+	climber.refuse(t, "folder.UpdateAccessBindings", update(w.home.FolderID, add("night.admin", climber.id)), codes.PermissionDenied, "only by who holds")
 	climber.refuse(t, "folder.SetAccessBindings", &accesspb.SetAccessBindingsRequest{ResourceId: w.home.FolderID,
-		AccessBindings: []*accesspb.AccessBinding{binding("night.admin", climber.id)}}, codes.PermissionDenied, "can be granted or revoked only by")
+		AccessBindings: []*accesspb.AccessBinding{binding("night.admin", climber.id)}}, codes.PermissionDenied, "only by who holds")
 	w.bind(t, "cloud", w.home.CloudID, add("admin", climber.id))
 	climber.operate(t, "folder.UpdateAccessBindings", update(w.home.FolderID, add("night.admin", climber.id)))
 }
