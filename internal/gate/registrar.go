@@ -41,7 +41,9 @@ type endpoint struct {
 	target protoreflect.FieldDescriptor // nil: the rule names no field
 	stats  *stats
 
-	obvious func(proto.Message) bool // nil: the service says of no message that it is
+	// Nil unless the service has them.
+	obvious func(proto.Message) bool
+	quick   func([]byte, proto.Message) bool
 }
 
 // Obvious is for services whose messages come by the thousand: it tells of a
@@ -49,6 +51,12 @@ type endpoint struct {
 // not be looked up one by one. False says nothing.
 type Obvious interface {
 	Obvious(m proto.Message) bool
+}
+
+// QuickDecoder is for services whose messages come by the thousand: it fills an
+// empty message as the framework would, or leaves it empty and says false.
+type QuickDecoder interface {
+	Decode(wire []byte, m proto.Message) bool
 }
 
 // check is INVALID_ARGUMENT for a message that breaks a rule of its descriptor.
@@ -128,6 +136,9 @@ func (ep *endpoint) prepare(c *compiler, known func(Rule) error) (err error) {
 	}
 	if o, ok := ep.impl.(Obvious); ok {
 		ep.obvious = o.Obvious
+	}
+	if q, ok := ep.impl.(QuickDecoder); ok {
+		ep.quick = q.Decode
 	}
 	if err := known(r); err != nil {
 		return err
