@@ -1,7 +1,7 @@
 # make         the program, in bin/
 # make check   quick checks: before each commit
 # make test    installs what the tests need (as root), then runs them all
-# make bench   what an exchange and a verification cost, beside the least possible
+# make bench   what exchanges, verifications, checks and questions cost, beside the least possible
 # make generate  code of proto/**.proto, generated parts of docs and golden files that follow the code
 
 GO ?= go

@@ -103,6 +103,22 @@ func TestCompareJudgesPairs(t *testing.T) {
 	}
 }
 
+func TestParseBench(t *testing.T) {
+	got, err := parseBench("goos: linux\nBenchmarkA/x-1-2 \t 100\t 12.5 ns/op\t 0 allocs/op\nBenchmarkA/x-1-2 \t 100\t 11 ns/op\t 1 allocs/op\nBenchmarkB 1 3 q/op\nPASS\n")
+	if err != nil || len(got) != 2 {
+		t.Fatalf("%v, %v", got, err)
+	}
+	a := got["BenchmarkA/x-1"]
+	if a.least("ns/op") != 11 || a.most("allocs/op") != 1 || got["BenchmarkB"].most("q/op") != 3 || a.least("nothing") != 0 {
+		t.Errorf("%v", got)
+	}
+	for _, bad := range []string{"", "PASS\n", "BenchmarkA-2 100 x ns/op\n"} {
+		if got, err := parseBench(bad); err == nil {
+			t.Errorf("%q: %v", bad, got)
+		}
+	}
+}
+
 // Signing JWTs is what a run's preparation waits for.
 func BenchmarkWeakKey(b *testing.B) {
 	k, err := newWeakKey()

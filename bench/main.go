@@ -3,8 +3,12 @@
 // the real program on a fresh data folder with its default settings, talks to
 // it over loopback only, and leaves nothing behind.
 //
-//	go run ./bench           everything, up to five minutes
-//	go run ./bench --short   about one minute, with more noise
+//	go run ./bench           everything, up to eight minutes
+//	go run ./bench --short   about two minutes, with more noise
+//
+// Run it from the root of the repository: what can be measured inside one
+// process is measured by the benchmarks of the packages, which it runs with `go
+// test`, and OpenFGA beside our checker by bench/openfga, a module of its own.
 //
 // Ratios are what to look at: both servers are measured in turns, and the ratio
 // is the median over pairs of neighbouring rounds. It exits with 1 when a
@@ -38,7 +42,9 @@ type plan struct {
 	starts      int
 	idle        time.Duration // before memory is looked at
 	verifier    time.Duration // of one benchmark
-	only        string        // part to measure; "" measures all
+	bindings    int           // of the benchmark of many
+	short       bool
+	only        string // part to measure; "" measures all
 }
 
 const fewKeys = 100
@@ -46,13 +52,13 @@ const fewKeys = 100
 func parse(args []string) (*plan, error) {
 	p := &plan{}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
-	short := f.Bool("short", false, "about one minute instead of five, with more noise")
+	f.BoolVar(&p.short, "short", false, "about two minutes instead of eight, with more noise")
 	f.StringVar(&p.binary, "propusk", "", "`program` to measure; without it ./cmd/propusk is built")
 	f.StringVar(&p.dir, "dir", "", "`folder` for the data; its disk is part of what is measured")
 	f.StringVar(&p.profiles, "profile", "", "`folder` for CPU profiles of both servers at 8 connections; nothing else is done")
 	f.IntVar(&p.keys, "keys", -1, "`keys` of the big installation; 0 leaves it out (default 100,000, or 20,000 with --short)")
 	connections := f.String("connections", "1,8,64", "how `many` connections there are, in turn")
-	f.StringVar(&p.only, "only", "", "the one `part` to measure: exchange, growth, start, verify or ask (with --profile: bare-REST, bare-gRPC, propusk-REST, propusk-gRPC or ask)")
+	f.StringVar(&p.only, "only", "", "the one `part` to measure: exchange, growth, start, verify, ask, check, bindings or openfga (with --profile: bare-REST, bare-gRPC, propusk-REST, propusk-gRPC or ask)")
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
@@ -64,10 +70,11 @@ func parse(args []string) (*plan, error) {
 		p.connections = append(p.connections, n)
 	}
 	p.rounds, p.window, p.starts, p.idle, p.verifier = 5, 2*time.Second, 10, 10*time.Second, time.Second
+	p.bindings = 1_000_000
 	most := 100_000
-	if *short {
+	if p.short {
 		p.rounds, p.window, p.starts, p.idle, p.verifier = 3, 600*time.Millisecond, 5, 3*time.Second, 200*time.Millisecond
-		most = 20_000
+		most, p.bindings = 20_000, 100_000
 	}
 	if p.keys < 0 {
 		p.keys = most
@@ -76,7 +83,7 @@ func parse(args []string) (*plan, error) {
 }
 
 // most is how long a run may take in all.
-const most = 10 * time.Minute
+const most = 15 * time.Minute
 
 func main() {
 	if len(os.Args) == 6 && os.Args[1] == bareCommand {
@@ -133,7 +140,8 @@ func (p *plan) run(ctx context.Context, t *table) error {
 	for _, part := range []struct {
 		name string
 		run  func(context.Context, *table, *installation) error
-	}{{"exchange", p.exchange}, {"growth", p.growth}, {"start", p.start}, {"verify", p.verify}, {"ask", p.accessService}} {
+	}{{"exchange", p.exchange}, {"growth", p.growth}, {"start", p.start}, {"verify", p.verify}, {"ask", p.accessService},
+		{"check", p.check}, {"bindings", p.manyBindings}, {"openfga", p.openfga}} {
 		if p.only != "" && p.only != part.name {
 			continue
 		}

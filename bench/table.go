@@ -17,8 +17,12 @@ type row struct {
 	kept    bool
 }
 
-// table gathers rows and shows them at the end.
-type table struct{ rows []row }
+// table gathers rows and shows them at the end, and after them what other
+// programs have printed.
+type table struct {
+	rows  []row
+	after []string
+}
 
 func (t *table) add(r row) { t.rows = append(t.rows, r) }
 
@@ -63,4 +67,7 @@ func (t *table) print(out io.Writer) {
 		fmt.Fprintln(w, strings.Join([]string{r.what, r.floor, r.ours, r.ratio, r.promise, verdict}, "\t"))
 	}
 	w.Flush()
+	for _, text := range t.after {
+		fmt.Fprintf(out, "\n%s", text)
+	}
 }

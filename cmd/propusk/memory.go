@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"runtime/debug"
+	"time"
 
 	"github.com/propusk/propusk/internal/server"
 )
@@ -18,4 +19,9 @@ func tuneMemory(c *server.Config) {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(2*int64(c.CacheBytes) + 256<<20)
 	}
+	time.AfterFunc(started, debug.FreeOSMemory)
 }
+
+// started is when a start is over, whose garbage a quiet server would keep for
+// minutes.
+const started = 2 * time.Second

@@ -159,23 +159,20 @@ func quotaResource(f *flag.FlagSet, into *string) {
 	f.StringVar(into, "resource", "", "id of a cloud or an organization; required")
 }
 
-// splitWords takes n words off the front of a command's flags, or off their end
-// when flags come first. Each flag takes a value: what follows one is no word.
+// splitWords takes up to n words from among a command's flags, wherever they
+// stand. Each flag takes a value: what follows one without "=" is no word.
 func splitWords(args []string, n int) (words, flags []string) {
-	if len(args) < n {
-		n = len(args)
-	}
-	for _, at := range []int{0, len(args) - n} {
-		words := args[at : at+n]
-		plain := n > 0 && (at == 0 || !strings.HasPrefix(args[at-1], "-") || strings.Contains(args[at-1], "="))
-		for _, w := range words {
-			plain = plain && !strings.HasPrefix(w, "-")
+	value := false // the argument before is a flag that waits for its value
+	for _, a := range args {
+		flag := strings.HasPrefix(a, "-")
+		if flag || value || len(words) == n {
+			flags = append(flags, a)
+		} else {
+			words = append(words, a)
 		}
-		if plain {
-			return words, append(append([]string{}, args[:at]...), args[at+n:]...)
-		}
+		value = flag && !strings.Contains(a, "=")
 	}
-	return nil, args
+	return words, flags
 }
 
 func parseLimit(s string) (int64, error) {

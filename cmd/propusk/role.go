@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/propusk/propusk/internal/server"
@@ -98,7 +99,7 @@ func runRoleList(ctx context.Context, p *program, args []string) error {
 		case role.Imported:
 			from = "imported"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", role.ID, from, role.Description)
+		fmt.Fprintf(w, "%s\t%s\t%s\n", role.ID, from, strings.Join(strings.Fields(role.Description), " "))
 	}
 	return w.Flush()
 }

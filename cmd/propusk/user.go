@@ -94,7 +94,11 @@ func runUserList(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	if got.More {
-		fmt.Fprintf(p.stderr, "There are more: propusk user list --after %s\n", got.Users[len(got.Users)-1].ID)
+		more := "propusk user list --after " + got.Users[len(got.Users)-1].ID
+		if r.Organization != "" {
+			more += " --organization " + r.Organization
+		}
+		fmt.Fprintln(p.stderr, "There are more:", more)
 	}
 	return nil
 }

@@ -218,13 +218,14 @@ func (c *Checker) release(q *question) {
 	c.pool.Put(q)
 }
 
-// grantsOn tells whether a role that is bound on a path grants a permission
-// there: a role of one organization counts in that organization only.
+// grantsOn tells whether a role that is bound on a path grants a permission there.
 func (c *Catalogue) grantsOn(role iam.RoleID, number int, path []resource.Ref) bool {
-	return c.grants(role, number) && c.countsOn(role, path)
+	return c.grants(role, number) && c.CountsOn(role, path)
 }
 
-func (c *Catalogue) countsOn(role iam.RoleID, path []resource.Ref) bool {
+// CountsOn tells whether a role means anything where it is bound on a path: one
+// of a single organization does so in that organization only.
+func (c *Catalogue) CountsOn(role iam.RoleID, path []resource.Ref) bool {
 	only := c.organizationOf(role)
 	return only == "" || slices.ContainsFunc(path, func(r resource.Ref) bool { return r.Kind == resource.Organization && r.ID == only })
 }

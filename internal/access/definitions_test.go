@@ -62,32 +62,33 @@ func TestParseDefinitions(t *testing.T) {
 // Whoever wrote a bad file is told the line and the field, of all mistakes.
 func TestParseDefinitionsSaysWhere(t *testing.T) {
 	for name, tc := range map[string]struct{ file, want string }{
-		"nothing":           {"", "f: the file is empty"},
-		"not YAML":          {"roles: [", "f: line 1: "},
-		"a list":            {"- id: a.x\n", "f:1: a mapping is expected"},
-		"a number of roles": {"roles: 7\n", "f:1: roles: a list is expected"},
-		"two documents":     {"roles: []\n---\nroles: []\n", "f: one document is expected"},
-		"unknown top key":   {"roles: []\nrole: []\n", `f:2: the key "role" is not known here`},
-		"unknown key":       {"roles:\n- id: a.x\n  description: d\n  permisions: []\n", `f:4: roles[0]: the key "permisions" is not known here`},
-		"key twice":         {"roles:\n- id: a.x\n  description: d\n  description: e\n", "f:4: roles[0]: the key description is there twice"},
-		"no id":             {"roles:\n- description: d\n", "f:2: roles[0]: id is missing"},
-		"no description":    {"roles:\n- id: a.x\n", "f:2: roles[0]: description is missing"},
-		"empty description": {"roles:\n- id: a.x\n  description: ''\n", "f:3: roles[0].description: must be 1 to"},
-		"id of a number":    {"roles:\n- id: 7\n  description: d\n", "f:2: roles[0].id: a text is expected"},
-		"id of a list":      {"roles:\n- id: [a.x]\n  description: d\n", "f:2: roles[0].id: a text is expected"},
-		"bad role id":       {"roles:\n- {id: a.x.y.z, description: d}\n", `f:2: roles[0].id: "a.x.y.z" must look like`},
-		"bad include":       {"roles:\n- {id: a.x, description: d, includes: [viewer, A]}\n", `f:2: roles[0].includes[1]: "A" must look like`},
-		"bad permission":    {"roles:\n- id: a.x\n  description: d\n  permissions:\n  - a.b.c\n  - a.b.*\n", `f:6: roles[0].permissions[1]: "a.b.*" must look like`},
-		"permission twice":  {"roles:\n- {id: a.x, description: d, permissions: [a.b.c, a.b.c]}\n", "f:2: roles[0].permissions[1]: a.b.c is there twice"},
-		"role twice":        {"roles:\n- {id: a.x, description: d}\n- {id: a.x, description: d}\n", "f:3: role a.x: defined already in f:2"},
-		"second of two":     {"roles:\n- {id: a.x, description: d}\n- {id: A, description: d}\n", `f:3: roles[1].id: "A"`},
-		"bad scope id":      {"scopes:\n- {id: everything, description: d}\n", `f:2: scopes[0].id: "everything" must look like`},
-		"bad type":          {"resourceTypes:\n- {type: gizmo, description: d}\n", `f:2: resourceTypes[0].type: "gizmo" must look like`},
-		"bad flag":          {"resourceTypes:\n- {type: a.b, description: d, anonymous: maybe}\n", "f:2: resourceTypes[0].anonymous: true or false is expected"},
-		"whose is no key":   {"roles:\n- {id: a.x, description: d, organization: b}\n", `the key "organization" is not known here`},
-		"alias":             {"roles:\n- &r {id: a.x, description: d}\n- *r\n", "f:3: roles[1]: a mapping is expected"},
-		"merge":             {"roles:\n- &r {id: a.x, description: d}\n- <<: *r\n", `f:3: roles[1]: the key "<<" is not known here`},
-		"too large":         {"#" + strings.Repeat(" ", access.MaxFile), "f: larger than"},
+		"nothing":            {"", "f: the file is empty"},
+		"not YAML":           {"roles: [", "f: line 1: "},
+		"a list":             {"- id: a.x\n", "f:1: a mapping is expected"},
+		"a number of roles":  {"roles: 7\n", "f:1: roles: a list is expected"},
+		"two documents":      {"roles: []\n---\nroles: []\n", "f: one document is expected"},
+		"unknown top key":    {"roles: []\nrole: []\n", `f:2: the key "role" is not known here`},
+		"unknown key":        {"roles:\n- id: a.x\n  description: d\n  permisions: []\n", `f:4: roles[0]: the key "permisions" is not known here`},
+		"key twice":          {"roles:\n- id: a.x\n  description: d\n  description: e\n", "f:4: roles[0]: the key description is there twice"},
+		"no id":              {"roles:\n- description: d\n", "f:2: roles[0]: id is missing"},
+		"no description":     {"roles:\n- id: a.x\n", "f:2: roles[0]: description is missing"},
+		"empty description":  {"roles:\n- id: a.x\n  description: ''\n", "f:3: roles[0].description: must be 1 to"},
+		"signs for a screen": {"roles:\n- id: a.x\n  description: \"a\\e[2J\"\n", "f:3: roles[0].description: must be of printable characters"},
+		"id of a number":     {"roles:\n- id: 7\n  description: d\n", "f:2: roles[0].id: a text is expected"},
+		"id of a list":       {"roles:\n- id: [a.x]\n  description: d\n", "f:2: roles[0].id: a text is expected"},
+		"bad role id":        {"roles:\n- {id: a.x.y.z, description: d}\n", `f:2: roles[0].id: "a.x.y.z" must look like`},
+		"bad include":        {"roles:\n- {id: a.x, description: d, includes: [viewer, A]}\n", `f:2: roles[0].includes[1]: "A" must look like`},
+		"bad permission":     {"roles:\n- id: a.x\n  description: d\n  permissions:\n  - a.b.c\n  - a.b.*\n", `f:6: roles[0].permissions[1]: "a.b.*" must look like`},
+		"permission twice":   {"roles:\n- {id: a.x, description: d, permissions: [a.b.c, a.b.c]}\n", "f:2: roles[0].permissions[1]: a.b.c is there twice"},
+		"role twice":         {"roles:\n- {id: a.x, description: d}\n- {id: a.x, description: d}\n", "f:3: role a.x: defined already in f:2"},
+		"second of two":      {"roles:\n- {id: a.x, description: d}\n- {id: A, description: d}\n", `f:3: roles[1].id: "A"`},
+		"bad scope id":       {"scopes:\n- {id: everything, description: d}\n", `f:2: scopes[0].id: "everything" must look like`},
+		"bad type":           {"resourceTypes:\n- {type: gizmo, description: d}\n", `f:2: resourceTypes[0].type: "gizmo" must look like`},
+		"bad flag":           {"resourceTypes:\n- {type: a.b, description: d, anonymous: maybe}\n", "f:2: resourceTypes[0].anonymous: true or false is expected"},
+		"whose is no key":    {"roles:\n- {id: a.x, description: d, organization: b}\n", `the key "organization" is not known here`},
+		"alias":              {"roles:\n- &r {id: a.x, description: d}\n- *r\n", "f:3: roles[1]: a mapping is expected"},
+		"merge":              {"roles:\n- &r {id: a.x, description: d}\n- <<: *r\n", `f:3: roles[1]: the key "<<" is not known here`},
+		"too large":          {"#" + strings.Repeat(" ", access.MaxFile), "f: larger than"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := access.ParseDefinitions("f", []byte(tc.file))
@@ -185,7 +186,7 @@ func TestOwnRoles(t *testing.T) {
 
 // Taken apart into rows and put together again, definitions are the same.
 func TestItems(t *testing.T) {
-	d := parse(t, "f", goodFile+"  - {type: a.b, description: \"\\\"<&> é\\u2028\\U0001F600\\t\\\\\"}\n")
+	d := parse(t, "f", goodFile+"  - {type: a.b, description: \"\\\"<&> é\\U0001F600\\n\\\\\"}\n")
 	roundTrip(t, d)
 	if _, err := access.JoinItems([]access.Item{{Kind: access.ItemRole, ID: "a.x", Body: `{"id":"a.x","description":"d"},{"id":"a.y","description":"d"}`}}); err == nil {
 		t.Error("two definitions in one row are accepted")

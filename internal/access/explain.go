@@ -174,7 +174,7 @@ func (x *explainer) weigh(g Grant) BoundRole {
 	switch _, err := x.catalogue.Role(g.Role); {
 	case errors.Is(err, iam.NotFound):
 		b.Why = "no such role exists any more"
-	case !x.catalogue.countsOn(g.Role, x.Path):
+	case !x.catalogue.CountsOn(g.Role, x.Path):
 		b.Why = "the role belongs to another organization"
 	case !x.catalogue.Grants(g.Role, x.Permission):
 		b.Why = "the role does not have the permission"
@@ -251,7 +251,7 @@ func (x *explainer) remedy() {
 		return
 	}
 	for i, r := range x.catalogue.roles {
-		if !x.catalogue.Grants(r.ID, x.Permission) || !x.catalogue.countsOn(r.ID, x.Path) {
+		if !x.catalogue.Grants(r.ID, x.Permission) || !x.catalogue.CountsOn(r.ID, x.Path) {
 			continue
 		}
 		size := RoleSize{Role: r.ID, Permissions: x.catalogue.held[i].count()}

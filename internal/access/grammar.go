@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/propusk/propusk/internal/iam"
 )
@@ -58,6 +60,9 @@ func checkResourceType(t string) string {
 func checkDescription(text string) string {
 	if text == "" || len(text) > maxDescription {
 		return fmt.Sprintf("must be 1 to %d bytes", maxDescription)
+	}
+	if i := strings.IndexFunc(text, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }); i >= 0 || !utf8.ValidString(text) {
+		return "must be of printable characters and line ends" // it is shown on terminals
 	}
 	return ""
 }

@@ -98,6 +98,32 @@ func TestCheckAllocatesNothing(t *testing.T) {
 	}
 }
 
+// A grant that is found before all is remembered is an answer as well: it is
+// kept, and the rest is not asked for.
+func TestEarlyAnswerAllocatesNothing(t *testing.T) {
+	if raceDetector {
+		t.Skip("allocations are not counted under the race detector")
+	}
+	h := newHouse(t)
+	h.crowd(10)
+	ask := h.question(alice, "iam.serviceAccounts.get", "robot")
+	keys := make([]store.Change, 0, 32)
+	check := func() {
+		if _, _, err := h.replica.ConsistentInto(t.Context(), keys, ask.fn); err != nil || !ask.d.Allowed {
+			t.Fatalf("%+v, %v", ask.d, err)
+		}
+	}
+	check()
+	h.update(func(tx *store.Tx) error { return h.bind(tx, "acme", "viewer", alice.ID) }) // above the grant on "dev"
+	before := h.queries.Load()
+	if n := testing.AllocsPerRun(1000, check); n >= 1 {
+		t.Errorf("%v allocations for a grant that is remembered, beside a binding that is not", n)
+	}
+	if n := h.queries.Load() - before; n > 0 {
+		t.Errorf("%d queries for a grant that is remembered", n)
+	}
+}
+
 // A check of what nobody has asked for before takes two queries, however many
 // groups and ancestors there are.
 func TestColdCheckTakesTwoQueries(t *testing.T) {
@@ -247,14 +273,18 @@ func BenchmarkCheckCold(b *testing.B) {
 	h.strangers("dev", 100_000)
 	ask := h.question(alice, "iam.serviceAccounts.create", "robot")
 	b.ReportAllocs()
+	var asked int64
 	for b.Loop() {
 		b.StopTimer()
 		if err := h.replica.Start(b.Context()); err != nil {
 			b.Fatal(err)
 		}
+		before := h.queries.Load()
 		b.StartTimer()
 		if _, _, err := h.replica.ConsistentInto(b.Context(), nil, ask.fn); err != nil {
 			b.Fatal(err)
 		}
+		asked += h.queries.Load() - before
 	}
+	b.ReportMetric(float64(asked)/float64(b.N), "queries/op")
 }

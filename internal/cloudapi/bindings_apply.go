@@ -74,9 +74,13 @@ func (b Bindings) apply(tx *store.Tx, id string, have []iam.AccessBinding, delta
 // returns what says of one binding why it cannot be.
 func (b Bindings) bindable(tx *store.Tx, id string, deltas []delta) (func(iam.AccessBinding) error, error) {
 	var subjects []iam.Subject
+	var owners []iam.SubjectID
 	for _, d := range deltas {
 		if d.action == accesspb.AccessBindingAction_ADD {
 			subjects = append(subjects, d.binding.Subject)
+			if d.binding.Role.IsOwner() {
+				owners = append(owners, d.binding.Subject.ID)
+			}
 		}
 	}
 	organizationID, err := store.OrganizationOf(tx, id)
@@ -87,10 +91,25 @@ func (b Bindings) bindable(tx *store.Tx, id string, deltas []delta) (func(iam.Ac
 	if err != nil {
 		return nil, err
 	}
+	ours, err := store.OrganizationSubjects(tx, organizationID, owners)
+	if err != nil {
+		return nil, err
+	}
 	return func(binding iam.AccessBinding) error {
+		if binding.Role.IsOwner() && binding.Subject.Type == iam.TypeSystem {
+			return iam.InvalidField("subject", "role %s is not for everybody: bind an account, a person or a group", binding.Role)
+		}
 		if err := b.Grants.Bindable(binding.Role, resource.Ref{Kind: b.Kind, ID: id}, organizationID); err != nil {
 			return err
 		}
-		return subjectExists(binding.Subject, known)
+		if err := subjectExists(binding.Subject, known); err != nil {
+			return err
+		}
+		// Who owns something cannot be deleted: made an owner elsewhere, an account
+		// would be out of the hands of its own organization.
+		if _, belongs := ours[binding.Subject.ID]; binding.Role.IsOwner() && binding.Subject.Type != iam.TypeGroup && !belongs {
+			return iam.InvalidField("subject", "role %s is for accounts, members and groups of the organization itself", binding.Role)
+		}
+		return nil
 	}, nil
 }

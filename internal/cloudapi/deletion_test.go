@@ -135,7 +135,12 @@ func TestPlannedDeletionIsTakenBack(t *testing.T) {
 	w := newWorldWithClock(t)
 	n := w.newTree(t)
 	second := w.owner.create(t, "folder.Create", &rmpb.CreateFolderRequest{CloudId: n.cloud, Name: "second"})
-	ofFolder := call(t, w.owner, "folder.Delete", &rmpb.DeleteFolderRequest{FolderId: n.folder}, new(operationpb.Operation))
+	fine := timestamppb.New(w.clock.now().Add(24 * time.Hour).Truncate(time.Second).Add(123456789)) // finer than what is kept
+	ofFolder := call(t, w.owner, "folder.Delete", &rmpb.DeleteFolderRequest{FolderId: n.folder, DeleteAfter: fine}, new(operationpb.Operation))
+	planned := new(rmpb.DeleteFolderMetadata)
+	if err := ofFolder.GetMetadata().UnmarshalTo(planned); err != nil {
+		t.Fatal(err)
+	}
 	ofCloud := call(t, w.owner, "cloud.Delete", &rmpb.DeleteCloudRequest{CloudId: n.cloud}, new(operationpb.Operation))
 	editor := w.robot(t, "editor", "editor")
 	cancel := func(c *caller, id string) answer {
@@ -170,6 +175,9 @@ func TestPlannedDeletionIsTakenBack(t *testing.T) {
 	}
 	if !op.GetDone() || op.GetError().GetCode() != int32(codes.Canceled) || meta.GetCancelledBy() != w.home.ServiceAccountID || meta.GetCancelledAt() == nil {
 		t.Errorf("a cancelled operation: %v", op)
+	}
+	if a, b := planned.GetDeleteAfter().AsTime(), meta.GetDeleteAfter().AsTime(); !a.Equal(b) {
+		t.Errorf("planned for %v, cancelled when planned for %v", a, b)
 	}
 	// Cancelling what is done gives it back, and changes nothing.
 	if a := cancel(w.owner, ofFolder.GetId()); a.code != codes.OK {

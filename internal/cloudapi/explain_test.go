@@ -1,11 +1,13 @@
 package cloudapi_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	accesspb "github.com/yandex-cloud/go-genproto/yandex/cloud/access"
+	iampb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1"
 	operationpb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
 	"google.golang.org/grpc/codes"
 
@@ -61,6 +63,43 @@ func TestExplainTellsWhy(t *testing.T) {
 	if x = w.explain(t, robot, "propusk.resources.delete", db); x.GetAllowed() || x.GetBindings()[0].GetWhy() == "" ||
 		x.GetVerdict() != "Denied: the one binding that counts for "+robot+" does not grant propusk.resources.delete." {
 		t.Errorf("%v", x)
+	}
+}
+
+// The roles of a suspended account are there still; what keeps it out is told.
+func TestExplainSuspended(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	robot := w.newAccount(t, "robot")
+	db := w.newDatabase(t, "db")
+	w.bind(t, "resource", db, add("viewer", robot))
+	const told = " The account is suspended, though: until it is reactivated no credential of it is accepted."
+	before := w.explain(t, robot, "propusk.resources.get", db)
+	w.owner.operate(t, "sa.Suspend", &iampb.SuspendServiceAccountRequest{ServiceAccountId: robot})
+	if x := w.explain(t, robot, "propusk.resources.get", db); !x.GetAllowed() || x.GetVerdict() != before.GetVerdict()+told {
+		t.Errorf("%q, want %q", x.GetVerdict(), before.GetVerdict()+told)
+	}
+	w.owner.operate(t, "sa.Reactivate", &iampb.ReactivateServiceAccountRequest{ServiceAccountId: robot})
+	if x := w.explain(t, robot, "propusk.resources.get", db); x.GetVerdict() != before.GetVerdict() {
+		t.Errorf("reactivated: %q", x.GetVerdict())
+	}
+	// An account of another organization: that it is suspended is not this one's to know.
+	dev := w.exchange(t, w.Key)
+	foreign := dev.create(t, "sa.Create", &iampb.CreateServiceAccountRequest{FolderId: w.FolderID, Name: "foreign"})
+	dev.operate(t, "sa.Suspend", &iampb.SuspendServiceAccountRequest{ServiceAccountId: foreign})
+	w.bind(t, "resource", db, add("viewer", foreign))
+	if x := w.explain(t, foreign, "propusk.resources.get", db); !x.GetAllowed() || strings.Contains(x.GetVerdict(), "suspended") {
+		t.Errorf("of elsewhere: %q", x.GetVerdict())
+	}
+}
+
+func TestExplainUnknownPermission(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a := w.owner.refuse(t, "explain.Explain", &propuskpb.ExplainRequest{SubjectId: w.newAccount(t, "robot"), Permission: "ydb.tables.paint", ResourceId: w.home.FolderID},
+		codes.InvalidArgument, "permission: Permission ydb.tables.paint does not exist")
+	if len(a.details) != 2 {
+		t.Errorf("%d details, want BadRequest and RequestInfo", len(a.details))
 	}
 }
 

@@ -72,6 +72,10 @@ func mayGrant(ctx context.Context, grants Grants, id string, role iam.RoleID) (b
 }
 
 func notGranted(role iam.RoleID, on resource.Ref) error {
+	done := "granted"
+	if role.IsOwner() {
+		done = "granted or revoked"
+	}
 	return &iam.Error{Kind: iam.PermissionDenied, Reason: "grant", Message: fmt.Sprintf(
-		"Role %s can be granted or revoked only by who holds all of its permissions on %s %s", role, on.Kind, on.ID)}
+		"Role %s can be %s only by who holds all of its permissions on %s %s", role, done, on.Kind, on.ID)}
 }

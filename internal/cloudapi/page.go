@@ -14,8 +14,9 @@ import (
 )
 
 // Pages makes and reads page tokens: opaque, bound to the method, the parent
-// and the filter they were made for, at most 100 characters
-// [API fact: access-binding lists take no more].
+// and the filter they were made for. A place of at most 59 bytes makes one of at
+// most 100 characters, which is all that some lists take [API fact: page_token of
+// access-binding lists].
 type Pages struct{ Key []byte }
 
 const (

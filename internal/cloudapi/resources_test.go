@@ -262,51 +262,6 @@ func TestResourcesGoWithTheirFolder(t *testing.T) {
 	}
 }
 
-// TestRoots: a resource that stands below nothing is the operator's to make and
-// to remove; its owner decides who has access.
-func TestRoots(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	s := w.Server.Server
-	refuse := func(r server.RegisterRootRequest, text string) {
-		t.Helper()
-		if _, err := s.RegisterRoot(t.Context(), r); err == nil || !strings.Contains(err.Error(), text) {
-			t.Errorf("%+v: %v, want %q", r, err, text)
-		}
-	}
-	root := server.RegisterRootRequest{Type: "iam.gizmo", ID: "cluster1", Owner: w.home.ServiceAccountID}
-	refuse(server.RegisterRootRequest{Type: "ydb.database", ID: "x", Owner: root.Owner}, "is no root")
-	refuse(server.RegisterRootRequest{Type: "organization-manager.organization", ID: "x", Owner: root.Owner}, "its own service")
-	refuse(server.RegisterRootRequest{Type: "iam.gizmo", ID: "a/b", Owner: root.Owner}, "id: ")
-	refuse(server.RegisterRootRequest{Type: "iam.gizmo", ID: "x", Owner: "nobody"}, "owner: ")
-	refuse(server.RegisterRootRequest{Type: "iam.gizmo", ID: "gizmo", Owner: root.Owner}, "already used") // dev planted it
-	if _, err := s.RegisterRoot(t.Context(), root); err != nil {
-		t.Fatal(err)
-	}
-	robot := w.robot(t, "robot")
-	get := &propuskpb.GetResourceRequest{ResourceId: "cluster1"}
-	robot.refuse(t, "resource.Get", get, codes.NotFound, "Resource cluster1 not found")
-	w.bind(t, "resource", "cluster1", add("viewer", robot.id))
-	call(t, robot, "resource.Get", get, new(propuskpb.Resource))
-	w.owner.refuse(t, "resource.Delete", &propuskpb.DeleteResourceRequest{ResourceId: "cluster1"}, codes.FailedPrecondition, "only the operator")
-	if _, err := s.UnregisterRoot(t.Context(), server.UnregisterRootRequest{ID: "cluster1"}); err != nil {
-		t.Fatal(err)
-	}
-	w.owner.refuse(t, "resource.Get", get, codes.NotFound, "Resource cluster1 not found")
-	refuse(root, "already used")
-	w.newDatabase(t, "db")
-	if _, err := s.UnregisterRoot(t.Context(), server.UnregisterRootRequest{ID: "db"}); err == nil || !strings.Contains(err.Error(), "no root") {
-		t.Errorf("unregister-root of a database: %v", err)
-	}
-	var lines []string
-	for _, l := range w.audit(t.Context(), t, server.AuditListRequest{Type: "propusk.DeleteResource"}) {
-		lines = append(lines, l.Status+" "+l.Resource.Path[0].ID)
-	}
-	if d := cmp.Diff([]string{"ERROR cluster1", "DONE cluster1"}, lines); d != "" {
-		t.Errorf("audit lines of the removal:\n%s", d)
-	}
-}
-
 func TestResourceOperationsAreShown(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -63,7 +63,7 @@ type grpcCall struct {
 }
 
 func (w *grpcCall) fill(m proto.Message) error {
-	w.message = postponed{into: m}
+	w.message.into = m
 	if err := w.decode(&w.message); err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func (w *grpcCall) fill(m proto.Message) error {
 }
 
 func (g *Gate) unary(ctx context.Context, ep *endpoint, decode func(any) error) (any, error) {
-	w := &grpcCall{decode: decode}
+	w := &grpcCall{decode: decode, message: postponed{quick: ep.quick}}
 	c, r := &w.call, &w.request
 	r.read(ctx, &ep.rule)
 	r.Decode = w.fill
@@ -108,14 +108,18 @@ type codec struct{ encoding.CodecV2 }
 
 // postponed is a message whose decoding may fail without the framework's notice.
 type postponed struct {
-	into proto.Message
-	err  error
+	into  proto.Message
+	quick func([]byte, proto.Message) bool // nil: there is no quick way
+	err   error
 }
 
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	p, ok := v.(*postponed)
 	if !ok {
 		return c.CodecV2.Unmarshal(data, v)
+	}
+	if p.quick != nil && len(data) == 1 && p.quick(data[0].ReadOnlyData(), p.into) {
+		return nil
 	}
 	p.err = c.CodecV2.Unmarshal(data, p.into)
 	return nil

@@ -41,7 +41,9 @@ type endpoint struct {
 	target protoreflect.FieldDescriptor // nil: the rule names no field
 	stats  *stats
 
-	obvious func(proto.Message) bool // nil: the service says of no message that it is
+	// Nil unless the service has them.
+	obvious func(proto.Message) bool
+	quick   func([]byte, proto.Message) bool
 }
 
 // Obvious is for services whose messages come by the thousand: it tells of a
@@ -49,6 +51,12 @@ type endpoint struct {
 // not be looked up one by one. False says nothing.
 type Obvious interface {
 	Obvious(m proto.Message) bool
+}
+
+// QuickDecoder is for services whose messages come by the thousand: it fills an
+// empty message as the framework would, or leaves it empty and says false.
+type QuickDecoder interface {
+	Decode(wire []byte, m proto.Message) bool
 }
 
 // check is INVALID_ARGUMENT for a message that breaks a rule of its descriptor.
@@ -84,6 +92,7 @@ func endpoints(reg *Registrar, rules []Rule, known func(Rule) error) (map[string
 		}
 		out[name] = &endpoint{rule: rule}
 	}
+	c := newCompiler()
 	for _, s := range reg.services {
 		d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(s.desc.ServiceName))
 		if err != nil {
@@ -102,7 +111,7 @@ func endpoints(reg *Registrar, rules []Rule, known func(Rule) error) (map[string
 			delete(rows, full)
 			md := sd.Methods().ByName(protoreflect.Name(m.MethodName))
 			ep := &endpoint{rule: rule, method: md, invoke: m.Handler, impl: s.impl}
-			if err := ep.prepare(known); err != nil {
+			if err := ep.prepare(c, known); err != nil {
 				return nil, fmt.Errorf("gate: %s: %w", full, err)
 			}
 			out[full] = ep
@@ -117,18 +126,19 @@ func endpoints(reg *Registrar, rules []Rule, known func(Rule) error) (map[string
 	return out, nil
 }
 
-func (ep *endpoint) prepare(known func(Rule) error) error {
-	v, err := compileValidator(ep.method.Input())
-	if err != nil {
-		return err
-	}
-	ep.valid = v
-	if o, ok := ep.impl.(Obvious); ok {
-		ep.obvious = o.Obvious
-	}
+func (ep *endpoint) prepare(c *compiler, known func(Rule) error) (err error) {
 	r := ep.rule
 	if r.Missing {
 		return nil
+	}
+	if ep.valid, err = c.validator(ep.method.Input()); err != nil {
+		return err
+	}
+	if o, ok := ep.impl.(Obvious); ok {
+		ep.obvious = o.Obvious
+	}
+	if q, ok := ep.impl.(QuickDecoder); ok {
+		ep.quick = q.Decode
 	}
 	if err := known(r); err != nil {
 		return err

@@ -30,7 +30,10 @@ type validator struct {
 // An option that cannot be understood is an error, so that no rule is lost in
 // silence.
 func compileValidator(md protoreflect.MessageDescriptor) (*validator, error) {
-	c := compiler{seen: map[protoreflect.FullName]*messageRules{}}
+	return newCompiler().validator(md)
+}
+
+func (c *compiler) validator(md protoreflect.MessageDescriptor) (*validator, error) {
 	rules, err := c.message(md)
 	if err != nil {
 		return nil, err

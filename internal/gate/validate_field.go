@@ -2,6 +2,7 @@ package gate
 
 import (
 	"fmt"
+	"regexp"
 	"sort"
 
 	"github.com/yandex-cloud/go-genproto/yandex/cloud"
@@ -60,9 +61,28 @@ func (o *oneofRule) check(r *report, m protoreflect.Message) {
 
 func (mr *messageRules) empty() bool { return len(mr.fields) == 0 && len(mr.oneofs) == 0 }
 
-// compiler turns descriptors into rules, each message type once.
+// compiler turns descriptors into rules, each message type and each pattern
+// once: the same few patterns are in hundreds of messages.
 type compiler struct {
-	seen map[protoreflect.FullName]*messageRules
+	seen     map[protoreflect.FullName]*messageRules
+	patterns map[string]*regexp.Regexp
+}
+
+func newCompiler() *compiler {
+	return &compiler{map[protoreflect.FullName]*messageRules{}, map[string]*regexp.Regexp{}}
+}
+
+func (c *compiler) pattern(text string) (*regexp.Regexp, error) {
+	if text == "" {
+		return nil, nil
+	}
+	p, err := c.patterns[text], error(nil)
+	if p == nil {
+		if p, err = regexp.Compile(`\A(?:` + text + `)\z`); err == nil {
+			c.patterns[text] = p
+		}
+	}
+	return p, err
 }
 
 func (c *compiler) message(md protoreflect.MessageDescriptor) (*messageRules, error) {

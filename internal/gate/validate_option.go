@@ -2,7 +2,6 @@ package gate
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -135,13 +134,6 @@ func parseCount(s string) (*interval[int], error) {
 		n, err := strconv.ParseUint(s, 10, 31)
 		return int(n), err
 	}, func(a, b int) bool { return a < b })
-}
-
-func parsePattern(s string) (*regexp.Regexp, error) {
-	if s == "" {
-		return nil, nil
-	}
-	return regexp.Compile(`\A(?:` + s + `)\z`)
 }
 
 // moment is a google.protobuf.Timestamp or Duration.

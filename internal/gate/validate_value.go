@@ -18,7 +18,7 @@ type elementRule func(*report, protoreflect.Value)
 func (c *compiler) element(fd protoreflect.FieldDescriptor, o options) (elementRule, error) {
 	switch fd.Kind() {
 	case protoreflect.StringKind:
-		return textRule(o)
+		return c.textRule(o)
 	case protoreflect.BytesKind:
 		return bytesRule(o)
 	case protoreflect.EnumKind:
@@ -39,7 +39,7 @@ func (c *compiler) element(fd protoreflect.FieldDescriptor, o options) (elementR
 	}
 }
 
-func textRule(o options) (elementRule, error) {
+func (c *compiler) textRule(o options) (elementRule, error) {
 	if err := o.only("pattern", "length", "bytes"); err != nil {
 		return nil, err
 	}
@@ -51,7 +51,7 @@ func textRule(o options) (elementRule, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bytes: %w", err)
 	}
-	pattern, err := parsePattern(o.pattern)
+	pattern, err := c.pattern(o.pattern)
 	if err != nil {
 		return nil, fmt.Errorf("pattern: %w", err)
 	}

@@ -46,6 +46,27 @@ func (l Limits) ReserveOf(tx *store.Tx, id ID, at, of string, more int) error {
 	return q.fits(tx, carrier, of, 0, more)
 }
 
+// ReserveEach is ReserveOf of one more for each of many things.
+func (l Limits) ReserveEach(tx *store.Tx, id ID, at string, of []string) error {
+	if !l.Enforced || len(of) == 0 {
+		return nil
+	}
+	q, carrier, err := hold(tx, id, at)
+	if err != nil || carrier == "" {
+		return err
+	}
+	limit, err := q.limit(tx, carrier)
+	if err != nil {
+		return err
+	}
+	for _, one := range of {
+		if err := q.within(tx, carrier, one, limit, 0, 1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Hold holds the carrier of a quota, for a change that learns only on the way
 // how much it adds and ends with Added.
 func (l Limits) Hold(tx *store.Tx, id ID, at string) error {
@@ -103,8 +124,15 @@ func find(tx *store.Tx, id ID, at string) (*Quota, string, error) {
 // be added are there already.
 func (q *Quota) fits(tx *store.Tx, carrier, of string, counted, more int) error {
 	limit, err := q.limit(tx, carrier)
-	if err != nil || limit == Unlimited {
+	if err != nil {
 		return err
+	}
+	return q.within(tx, carrier, of, limit, counted, more)
+}
+
+func (q *Quota) within(tx *store.Tx, carrier, of string, limit int64, counted, more int) error {
+	if limit == Unlimited {
+		return nil
 	}
 	there, err := q.count(tx, carrier, of, most(limit, counted))
 	if err != nil || int64(there-counted)+int64(more) <= limit {

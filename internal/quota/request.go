@@ -33,6 +33,25 @@ func NewRequest(id string, at resource.Ref, by iam.SubjectID, wanted []Desired) 
 	return q, nil
 }
 
+// MaxOpen is how many requests about one cloud or organization wait at a time.
+const MaxOpen = 100
+
+// Submit puts a request on record: RESOURCE_EXHAUSTED while MaxOpen wait.
+func Submit(tx *store.Tx, q *store.QuotaRequest) error {
+	if err := store.LockResource(tx, q.Resource.ID); err != nil {
+		return err
+	}
+	open, err := store.CountOpenQuotaRequests(tx, q.Resource.ID, MaxOpen)
+	if err != nil {
+		return err
+	}
+	if open == MaxOpen {
+		return iam.Errorf(iam.ResourceExhausted, "%d quota requests about %s wait already: cancel one, or wait until one is decided", open, q.Resource)
+	}
+	q.CreatedAt, q.ModifiedAt = tx.Now(), tx.Now()
+	return store.InsertQuotaRequest(tx, q)
+}
+
 func field(i int, name string) string {
 	return "desired_quota_limits[" + strconv.Itoa(i) + "]." + name
 }

@@ -2,6 +2,7 @@ package quota_test
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -18,10 +19,7 @@ func ask(t *testing.T, db *store.DB, id string, wanted ...quota.Desired) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	update(t, db, func(tx *store.Tx) error {
-		q.CreatedAt, q.ModifiedAt = tx.Now(), tx.Now()
-		return store.InsertQuotaRequest(tx, q)
-	})
+	update(t, db, func(tx *store.Tx) error { return quota.Submit(tx, q) })
 }
 
 func five() *int64 { n := int64(5); return &n }
@@ -172,4 +170,58 @@ func TestNewRequest(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
+}
+
+// TestOpenRequestsAreBounded: however many ask at once, no more than so many
+// requests wait; one that is decided or cancelled makes room, elsewhere is room.
+func TestOpenRequestsAreBounded(t *testing.T) {
+	t.Parallel()
+	onEngines(t, func(t *testing.T, db *store.DB) {
+		for i := range quota.MaxOpen - 3 {
+			ask(t, db, fmt.Sprint("r", i), quota.Desired{ID: quota.Folders, Value: 7}, quota.Desired{ID: quota.APIKeys, Value: 7})
+		}
+		submit := func(id string, at resource.Ref, what quota.ID) error {
+			q, err := quota.NewRequest(id, at, "alice", []quota.Desired{{ID: what, Value: 7}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return db.Update(t.Context(), func(tx *store.Tx) error { return quota.Submit(tx, q) })
+		}
+		race := func(name string, room int64) {
+			t.Helper()
+			var done atomic.Int64
+			var wg sync.WaitGroup
+			for i := range 10 {
+				wg.Go(func() {
+					if err := submit(fmt.Sprint(name, i), home, quota.Folders); err == nil {
+						done.Add(1)
+					} else if !errors.Is(err, iam.ResourceExhausted) {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+			if done.Load() != room {
+				t.Errorf("%s: %d were put on record where there was room for %d", name, done.Load(), room)
+			}
+		}
+		race("first", 3)
+		update(t, db, func(tx *store.Tx) error { // half decided is not decided
+			_, err := quota.Decide(tx, "r0", quota.Decision{ID: quota.Folders})
+			return err
+		})
+		race("half", 0)
+		update(t, db, func(tx *store.Tx) error {
+			_, err := quota.Decide(tx, "r0", quota.Decision{Approve: true})
+			return err
+		})
+		update(t, db, func(tx *store.Tx) error {
+			_, err := quota.Cancel(tx, "r1", "alice", []string{string(quota.Folders), string(quota.APIKeys)})
+			return err
+		})
+		race("room", 2)
+		if err := submit("far", org, quota.Clouds); err != nil {
+			t.Errorf("another carrier: %v", err)
+		}
+	})
 }

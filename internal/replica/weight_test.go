@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/replica"
@@ -93,14 +94,51 @@ func TestBindingsAreLight(t *testing.T) {
 	}
 }
 
-// BenchmarkMillionBindings is the same with a million of them; run it once
-// (-benchtime 1x).
-func BenchmarkMillionBindings(b *testing.B) {
-	f := newFixture(b, func(c *replica.Config) { c.MaxBytes = 512 << 20 })
-	ids := f.bindMany(1_000_000)
-	for b.Loop() {
-		heap, accounted := f.weigh(ids)
-		b.ReportMetric(heap, "heap-B/binding")
-		b.ReportMetric(accounted, "accounted-B/binding")
+// BenchmarkManyBindings is the same with many more of them, and what a page of
+// a thousand costs in the store at the start, the middle and the end; run it
+// once (-benchtime 1x).
+func BenchmarkManyBindings(b *testing.B) {
+	for _, n := range []int{100_000, 1_000_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			f := newFixture(b, func(c *replica.Config) { c.MaxBytes = int64(n) * 512 })
+			ids := f.bindMany(n)
+			for b.Loop() {
+				heap, accounted := f.weigh(ids)
+				b.ReportMetric(heap, "heap-B/binding")
+				b.ReportMetric(accounted, "accounted-B/binding")
+				places := []int{1, n / 2, n - pageSize}
+				for i, took := range f.pages(ids, places) {
+					b.ReportMetric(float64(took.Microseconds()), []string{"start", "middle", "end"}[i]+"-us/page")
+				}
+			}
+		})
 	}
+}
+
+const pageSize = 1000
+
+// pages is the least of several times that a page took after each of some
+// places among the subjects bound on "dev". They are taken in turns.
+func (f *fixture) pages(ids []iam.SubjectID, places []int) []time.Duration {
+	f.t.Helper()
+	least := make([]time.Duration, len(places))
+	for range 15 {
+		for i, at := range places {
+			began := time.Now()
+			err := f.db.View(f.t.Context(), func(tx *store.Tx) error {
+				got, err := store.ListBindings(tx, "dev", binding("resource-manager.viewer", ids[at-1]), pageSize)
+				if err == nil && (len(got) != pageSize || got[0].Subject.ID != ids[at]) {
+					err = fmt.Errorf("%d bindings, from %s on", len(got), got[0].Subject.ID)
+				}
+				return err
+			})
+			if err != nil {
+				f.t.Fatal(err)
+			}
+			if took := time.Since(began); least[i] == 0 || took < least[i] {
+				least[i] = took
+			}
+		}
+	}
+	return least
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 )
@@ -82,9 +83,6 @@ func WriteMasterKey(path string, k MasterKey) error {
 	if !legalID(k.ID) {
 		return fmt.Errorf("master key: the id must be 1 to %d of a-z, 0-9, - and _", maxID)
 	}
-	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("master key: %w", errors.Join(err, fmt.Errorf("%s is there already", path)))
-	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".master-key-*") // of mode 0600
 	if err != nil {
 		return fmt.Errorf("master key: %w", err)
@@ -92,12 +90,28 @@ func WriteMasterKey(path string, k MasterKey) error {
 	defer os.Remove(f.Name())
 	_, err = fmt.Fprintf(f, "%s %s\n", k.ID, base64.StdEncoding.EncodeToString(k.key[:]))
 	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
+		err = os.Link(f.Name(), path) // unlike a rename it puts nothing in another's place
+	}
+	if err == nil {
+		err = syncFolder(filepath.Dir(path))
 	}
 	if err != nil {
 		return fmt.Errorf("master key: %w", err)
 	}
 	return nil
+}
+
+// syncFolder makes a new name in a folder last, before something elsewhere is
+// sealed under what it names.
+func syncFolder(path string) error {
+	if runtime.GOOS == "windows" { // folders are not opened there
+		return nil
+	}
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // Load makes a box from where the operator keeps the master keys:

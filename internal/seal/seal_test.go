@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/propusk/propusk/internal/seal"
@@ -237,4 +239,42 @@ func FuzzParseMasterKeys(f *testing.F) {
 			t.Fatal("no keys and no error")
 		}
 	})
+}
+
+// Of several who make a key in one place at the same time one succeeds, and
+// the key that is there is his: he may have sealed with it already.
+func TestOneMasterKeyIsWritten(t *testing.T) {
+	for range 20 {
+		path := filepath.Join(t.TempDir(), "master.key")
+		const writers = 8
+		start, written := make(chan struct{}), make(chan string, writers)
+		var all sync.WaitGroup
+		for i := range writers {
+			all.Go(func() {
+				id := "k" + strconv.Itoa(i)
+				<-start
+				if seal.WriteMasterKey(path, seal.NewMasterKey(id)) == nil {
+					written <- id
+				}
+			})
+		}
+		close(start)
+		all.Wait()
+		close(written)
+		var who []string
+		for id := range written {
+			who = append(who, id)
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(who) != 1 || !strings.HasPrefix(string(text), who[0]+" ") {
+			t.Fatalf("%v have written a key, and %.2s's is there", who, text)
+		}
+		left, err := os.ReadDir(filepath.Dir(path))
+		if err != nil || len(left) != 1 {
+			t.Fatalf("%v is left (%v)", left, err)
+		}
+	}
 }

@@ -30,8 +30,11 @@ var accessArea = area{
 				},
 			},
 			Accounts: s.replica, Checker: s.checker, Now: s.now, Consistent: s.consistent,
-			Scoped:     func(scopes []string, p iam.Permission) bool { return s.checker.Catalogue().ScopeAllows(scopes, p) },
-			Permission: func(p iam.Permission) bool { return s.checker.Catalogue().Has(p) },
+			Scoped: func(scopes []string, p iam.Permission) bool { return s.checker.Catalogue().ScopeAllows(scopes, p) },
+			Permission: func(ctx context.Context, p iam.Permission) (bool, error) {
+				err := s.roles.fresh(ctx)
+				return s.checker.Catalogue().Has(p), err
+			},
 			Type: func(k resource.Kind) (access.ResourceType, bool) {
 				return s.checker.Catalogue().ResourceType(k)
 			},
@@ -57,10 +60,16 @@ func (s *Server) proveAPIKey() accessservice.Proof {
 // looks at.
 var keySpace = sync.Pool{New: func() any { return new([]store.Change) }}
 
-// consistent lends reads of one moment.
+// consistent lends reads of one moment, to be weighed with the roles of that
+// moment or later ones.
 func (s *Server) consistent(ctx context.Context, fn func(access.Reads) error) error {
 	keys := keySpace.Get().(*[]store.Change)
-	_, used, err := s.replica.ConsistentInto(ctx, (*keys)[:0], func(v *replica.View) error { return fn(v) })
+	_, used, err := s.replica.ConsistentInto(ctx, (*keys)[:0], func(v *replica.View) error {
+		if err := s.roles.fresh(ctx); err != nil {
+			return err
+		}
+		return fn(v)
+	})
 	if cap(used) > 0 && cap(used) <= 1<<10 {
 		clear(used[:cap(used)])
 		*keys = used

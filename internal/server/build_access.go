@@ -144,12 +144,12 @@ func standsOn(role iam.RoleID, kind resource.Kind) error {
 // MayGrant decides whether a subject holds every permission of a role on a
 // resource; an owner's role is handed out by its holders alone.
 func (d decider) MayGrant(ctx context.Context, who iam.Subject, id string, role iam.RoleID) (gate.Decision, error) {
-	var held []iam.RoleID
+	may := false
 	at, read, err := d.replica.Consistent(ctx, func(v *replica.View) error {
 		if err := d.roles.fresh(ctx); err != nil {
 			return err
 		}
-		held = held[:0]
+		catalogue := d.checker.Catalogue()
 		v.About(who.ID)
 		path, err := v.Ancestors(id)
 		if err != nil {
@@ -159,18 +159,24 @@ func (d decider) MayGrant(ctx context.Context, who iam.Subject, id string, role 
 		if err != nil {
 			return err
 		}
-		return v.Bound(path, holders, func(_, _ int, roles []iam.RoleID) bool {
-			held = append(held, roles...)
+		var held []iam.RoleID
+		err = v.Bound(path, holders, func(_, _ int, roles []iam.RoleID) bool {
+			for _, r := range roles {
+				if catalogue.CountsOn(r, path) {
+					held = append(held, r)
+				}
+			}
 			return true
 		})
+		may = err == nil && covers(catalogue, held, role)
+		return err
 	})
-	return gate.Decision{Allowed: err == nil && d.covers(held, role), Position: at, Read: append(read, definitionsMoved)}, err
+	return gate.Decision{Allowed: err == nil && may, Position: at, Read: append(read, definitionsMoved)}, err
 }
 
-func (d decider) covers(held []iam.RoleID, role iam.RoleID) bool {
-	const organizationOwner iam.RoleID = "organization-manager.organizations.owner"
-	if role == organizationOwner || role == "resource-manager.clouds.owner" {
-		return slices.Contains(held, role) || slices.Contains(held, organizationOwner)
+func covers(c *access.Catalogue, held []iam.RoleID, role iam.RoleID) bool {
+	if role == iam.OrganizationOwner || role == iam.CloudOwner {
+		return slices.Contains(held, role) || slices.Contains(held, iam.OrganizationOwner)
 	}
-	return d.checker.Catalogue().CoversAll(held, role)
+	return c.CoversAll(held, role)
 }

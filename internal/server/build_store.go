@@ -101,7 +101,8 @@ func (s *Server) openBox(ctx context.Context) (*seal.Box, error) {
 		if err := s.refuseLostKey(ctx, path); err != nil {
 			return nil, err
 		}
-		if err := seal.WriteMasterKey(path, seal.NewMasterKey("first")); err != nil {
+		// Another process that starts in the same folder may have been quicker.
+		if err := seal.WriteMasterKey(path, seal.NewMasterKey("first")); err != nil && !errors.Is(err, os.ErrExist) {
 			return nil, err
 		}
 	}

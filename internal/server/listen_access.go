@@ -5,9 +5,19 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
+)
+
+// A certificate is judged when its connection begins, so connections of
+// services do not last: an authority taken out of the file is out of force
+// after certificateAge, give or take a tenth, and the calls in progress.
+const (
+	certificateAge = 15 * time.Minute
+	lastCalls      = time.Minute
 )
 
 // AccessDoor is the listener for other services: bound by OpenAccessDoor,
@@ -46,7 +56,9 @@ func OpenAccessDoor(ctx context.Context, c *Config, t AccessTLS) (*AccessDoor, e
 		d.listener = listenBoth(d.listener, t.Server, sniffWait)
 	case t.Server != nil:
 		// grpc makes the handshake itself, so that a call knows the certificate.
-		d.options = append(d.options, grpc.Creds(credentials.NewTLS(serviceTLS(t.Server, t.Clients))))
+		d.options = append(d.options, grpc.Creds(credentials.NewTLS(serviceTLS(t.Server, t.Clients))),
+			grpc.KeepaliveParams(keepalive.ServerParameters{
+				Time: serverPing, Timeout: pingAnswer, MaxConnectionAge: certificateAge, MaxConnectionAgeGrace: lastCalls}))
 	}
 	return d, nil
 }

@@ -3,8 +3,10 @@ package server
 import (
 	"context"
 	"math"
+	"strconv"
 	"time"
 
+	"github.com/propusk/propusk/internal/audit"
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/quota"
 	"github.com/propusk/propusk/internal/store"
@@ -93,7 +95,7 @@ func (s *Server) QuotaSet(ctx context.Context, r QuotaSetRequest) (*struct{}, er
 		if err := quota.Set(tx, carrier, quota.ID(r.Quota), r.Value); err != nil {
 			return err
 		}
-		return s.recordOperator(tx, "propusk.SetQuota", carrier)
+		return s.recordOperator(tx, "propusk.SetQuota", carrier, audit.Text("quota_id", r.Quota), audit.Text("limit", strconv.FormatInt(r.Value, 10)))
 	})
 }
 
@@ -171,11 +173,21 @@ func (s *Server) QuotaDecide(ctx context.Context, r QuotaDecideRequest) (*QuotaR
 			return err
 		}
 		out = shownRequest(q)
-		return s.recordOperator(tx, "propusk.DecideQuotaRequest", q.Resource)
+		return s.recordOperator(tx, "propusk.DecideQuotaRequest", q.Resource, audit.Text("quota_request_id", q.ID), decided(out.Limits))
 	})
 }
 
 const maxQuotaMessage = 1024
+
+// decided tells the audit line where the limits of a request stand now.
+func decided(limits []QuotaAsked) audit.Detail {
+	out := audit.Detail{Name: "quota_limits"}
+	for _, l := range limits {
+		out.Items = append(out.Items, audit.Object("", audit.Text("quota_id", l.Quota), audit.Text("status", l.Status),
+			audit.Text("desired_limit", strconv.FormatInt(l.Desired, 10)), audit.Text("approved_limit", strconv.FormatInt(l.Approved, 10))))
+	}
+	return out
+}
 
 func shownRequest(q *store.QuotaRequest) QuotaRequest {
 	out := QuotaRequest{ID: q.ID, Resource: q.Resource.ID, Type: string(q.Resource.Kind), Status: string(q.Status),

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/propusk/propusk/internal/access"
+	"github.com/propusk/propusk/internal/audit"
 	"github.com/propusk/propusk/internal/cloudapi/resourceapi"
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/replica"
@@ -56,6 +57,9 @@ type RegisteredRoot struct {
 // gives its owner the role admin on it. No call of the API does that: a root
 // belongs to no organization that could allow it.
 func (s *Server) RegisterRoot(ctx context.Context, r RegisterRootRequest) (*RegisteredRoot, error) {
+	if err := s.roles.fresh(ctx); err != nil {
+		return nil, err
+	}
 	kind := resource.Kind(r.Type)
 	if err := resourceapi.Place(kinds{s.checker}, kind, resource.Ref{}); err != nil {
 		return nil, err
@@ -74,7 +78,8 @@ func (s *Server) RegisterRoot(ctx context.Context, r RegisterRootRequest) (*Regi
 		if err := plantRoot(tx, r, owner); err != nil {
 			return err
 		}
-		return s.recordOperator(tx, "propusk.CreateResource", resource.Ref{Kind: kind, ID: r.ID})
+		return s.recordOperator(tx, "propusk.CreateResource", resource.Ref{Kind: kind, ID: r.ID},
+			audit.Text("resource_name", r.Name), audit.Text("owner_id", r.Owner))
 	})
 	if err != nil {
 		return nil, err

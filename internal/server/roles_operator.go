@@ -122,6 +122,7 @@ func (s *Server) recordDefinition(tx *store.Tx, event string, i access.Item) err
 		Authorization: audit.Authorization{Authorized: true},
 		Resource:      audit.Resource{Path: append(path, audit.Place{Type: "propusk." + i.Kind, ID: i.ID})},
 		Request:       audit.Request{UserAgent: "propusk operator"},
+		Details:       audit.Details{audit.Text("definition", i.Body)}, // a long one is cut
 	})
 }
 
@@ -147,6 +148,9 @@ type RoleListResult struct {
 func (s *Server) RoleList(ctx context.Context, r RoleListRequest) (*RoleListResult, error) {
 	items, err := s.importedFor(ctx, r.Organization, true)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.roles.fresh(ctx); err != nil {
 		return nil, err
 	}
 	imported := map[string]bool{}

@@ -182,12 +182,16 @@ func (s *Server) ListUsers(ctx context.Context, r UserListRequest) (*UserListRes
 		if out.More = len(rows) > r.Limit; out.More {
 			rows = rows[:r.Limit]
 		}
-		for _, row := range rows {
-			u, err := userOf(tx, row)
-			if err != nil {
-				return err
-			}
-			out.Users = append(out.Users, u)
+		ids := make([]iam.SubjectID, len(rows))
+		for i, row := range rows {
+			ids[i] = iam.SubjectID(row.ID)
+		}
+		known, err := store.LoadSubjects(tx, ids, "")
+		if err != nil {
+			return err
+		}
+		for i, row := range rows {
+			out.Users = append(out.Users, shownUser(row, known[ids[i]].Organizations))
 		}
 		return nil
 	})
@@ -271,6 +275,9 @@ func findUser(tx *store.Tx, who string) (*iam.UserAccount, error) {
 
 func userOf(tx *store.Tx, u *iam.UserAccount) (*User, error) {
 	organizations, err := store.OrganizationsOf(tx, iam.SubjectID(u.ID))
-	return &User{ID: u.ID, Login: u.Login, Email: u.Email, Name: u.Name, Organizations: organizations,
-		LastAuthenticatedAt: u.LastAuthenticatedAt}, err
+	return shownUser(u, organizations), err
+}
+
+func shownUser(u *iam.UserAccount, organizations []string) *User {
+	return &User{ID: u.ID, Login: u.Login, Email: u.Email, Name: u.Name, Organizations: organizations, LastAuthenticatedAt: u.LastAuthenticatedAt}
 }

@@ -86,6 +86,15 @@ func TestUserListGoesOn(t *testing.T) {
 	if err != nil || len(second.Users) != 1 || second.More || second.Users[0].ID == first.Users[0].ID {
 		t.Fatalf("%+v, %v", second, err)
 	}
+	all, err := s.Server.ListUsers(t.Context(), server.UserListRequest{})
+	for _, u := range all.Users {
+		if d := cmp.Diff([]string{s.OrganizationID}, u.Organizations); d != "" || err != nil {
+			t.Errorf("%s is in (-want +got):\n%s%v", u.Login, d, err)
+		}
+	}
+	if none, err := s.Server.ListUsers(t.Context(), server.UserListRequest{After: "z"}); err != nil || len(none.Users) != 0 {
+		t.Errorf("after the last: %+v, %v", none, err)
+	}
 	for _, r := range []server.UserListRequest{{Limit: -1}, {Limit: 1001}} {
 		if _, err := s.Server.ListUsers(t.Context(), r); iam.KindOf(err) != iam.InvalidArgument {
 			t.Errorf("%+v: %v", r, err)

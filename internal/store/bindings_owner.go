@@ -13,15 +13,18 @@ type Ownership struct {
 	Role       iam.RoleID
 }
 
-// Owned returns what a subject itself, not through a group, owns in an
+// Owned returns what a subject owns, itself or through a group, in an
 // organization, or anywhere when that is "", ordered.
 func Owned(tx *Tx, organizationID string, subject iam.SubjectID) ([]Ownership, error) {
 	list, args := in([]any{string(subject)}, []iam.RoleID{iam.CloudOwner, iam.OrganizationOwner})
-	query := `SELECT resource_id, role_id FROM access_bindings WHERE subject_id = $1 AND role_id IN ` + list
+	where := ` AND b.role_id IN ` + list
 	if organizationID != "" {
 		args = append(args, organizationID)
-		query += ` AND organization_id = ` + placeholder(args)
+		where += ` AND b.organization_id = ` + placeholder(args)
 	}
+	query := `SELECT b.resource_id, b.role_id FROM access_bindings b WHERE b.subject_id = $1` + where + `
+		UNION SELECT b.resource_id, b.role_id FROM group_members m JOIN access_bindings b ON b.subject_id = m.group_id
+			WHERE m.subject_id = $1` + where
 	return collect(tx, func(r Rows) (Ownership, error) {
 		var id, role string
 		err := r.Scan(&id, &role)

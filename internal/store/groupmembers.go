@@ -1,8 +1,9 @@
 package store
 
 import (
-	"errors"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/resource"
@@ -24,6 +25,55 @@ func AddGroupMember(tx *Tx, groupID string, subject iam.Subject) (bool, error) {
 	}
 	tx.record(ChangeGroups, string(subject.ID))
 	return true, nil
+}
+
+// AddGroupMembers is AddGroupMember for many at once. The caller holds the
+// subjects: see OrganizationSubjects.
+func AddGroupMembers(tx *Tx, groupID string, subjects []iam.Subject) error {
+	if len(subjects) == 0 {
+		return nil
+	}
+	if _, err := lockLive(tx, "Group", resource.Ref{Kind: resource.Group, ID: groupID}); err != nil {
+		return err
+	}
+	for some := range slices.Chunk(subjects, atOnce) {
+		var b strings.Builder
+		b.WriteString(`INSERT INTO group_members (group_id, created_at, subject_id, subject_type) VALUES `)
+		args := []any{groupID, micros(tx.now)}
+		for i := range padded(len(some)) {
+			row := some[min(i, len(some)-1)]
+			args = append(args, string(row.ID), string(row.Type))
+			if i > 0 {
+				b.WriteString(", ")
+			}
+			n := len(args)
+			b.WriteString("($1, $2, $" + strconv.Itoa(n-1) + ", $" + strconv.Itoa(n) + ")")
+		}
+		b.WriteString(` ON CONFLICT (group_id, subject_id) DO NOTHING RETURNING subject_id`)
+		added, err := collect(tx, scanString, b.String(), args...)
+		if err != nil {
+			return err
+		}
+		for _, id := range added {
+			tx.record(ChangeGroups, id)
+		}
+	}
+	return nil
+}
+
+// RemoveGroupMembers is RemoveGroupMember for many at once.
+func RemoveGroupMembers(tx *Tx, groupID string, subjects []iam.SubjectID) error {
+	for some := range slices.Chunk(subjects, atOnce) {
+		list, args := in([]any{groupID}, some)
+		gone, err := collect(tx, scanString, `DELETE FROM group_members WHERE group_id = $1 AND subject_id IN `+list+` RETURNING subject_id`, args...)
+		if err != nil {
+			return err
+		}
+		for _, id := range gone {
+			tx.record(ChangeGroups, id)
+		}
+	}
+	return nil
 }
 
 // RemoveGroupMember takes a subject out of a group; false when it was not in it.
@@ -79,30 +129,42 @@ func ListGroupsOf(tx *Tx, subject iam.SubjectID, organizationID string, p Page) 
 	return listPage(tx, p, scanGroup, query, args...)
 }
 
-// FindOrganizationSubject returns a subject that can be in groups of an
-// organization: a service account that stands below it, or a person who is its
-// member. Who is found stays until the end of the Update; the others, and who
-// is nobody, are the same miss.
-func FindOrganizationSubject(tx *Tx, organizationID string, id iam.SubjectID) (iam.Subject, error) {
-	own, err := tx.one(`SELECT 1 FROM resources WHERE id = $1 AND kind = $2 AND organization_id = $3 AND deleted_at IS NULL`+
-		tx.db.engine.RowLock(), []any{string(id), string(resource.ServiceAccount), organizationID}, new(int64))
-	if err != nil || own {
-		return iam.Subject{ID: id, Type: iam.TypeServiceAccount}, err
+// OrganizationSubjects returns those of some ids that can be in groups of an
+// organization: service accounts that stand below it, and people who are its
+// members. Who is found stays until the end of the Update.
+func OrganizationSubjects(tx *Tx, organizationID string, ids []iam.SubjectID) (map[iam.SubjectID]iam.Subject, error) {
+	all, members := make([]string, len(ids)), []string(nil)
+	for i, id := range ids {
+		all[i] = string(id)
 	}
-	member, err := tx.one(`SELECT 1 FROM organization_members WHERE organization_id = $1 AND subject_id = $2`+
-		tx.db.engine.RowLock(), []any{organizationID, string(id)}, new(int64))
-	if err == nil && !member {
-		err = notFound("Subject", string(id))
-	}
+	found := make(map[iam.SubjectID]iam.Subject, len(ids))
+	err := eachOf(tx, `SELECT id, kind, organization_id FROM resources WHERE deleted_at IS NULL AND id IN `, all, func(r Rows) error {
+		var id, kind, organization string
+		err := r.Scan(&id, &kind, &organization)
+		if resource.Kind(kind) == resource.ServiceAccount && organization == organizationID {
+			found[iam.SubjectID(id)] = iam.Subject{ID: iam.SubjectID(id), Type: iam.TypeServiceAccount}
+		}
+		return err
+	})
 	if err != nil {
-		return iam.Subject{}, err
+		return nil, err
 	}
-	if _, err := GetUserAccount(tx, string(id)); errors.Is(err, iam.NotFound) {
-		return iam.Subject{}, notFound("Subject", string(id))
-	} else if err != nil {
-		return iam.Subject{}, err
+	err = eachOf(tx, `SELECT subject_id AS id, organization_id FROM organization_members WHERE subject_id IN `, all, func(r Rows) error {
+		var id, organization string
+		err := r.Scan(&id, &organization)
+		if organization == organizationID {
+			members = append(members, id)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
-	return iam.Subject{ID: id, Type: iam.TypeUserAccount}, nil
+	return found, eachOf(tx, `SELECT id FROM user_accounts WHERE id IN `, members, func(r Rows) error {
+		id, err := scanSubjectID(r)
+		found[id] = iam.Subject{ID: id, Type: iam.TypeUserAccount}
+		return err
+	})
 }
 
 func scanSubject(r Rows) (iam.Subject, error) {

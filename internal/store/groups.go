@@ -59,6 +59,12 @@ func UpdateGroup(tx *Tx, g *iam.Group) error {
 // MakeGroupsBasic makes every external group of a container an ordinary one
 // and returns their ids.
 func MakeGroupsBasic(tx *Tx, containerID string) ([]string, error) {
+	// Whoever changes one of them holds it, and writes back all that he has read.
+	err := tx.each(`SELECT id FROM resources WHERE id IN (SELECT id FROM groups WHERE subject_container_id = $1)
+		ORDER BY id`+tx.db.engine.RowLock(), []any{containerID}, func(Rows) error { return nil })
+	if err != nil {
+		return nil, err
+	}
 	ids, err := collect(tx, scanString, `UPDATE groups SET subject_container_id = '', external_id = ''
 		WHERE subject_container_id = $1 AND subject_container_id <> '' RETURNING id`, containerID)
 	for _, id := range ids {
@@ -70,10 +76,10 @@ func MakeGroupsBasic(tx *Tx, containerID string) ([]string, error) {
 // DeleteGroup deletes a group with its members' places in it, its bindings
 // wherever they are, and those on it.
 func DeleteGroup(tx *Tx, id string) error {
-	if _, err := GetGroup(tx, id); err != nil {
+	if err := holdOwned(tx, "($1)", id); err != nil {
 		return err
 	}
-	if err := holdOwned(tx, "($1)", id); err != nil {
+	if _, err := lockLive(tx, "Group", resource.Ref{Kind: resource.Group, ID: id}); err != nil {
 		return err
 	}
 	if err := buryResource(tx, id); err != nil {

@@ -73,6 +73,13 @@ func LockQuotaRequest(tx *Tx, id string) (*QuotaRequest, error) {
 		`SELECT `+quotaRequestColumns+` FROM quota_requests WHERE id = $1`+tx.db.engine.RowLock(), id)
 }
 
+// CountOpenQuotaRequests counts the requests about a resource of which something
+// is still to be decided, up to most.
+func CountOpenQuotaRequests(tx *Tx, resourceID string, most int) (int, error) {
+	return count(tx, most, `SELECT 1 FROM quota_requests WHERE resource_id = $1 AND status IN ($2, $3)`,
+		resourceID, string(QuotaPending), string(QuotaProcessing))
+}
+
 // UpdateQuotaRequest writes a request's status and limits.
 func UpdateQuotaRequest(tx *Tx, q *QuotaRequest) error {
 	limits, err := json.Marshal(q.Limits)

@@ -79,6 +79,17 @@ func RemoveMember(tx *Tx, organizationID string, subject iam.SubjectID) (bool, e
 	if _, err := lockLive(tx, "Organization", resource.Ref{Kind: resource.Organization, ID: organizationID}); err != nil {
 		return false, err
 	}
+	// What the end of the Update holds is held before the bindings on it are
+	// touched, as by those who change them.
+	owned, err := Owned(tx, organizationID, subject)
+	if err != nil {
+		return false, err
+	}
+	for _, o := range owned {
+		if _, err := hold(tx, o.ResourceID); err != nil {
+			return false, err
+		}
+	}
 	n, err := tx.exec(`DELETE FROM organization_members WHERE organization_id = $1 AND subject_id = $2`, organizationID, string(subject))
 	if err != nil || n == 0 {
 		return false, err

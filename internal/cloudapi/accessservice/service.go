@@ -56,11 +56,12 @@ type Service struct {
 	Proofs   map[Kind]Proof // by kind of credential; those of a kind that is not here are nobody's
 	Accounts Accounts
 	Checker  Checker
-	// Scoped tells whether an API key with some scopes may be used for a permission.
+	// Scoped tells whether an API key with some scopes may be used for a
+	// permission; asked after Permission.
 	Scoped func(scopes []string, p iam.Permission) bool
-	// Permission tells whether there is such a permission.
-	Permission func(iam.Permission) bool
-	// Type describes a registered type of resource.
+	// Permission tells whether there is such a permission by now.
+	Permission func(context.Context, iam.Permission) (bool, error)
+	// Type describes a registered type of resource; asked within Consistent.
 	Type func(resource.Kind) (access.ResourceType, bool)
 	// Consistent lends reads that all hold at one moment. The function may run
 	// several times.
@@ -92,7 +93,7 @@ func (s *Service) authenticate(ctx context.Context, c Claim) (account, error) {
 // authorize answers one question; a denial is an error.
 func (s *Service) authorize(ctx context.Context, c Claim, q question) (account, []resource.Ref, error) {
 	call := gate.From(ctx)
-	if err := s.check(call.Service, q); err != nil {
+	if err := s.check(ctx, call.Service, q); err != nil {
 		return account{}, nil, err
 	}
 	who, err := s.prove(ctx, call.Service, c)
@@ -118,7 +119,7 @@ func (s *Service) authorize(ctx context.Context, c Claim, q question) (account, 
 func (s *Service) bulk(ctx context.Context, c Claim, questions []question, firstFailed bool) (account, []verdict, error) {
 	call := gate.From(ctx)
 	for _, q := range questions {
-		if err := s.check(call.Service, q); err != nil {
+		if err := s.check(ctx, call.Service, q); err != nil {
 			return account{}, nil, err
 		}
 	}
@@ -179,8 +180,10 @@ func (s *Service) decide(r access.Reads, by *gate.Caller, who account, q questio
 
 // check refuses permissions that there are not, and questions about types that
 // the caller is not registered with.
-func (s *Service) check(c *gate.Caller, q question) error {
-	if !s.Permission(q.permission) {
+func (s *Service) check(ctx context.Context, c *gate.Caller, q question) error {
+	if known, err := s.Permission(ctx, q.permission); err != nil {
+		return err
+	} else if !known {
 		return iam.InvalidField(q.at.permissionField(), "Permission %s does not exist", q.permission)
 	}
 	if kind := q.path[0].Kind; c.Types != nil && !c.Types[kind] {

@@ -12,7 +12,7 @@ import (
 
 // PassportRules are the rows of YandexPassportUserAccountService.
 var PassportRules = gate.Rules("yandex.cloud.iam.v1.YandexPassportUserAccountService",
-	gate.Rule{Method: "GetByLogin", Why: "everyone who is proved may look a person up; what strangers see is the login [API fact: roles needed]"},
+	gate.Rule{Method: "GetByLogin", Why: "everyone who is proved may look a person up; what strangers see is the login"},
 )
 
 // PassportService is yandex.cloud.iam.v1.YandexPassportUserAccountService.

@@ -13,7 +13,7 @@ import (
 
 // UserAccountRules are the rows of UserAccountService.
 var UserAccountRules = gate.Rules("yandex.cloud.iam.v1.UserAccountService",
-	gate.Rule{Method: "Get", Why: "everyone who is proved may look a person up; what strangers see is the login [API fact: roles needed]"},
+	gate.Rule{Method: "Get", Why: "everyone who is proved may look a person up; what strangers see is the login"},
 )
 
 // UserAccountService is yandex.cloud.iam.v1.UserAccountService.

@@ -161,11 +161,15 @@ func (s *GroupService) ListOperations(ctx context.Context, r *ompb.ListGroupOper
 	return &ompb.ListGroupOperationsResponse{Operations: ops, NextPageToken: next}, err
 }
 
-// change runs a change of one existing group, which is locked.
+// change runs a change of one existing group, which is locked. What may count
+// against a quota of the organization holds that first, as all others do.
 func (s *GroupService) change(ctx context.Context, id, what string, meta proto.Message,
 	act func(tx *store.Tx, g *iam.Group) (proto.Message, error)) (*operationpb.Operation, error) {
 	gate.From(ctx).Note("group_id", id)
 	return s.Changes.Run(ctx, groupChange(id, what, meta), func(tx *store.Tx) (proto.Message, error) {
+		if err := s.Quotas.Hold(tx, quota.GroupMembers, id); err != nil {
+			return nil, err
+		}
 		if err := store.LockResource(tx, id); err != nil {
 			return nil, err
 		}

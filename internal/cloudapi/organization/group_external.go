@@ -80,7 +80,7 @@ func (s *GroupService) CreateExternal(ctx context.Context, r *ompb.CreateExterna
 	g := &iam.Group{ID: resource.NewIDFor(resource.Group), OrganizationID: r.GetOrganizationId(), Name: r.GetName(),
 		Description: r.GetDescription(), Labels: r.GetLabels(), SubjectContainerID: r.GetSubjectContainerId(), ExternalID: r.GetExternalId()}
 	noteGroup(ctx, g)
-	noteExternal(ctx, g.SubjectContainerID, g.ExternalID)
+	noteExternal(ctx, g.SubjectContainerID, g.ExternalID, r.GetMakeEditor())
 	return s.Changes.Run(ctx, groupChange(g.ID, "Create external group", &ompb.CreateExternalGroupMetadata{
 		GroupId: g.ID, OrganizationId: g.OrganizationID, GroupName: g.Name, SubjectContainerId: g.SubjectContainerID,
 		ExternalId: g.ExternalID, MakeEditor: r.GetMakeEditor(),
@@ -113,7 +113,7 @@ func (s *GroupService) ConvertToExternal(ctx context.Context, r *ompb.ConvertToE
 			}
 		}
 	}
-	noteExternal(ctx, r.GetSubjectContainerId(), r.GetExternalId())
+	noteExternal(ctx, r.GetSubjectContainerId(), r.GetExternalId(), r.GetMakeEditor())
 	return s.change(ctx, r.GetGroupId(), "Convert group to external", &ompb.ConvertToExternalGroupMetadata{
 		GroupId: r.GetGroupId(), SubjectContainerId: r.GetSubjectContainerId(), ExternalId: r.GetExternalId(), MakeEditor: r.GetMakeEditor(),
 	}, func(tx *store.Tx, g *iam.Group) (proto.Message, error) {
@@ -175,8 +175,11 @@ func (s *GroupService) makeEditor(ctx context.Context, tx *store.Tx, g *iam.Grou
 	return nil
 }
 
-func noteExternal(ctx context.Context, containerID, externalID string) {
+func noteExternal(ctx context.Context, containerID, externalID string, makeEditor bool) {
 	call := gate.From(ctx)
 	call.Note("subject_container_id", containerID)
 	call.Note("external_id", externalID)
+	if makeEditor {
+		call.Note("make_editor", "true")
+	}
 }

@@ -75,13 +75,15 @@ func (s *GroupService) applyMembers(tx *store.Tx, g *iam.Group, deltas []*ompb.M
 	if err != nil {
 		return err
 	}
-	now, fresh := maps.Clone(before), map[iam.SubjectID]iam.Subject{}
+	known, err := store.OrganizationSubjects(tx, g.OrganizationID, fresh(deltas, before))
+	if err != nil {
+		return err
+	}
+	now := maps.Clone(before)
 	for i, d := range deltas {
 		adds := d.GetAction() == ompb.MemberDelta_ADD
-		if adds && !now[ids[i]] && !before[ids[i]] {
-			if fresh[ids[i]], err = canJoin(tx, g, ids[i], fmt.Sprintf("member_deltas[%d].subject_id", i)); err != nil {
-				return err
-			}
+		if _, ok := known[ids[i]]; adds && !ok && !now[ids[i]] && !before[ids[i]] {
+			return cannotJoin(tx, g, ids[i], fmt.Sprintf("member_deltas[%d].subject_id", i))
 		}
 		now[ids[i]] = adds
 	}
@@ -93,43 +95,52 @@ func (s *GroupService) applyMembers(tx *store.Tx, g *iam.Group, deltas []*ompb.M
 			break
 		}
 	}
-	return s.writeMembers(tx, g, before, now, fresh)
+	return s.writeMembers(tx, g, before, now, known)
 }
 
-func (s *GroupService) writeMembers(tx *store.Tx, g *iam.Group, before, now map[iam.SubjectID]bool, fresh map[iam.SubjectID]iam.Subject) error {
-	var add []iam.SubjectID
+// fresh are those whom deltas add and who are not in the group yet.
+func fresh(deltas []*ompb.MemberDelta, before map[iam.SubjectID]bool) (ids []iam.SubjectID) {
+	for _, d := range deltas {
+		if id := iam.SubjectID(d.GetSubjectId()); d.GetAction() == ompb.MemberDelta_ADD && !before[id] {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+func (s *GroupService) writeMembers(tx *store.Tx, g *iam.Group, before, now map[iam.SubjectID]bool, known map[iam.SubjectID]iam.Subject) error {
+	var add []iam.Subject
+	var added []string
+	var remove []iam.SubjectID
 	for _, id := range slices.Sorted(maps.Keys(now)) {
 		switch {
 		case now[id] && !before[id]:
-			add = append(add, id)
+			add, added = append(add, known[id]), append(added, string(id))
 		case !now[id] && before[id]:
-			if _, err := store.RemoveGroupMember(tx, g.ID, id); err != nil {
-				return err
-			}
+			remove = append(remove, id)
 		}
+	}
+	if err := store.RemoveGroupMembers(tx, g.ID, remove); err != nil {
+		return err
 	}
 	if err := s.Quotas.ReserveOf(tx, quota.GroupMembers, g.OrganizationID, g.ID, len(add)); err != nil {
 		return err
 	}
-	for _, id := range add {
-		if err := s.Quotas.ReserveOf(tx, quota.SubjectGroups, g.OrganizationID, string(id), 1); err != nil {
-			return err
-		}
-		if _, err := store.AddGroupMember(tx, g.ID, fresh[id]); err != nil {
-			return err
-		}
+	if err := s.Quotas.ReserveEach(tx, quota.SubjectGroups, g.OrganizationID, added); err != nil {
+		return err
 	}
-	return nil
+	return store.AddGroupMembers(tx, g.ID, add)
 }
 
-// canJoin returns the subject of an id, or why it cannot be in a group.
-func canJoin(tx *store.Tx, g *iam.Group, id iam.SubjectID, field string) (iam.Subject, error) {
-	subject, err := store.FindOrganizationSubject(tx, g.OrganizationID, id)
-	if errors.Is(err, iam.NotFound) {
-		// A group of another organization is as unknown as anybody from there.
-		if other, e := store.GetGroup(tx, string(id)); e == nil && other.OrganizationID == g.OrganizationID {
-			return iam.Subject{}, iam.InvalidField(field, "a group cannot be a member of a group")
-		}
+// cannotJoin says why an id cannot be in a group.
+func cannotJoin(tx *store.Tx, g *iam.Group, id iam.SubjectID, field string) error {
+	// A group of another organization is as unknown as anybody from there.
+	other, err := store.GetGroup(tx, string(id))
+	if err == nil && other.OrganizationID == g.OrganizationID {
+		return iam.InvalidField(field, "a group cannot be a member of a group")
 	}
-	return subject, err
+	if err == nil || errors.Is(err, iam.NotFound) {
+		err = iam.Errorf(iam.NotFound, "Subject %s not found", id)
+	}
+	return err
 }

@@ -111,8 +111,10 @@ func (s *RequestService) Create(ctx context.Context, r *quotapb.CreateQuotaReque
 	return s.Changes.Run(ctx, cloudapi.Change{ID: cloudapi.NewOperationID(prefix), ResourceID: q.ID, Description: "Create quota request",
 		Metadata: &quotapb.CreateQuotaRequestMetadata{QuotaRequestId: q.ID}},
 		func(tx *store.Tx) (proto.Message, error) {
-			q.CreatedAt, q.ModifiedAt = tx.Now(), tx.Now()
-			return requestProto(q), store.InsertQuotaRequest(tx, q)
+			if err := quota.Submit(tx, q); err != nil {
+				return nil, err
+			}
+			return requestProto(q), nil
 		})
 }
 

@@ -55,14 +55,21 @@ func (s *ExplainService) Explain(ctx context.Context, r *propuskpb.ExplainReques
 	if err != nil {
 		return nil, err
 	}
-	x, err := s.Explanation(ctx, who, iam.Permission(r.GetPermission()), r.GetResourceId())
+	x, err := s.Explanation(ctx, who.Subject, iam.Permission(r.GetPermission()), r.GetResourceId())
+	if errors.Is(err, iam.InvalidArgument) { // what is asked about the rest has been found
+		return nil, iam.InvalidField("permission", "Permission %s does not exist", r.GetPermission())
+	}
 	if err != nil {
 		return nil, err
 	}
 	if x.Holders, err = s.shown(ctx, x); err != nil {
 		return nil, err
 	}
-	return explanationProto(x), nil
+	out := explanationProto(x)
+	if who.suspended {
+		out.Verdict += " The account is suspended, though: until it is reactivated no credential of it is accepted."
+	}
+	return out, nil
 }
 
 // shown leaves out the groups that the subject is in elsewhere: they decide

@@ -3,6 +3,7 @@ package resourceapi
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/propusk/propusk/internal/gate"
 	"github.com/propusk/propusk/internal/iam"
@@ -16,33 +17,34 @@ const anonymous = "anonymous"
 type found struct {
 	iam.Subject
 	organizations []string
+	suspended     bool
 }
 
 // subject finds who an id names. One that has nothing to do with the resource's
 // organization, nor with one that the caller knows, is not found: whoever may
 // ask here need not learn who there is elsewhere.
-func (s *ExplainService) subject(ctx context.Context, id, organizationID string) (iam.Subject, error) {
+func (s *ExplainService) subject(ctx context.Context, id, organizationID string) (f found, err error) {
 	if id == anonymous {
-		return iam.Subject{Type: iam.TypeAnonymous}, nil
+		return found{Subject: iam.Subject{Type: iam.TypeAnonymous}}, nil
 	}
-	var f found
-	err := s.DB.View(ctx, func(tx *store.Tx) (err error) {
+	err = s.DB.View(ctx, func(tx *store.Tx) (err error) {
 		f, err = findSubject(tx, id)
 		return err
 	})
 	if err != nil {
-		return iam.Subject{}, err
+		return found{}, err
 	}
 	visible, err := s.visible(ctx, f, organizationID)
 	switch {
 	case err != nil:
-		return iam.Subject{}, err
+		return found{}, err
 	case !visible:
-		return iam.Subject{}, unknownSubject(id)
+		return found{}, unknownSubject(id)
 	case f.Type == iam.TypeGroup:
-		return iam.Subject{}, iam.InvalidField("subject_id", "%s is a group, and a group calls nothing; name one of its members", id)
+		return found{}, iam.InvalidField("subject_id", "%s is a group, and a group calls nothing; name one of its members", id)
 	}
-	return f.Subject, nil
+	f.suspended = f.suspended && slices.Contains(f.organizations, organizationID) // elsewhere that is not told
+	return f, nil
 }
 
 func (s *ExplainService) visible(ctx context.Context, f found, organizationID string) (bool, error) {
@@ -71,10 +73,13 @@ func findSubject(tx *store.Tx, id string) (found, error) {
 			return found{}, err
 		}
 		organizations, err := store.OrganizationsOf(tx, iam.SubjectID(id))
-		return found{iam.Subject{ID: iam.SubjectID(id), Type: iam.TypeUserAccount}, organizations}, err
+		return found{Subject: iam.Subject{ID: iam.SubjectID(id), Type: iam.TypeUserAccount}, organizations: organizations}, err
 	}
-	kind := iam.TypeServiceAccount
-	_, err := store.GetServiceAccount(tx, id)
+	kind, suspended := iam.TypeServiceAccount, false
+	account, err := store.GetServiceAccount(tx, id)
+	if err == nil {
+		suspended = account.StatusAt(tx.Now()) == iam.ServiceAccountSuspended
+	}
 	if errors.Is(err, iam.NotFound) {
 		kind = iam.TypeGroup
 		_, err = store.GetGroup(tx, id)
@@ -86,7 +91,7 @@ func findSubject(tx *store.Tx, id string) (found, error) {
 		return found{}, err
 	}
 	organizationID, err := store.OrganizationOf(tx, id)
-	return found{iam.Subject{ID: iam.SubjectID(id), Type: kind}, []string{organizationID}}, err
+	return found{iam.Subject{ID: iam.SubjectID(id), Type: kind}, []string{organizationID}, suspended}, err
 }
 
 func unknownSubject(id string) error {

@@ -50,6 +50,7 @@ func (d *Deletions) request(ctx context.Context, ref resource.Ref, given *timest
 	if given != nil {
 		after = given.AsTime()
 	}
+	after = after.Truncate(time.Microsecond) // as it is kept, so that it is read back alike
 	call.Note(idName(ref.Kind), ref.ID)
 	ch := cloudapi.Change{
 		ID: cloudapi.NewOperationID(resource.PrefixManager), ResourceID: ref.ID, Description: "Delete " + word(ref.Kind),

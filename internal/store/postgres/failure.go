@@ -24,6 +24,7 @@ const (
 	codeDeadlock      = "40P01"
 	codeReadOnly      = "25006" // a standby, or a primary told to take no writes
 	codeLockTimeout   = "55P03"
+	codeLimit         = "54000" // of a NOTIFY: the queue is full
 )
 
 // failure is the class of what went wrong with a statement.

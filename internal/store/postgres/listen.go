@@ -16,7 +16,17 @@ const (
 	probeTimeout = 5 * time.Second
 	leastRest    = 100 * time.Millisecond // between attempts to listen
 	mostRest     = 5 * time.Second
+
+	// hushed is how long commits go without a NOTIFY when the server's queue of
+	// them is full: some session of any database listens and never comes to read.
+	hushed = 30 * time.Second
 )
+
+// mayTell says whether a commit may carry a NOTIFY, which the server refuses
+// together with the commit when its queue is full.
+func (e *Engine) mayTell() bool { return time.Now().UnixNano() >= e.hushedUntil.Load() }
+
+func (e *Engine) hush() { e.hushedUntil.Store(time.Now().Add(hushed).UnixNano()) }
 
 // Listen calls wake whenever another engine on this database has committed
 // something that the feed tells of, on a connection of its own, until ctx ends.

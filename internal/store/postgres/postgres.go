@@ -1,8 +1,8 @@
 // Package postgres is the shared engine of the store: many nodes on one
 // PostgreSQL database. Updates of all nodes run side by side under READ
 // COMMITTED, those of a busy node in groups, and are run again after a deadlock;
-// views are REPEATABLE READ snapshots. What Update has acknowledged is committed, and what it cannot know
-// it says it does not know.
+// views are REPEATABLE READ snapshots. What Update has acknowledged is committed,
+// and what it cannot know it says it does not know.
 package postgres
 
 import (
@@ -10,6 +10,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -43,6 +44,7 @@ type Engine struct {
 	name             string        // by which Listen knows what this engine has announced
 	writers          chan struct{} // a slot for each transaction that updates
 	line             line
+	hushedUntil      atomic.Int64 // nanoseconds since 1970
 	lifeMu           sync.Mutex
 	closed           bool
 	inFlight         sync.WaitGroup

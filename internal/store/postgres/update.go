@@ -149,15 +149,20 @@ func (c *conn) commit() error {
 	defer cancel()
 	pg := c.pooled.Conn().PgConn()
 	takeWarning(pg)
-	statements := commitUpdate
-	if c.tells {
+	statements, tells := commitUpdate, c.tells && c.engine.mayTell()
+	if tells {
 		statements = `NOTIFY ` + channel + `, '` + c.engine.name + `'; ` + commitUpdate
 	}
 	results, err := pg.Exec(ctx, statements).ReadAll()
 	var refused *pgconn.PgError
 	switch {
 	case errors.As(err, &refused) && refused.SeverityUnlocalized == "ERROR":
-		return c.note(refused)
+		c.note(refused)
+		if tells && refused.Code == codeLimit {
+			c.engine.hush()
+			c.class = failedRace // the next run says nothing
+		}
+		return refused
 	case err != nil:
 		return unknownOutcome(err)
 	case len(results) == 0 || results[len(results)-1].CommandTag.String() != "COMMIT":

@@ -16,10 +16,13 @@ import (
 var groupTests = []test{
 	{"rows", testGroups},
 	{"members", testGroupMembers},
+	{"many members at once", testManyMembers},
 	{"external groups", testExternalGroups},
 	{"deletion", testDeleteGroup},
-	{"who can be in one", testFindOrganizationSubject},
+	{"who can be in one", testOrganizationSubjects},
 	{"deleted while bound and joined", testDeleteGroupRace},
+	{"deleted once", testDeleteGroupOnce},
+	{"made basic while changed", testMakeBasicRace},
 }
 
 func group(id, name string) *iam.Group {
@@ -164,7 +167,7 @@ func testDeleteGroup(t *testing.T, f *fixture) {
 	f.refuse(t, iam.AlreadyExists, "Id g is already used", func(tx *store.Tx) error { return store.InsertGroup(tx, group("g", "again")) })
 }
 
-func testFindOrganizationSubject(t *testing.T, f *fixture) {
+func testOrganizationSubjects(t *testing.T, f *fixture) {
 	f.world(t)
 	f.update(t, func(tx *store.Tx) error {
 		return all(store.InsertOrganization(tx, organization("bpf2", "other")), store.InsertCloud(tx, cloud("c2", "bpf2", "c2")),
@@ -173,21 +176,12 @@ func testFindOrganizationSubject(t *testing.T, f *fixture) {
 			store.InsertUserAccount(tx, &iam.UserAccount{ID: "bob", Login: "bob", CreatedAt: created}),
 			second(store.AddMember(tx, orgID, "alice")), second(store.AddMember(tx, "bpf2", "bob")), store.InsertGroup(tx, group("g", "g")))
 	})
-	for id, want := range map[iam.SubjectID]iam.SubjectType{robotID: iam.TypeServiceAccount, "alice": iam.TypeUserAccount,
-		"stranger": "", "bob": "", "g": "", orgID: "", "nobody": ""} {
-		err := f.db.Update(t.Context(), func(tx *store.Tx) error {
-			got, err := store.FindOrganizationSubject(tx, orgID, id)
-			if err == nil {
-				same(t, string(id), iam.Subject{ID: id, Type: want}, got)
-			}
-			return err
-		})
-		if want == "" {
-			wantRefusal(t, err, iam.NotFound, "Subject "+string(id)+" not found")
-		} else if err != nil {
-			t.Errorf("%s: %v", id, err)
-		}
-	}
+	f.update(t, func(tx *store.Tx) error {
+		got, err := store.OrganizationSubjects(tx, orgID, []iam.SubjectID{"stranger", robotID, "bob", "g", "alice", orgID, "nobody", robotID})
+		same(t, "who can be in a group", map[iam.SubjectID]iam.Subject{robotID: {ID: robotID, Type: iam.TypeServiceAccount},
+			"alice": {ID: "alice", Type: iam.TypeUserAccount}}, got)
+		return err
+	})
 }
 
 // testDeleteGroupRace: a group is deleted while others, who have seen it, bind

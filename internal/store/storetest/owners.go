@@ -131,11 +131,14 @@ func testOwned(t *testing.T, f *fixture) {
 		return all(store.InsertOrganization(tx, organization("elsewhere", "elsewhere")), store.InsertCloud(tx, cloud("c1", orgID, "c1")),
 			second(store.AddBinding(tx, "c1", bind(iam.CloudOwner, "who"))), second(store.AddBinding(tx, "c1", bind("admin", "who"))),
 			second(store.AddBinding(tx, orgID, bind(iam.OrganizationOwner, "who"))), second(store.AddBinding(tx, "elsewhere", bind(iam.OrganizationOwner, "who"))),
-			second(store.AddBinding(tx, "elsewhere", bind(iam.OrganizationOwner, "another"))))
+			second(store.AddBinding(tx, "elsewhere", bind(iam.OrganizationOwner, "another"))),
+			store.InsertCloud(tx, cloud("c2", orgID, "c2")), store.InsertGroup(tx, group("g", "g")),
+			second(store.AddGroupMember(tx, "g", iam.Subject{ID: "who", Type: iam.TypeUserAccount})),
+			second(store.AddBinding(tx, "c1", bind(iam.CloudOwner, "g"))), second(store.AddBinding(tx, "c2", bind(iam.CloudOwner, "g"))))
 	})
-	here := []store.Ownership{{ResourceID: orgID, Role: iam.OrganizationOwner}, {ResourceID: "c1", Role: iam.CloudOwner}}
+	here := []store.Ownership{{ResourceID: orgID, Role: iam.OrganizationOwner}, {ResourceID: "c1", Role: iam.CloudOwner}, {ResourceID: "c2", Role: iam.CloudOwner}}
 	for organizationID, want := range map[string][]store.Ownership{orgID: here, "never": nil,
-		"": {here[0], here[1], {ResourceID: "elsewhere", Role: iam.OrganizationOwner}}} {
+		"": {here[0], here[1], here[2], {ResourceID: "elsewhere", Role: iam.OrganizationOwner}}} {
 		f.view(t, func(tx *store.Tx) error {
 			got, err := store.Owned(tx, organizationID, "who")
 			same(t, "in "+organizationID, want, got)

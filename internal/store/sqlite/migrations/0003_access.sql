@@ -66,6 +66,7 @@ CREATE TABLE quota_requests (
 	modified_at   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX quota_requests_by_resource ON quota_requests (resource_id, id);
+CREATE INDEX quota_requests_by_status ON quota_requests (resource_id, status, id);
 
 -- Which services are enabled in a cloud, and the accounts they act with.
 CREATE TABLE service_states (

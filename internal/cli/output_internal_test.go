@@ -1,0 +1,44 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+
+	propuskpb "github.com/propusk/propusk/proto/propusk/v1"
+)
+
+// FuzzPrint: whatever text a server sends is printed, can be read back by a
+// program, and has nothing in it that a terminal obeys.
+func FuzzPrint(f *testing.F) {
+	for _, seed := range []string{"", "yes", "0x1", "- a", "a: b #c", "\x1b[2J", "\u009b\u202e\u2028\x7f\ufeff", "\U000e0001\U0001f600", " a\n\tb\r\n", "~", "\\u001b", "'\"", "<<", "!!str x", "a\n\n b\n"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if !utf8.ValidString(text) {
+			t.Skip("no such text is sent: protobuf's are UTF-8")
+		}
+		for format, read := range map[string]func([]byte, any) error{"json": json.Unmarshal, "yaml": yaml.Unmarshal} {
+			var b bytes.Buffer
+			s := &session{env: &Environment{Stdout: &b}, format: format}
+			if err := s.print(&propuskpb.Resource{Id: "x", Name: text, Labels: map[string]string{text: text}}); err != nil {
+				t.Fatalf("%s of %q: %v", format, text, err)
+			}
+			var back struct {
+				Name   string
+				Labels map[string]string
+			}
+			if err := read(b.Bytes(), &back); err != nil || back.Name != text || back.Labels[text] != text {
+				t.Errorf("%s of %q reads %q, %v:\n%s", format, text, back, err, &b)
+			}
+			if i := strings.IndexFunc(b.String(), func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }); i >= 0 {
+				t.Errorf("%s of %q prints %q", format, text, &b)
+			}
+		}
+	})
+}
