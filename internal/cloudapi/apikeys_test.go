@@ -1,5 +1,7 @@
 package cloudapi_test
 
+//lint:file-ignore SA1019 the older scope field is deprecated, and clients use it
+
 import (
 	"fmt"
 	"regexp"
@@ -132,12 +134,10 @@ func TestAPIKeyOlderScopeField(t *testing.T) {
 	} {
 		c.r.ServiceAccountId = id
 		made := newAPIKey(t, w.owner, c.r).GetApiKey()
-		//lint:ignore SA1019 clients read it
 		if made.GetScope() != c.scope || !cmp.Equal(made.GetScopes(), c.scopes) {
 			t.Errorf("%v: %v", c.r, made)
 		}
 		op := w.owner.operate(t, "apiKey.Update", &iampb.UpdateApiKeyRequest{ApiKeyId: made.GetId(), UpdateMask: masked("scopes"), Scopes: []string{"yc.ai.vision.execute"}})
-		//lint:ignore SA1019 clients read it
 		if now := response(t, op, new(iampb.ApiKey)); now.GetScope() != "" {
 			t.Errorf("%v: after an update of scopes the older field shows %q", c.r, now.GetScope())
 		}

@@ -285,8 +285,10 @@ func expiry(t *timestamppb.Timestamp, now time.Time) (time.Time, error) {
 func apiKeyProto(k *iam.APIKey) *iampb.ApiKey {
 	out := &iampb.ApiKey{
 		Id: k.ID, ServiceAccountId: k.ServiceAccountID, CreatedAt: cloudapi.Time(k.CreatedAt), Description: k.Description,
-		LastUsedAt: cloudapi.Time(k.LastUsedAt), Scope: k.Scope, Scopes: k.Scopes, MaskedSecret: k.MaskedSecret,
+		LastUsedAt: cloudapi.Time(k.LastUsedAt), Scopes: k.Scopes, MaskedSecret: k.MaskedSecret,
 	}
+	//lint:ignore SA1019 clients read it [API fact: ApiKey.scope is deprecated]
+	out.Scope = k.Scope
 	if !k.ExpiresAt.IsZero() {
 		out.ExpiresAt = timestamppb.New(k.ExpiresAt)
 	}
