@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"github.com/propusk/propusk/internal/credential"
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/resource"
 	"github.com/propusk/propusk/internal/store"
@@ -60,8 +61,11 @@ func (c askClient) exchange(ctx context.Context, number int) error {
 // askedAbout is how many different subjects are asked about.
 const askedAbout = 16
 
-// place is where the questions are asked.
-type place struct{ organization, cloud, folder string }
+// place is where the questions are asked, and the API keys that are shown.
+type place struct {
+	organization, cloud, folder string
+	apiKeys                     []string // of the subjects
+}
 
 // accessService measures questions of another service, which proves itself by
 // its token with every call.
@@ -86,7 +90,7 @@ func (p *plan) accessService(ctx context.Context, t *table, few *installation) e
 	}
 	empty := base.emptyDoor()
 	for n, d := range doors {
-		promise := []float64{authenticatePromise, authorizePromise}[n]
+		promise := []float64{authenticatePromise, authorizePromise, authenticatePromise}[n]
 		for _, connections := range p.connections {
 			say("%s, %d connections", d.name, connections)
 			pairs, err := contest(ctx, p.rounds,
@@ -116,12 +120,23 @@ func (i *installation) admitService(ctx context.Context) (at place, err error) {
 	}
 	db := store.New(engine, store.Options{})
 	defer func() { err = errors.Join(err, db.Close()) }()
+	var rows []*iam.APIKey
+	for n := range askedAbout {
+		secret, k := credential.NewAPIKey()
+		k.ID, k.ServiceAccountID, k.Scopes = fmt.Sprint("benchkey", n), i.signers[n].accountID, []string{"yc.ydb.tables.manage"}
+		rows, at.apiKeys = append(rows, k), append(at.apiKeys, secret.Reveal())
+	}
 	err = db.Update(ctx, func(tx *store.Tx) error {
+		for _, k := range rows {
+			if err := store.InsertAPIKey(tx, k); err != nil {
+				return err
+			}
+		}
 		path, err := store.Ancestors(tx, i.signers[0].accountID)
 		if err != nil {
 			return err
 		}
-		at = place{folder: path[1].ID, cloud: path[2].ID, organization: path[3].ID}
+		at = place{apiKeys: at.apiKeys, folder: path[1].ID, cloud: path[2].ID, organization: path[3].ID}
 		give := func(on string, role iam.RoleID, n int) error {
 			_, err := store.AddBinding(tx, on, iam.AccessBinding{Role: role,
 				Subject: iam.Subject{ID: iam.SubjectID(i.signers[n].accountID), Type: iam.TypeServiceAccount}})
@@ -141,7 +156,7 @@ func (i *installation) admitService(ctx context.Context) (at place, err error) {
 	return at, err
 }
 
-// askDoors are the two questions, with tokens that have been seen before.
+// askDoors are the questions, with tokens that have been seen before and with API keys.
 func (i *installation) askDoors(ctx context.Context, r *running, at place) ([]door, error) {
 	conn, err := grpc.NewClient(r.calls, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
@@ -179,6 +194,11 @@ func (i *installation) askDoors(ctx context.Context, r *running, at place) ([]do
 		}),
 		askDoor("Authorize", r.access, func(ctx context.Context, conn *grpc.ClientConn, n int) error {
 			_, err := accesspb.NewAccessServiceClient(conn).Authorize(with(ctx), authorize[n%askedAbout])
+			return err
+		}),
+		askDoor("Authenticate with an API key", r.access, func(ctx context.Context, conn *grpc.ClientConn, n int) error {
+			_, err := accesspb.NewAccessServiceClient(conn).Authenticate(with(ctx), &accesspb.AuthenticateRequest{
+				Credentials: &accesspb.AuthenticateRequest_ApiKey{ApiKey: at.apiKeys[n%askedAbout]}})
 			return err
 		}),
 	}, nil

@@ -1,8 +1,8 @@
 //go:build unix
 
 // Package compat_test runs real clients, each in a folder of its own, against a
-// real server: the programs that make JWTs as the documentation shows, curl, and
-// the SDKs. README.md says what stands where.
+// real server: the programs that make JWTs as the documentation shows, curl, the
+// SDKs, and the signers of AWS's SDKs. README.md says what stands where.
 package compat_test
 
 import (
@@ -51,6 +51,9 @@ func TestClients(t *testing.T) {
 	}
 	for _, client := range folders(t, "jwt") {
 		suite.run(t, client, suite.testMinter)
+	}
+	for _, client := range folders(t, "sigv4") {
+		suite.run(t, client, suite.testSigner)
 	}
 	for _, form := range curlForms {
 		suite.run(t, "curl/"+form, func(t *testing.T, _ string) { suite.testCurl(t, form) })

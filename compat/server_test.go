@@ -20,7 +20,7 @@ import (
 const startLimit = 30 * time.Second
 
 // particulars are the names that `propusk dev` writes into its env file.
-var particulars = []string{"ENDPOINT", "HTTP_URL", "ORGANIZATION_ID", "CLOUD_ID", "FOLDER_ID", "SERVICE_ACCOUNT_ID"}
+var particulars = []string{"ENDPOINT", "HTTP_URL", "ORGANIZATION_ID", "CLOUD_ID", "FOLDER_ID", "SERVICE_ACCOUNT_ID", "ACCESS_ENDPOINT"}
 
 // server is a running `propusk dev`, known by its data folder.
 type server struct {
@@ -55,7 +55,7 @@ func startServer(t *testing.T) *server {
 	data := filepath.Join(t.TempDir(), "data")
 	var log output
 	cmd := exec.Command(propuskBinary(t), "dev", "--data", data,
-		"--http-listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0", "--access-listen", "off", "--debug-listen", "127.0.0.1:0")
+		"--http-listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0", "--access-listen", "127.0.0.1:0", "--debug-listen", "127.0.0.1:0")
 	// The server takes every PROPUSK_ variable for a setting, ours too.
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "PROPUSK_") })
 	cmd.Stdout, cmd.Stderr = &log.stdout, &log.stderr

@@ -119,7 +119,7 @@ func FailureOf(err error) Failure {
 	}
 	f := Failure{Code: uint32(iam.KindOf(err))}
 	if e, ok := asError(err); ok {
-		f.Message = e.Message
+		f.Message = iam.Conceal(e.Message)
 	}
 	return f
 }

@@ -106,6 +106,7 @@ func (c *caller) do(t *testing.T, method string, req, into proto.Message, pairs 
 	}
 	a.requestID = ids["x-request-id"][0]
 	if err == nil {
+		c.w.told(into)
 		return a
 	}
 	a.check(t, c.w, method)

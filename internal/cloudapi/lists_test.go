@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	accesspb "github.com/yandex-cloud/go-genproto/yandex/cloud/access"
 	iampb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1"
+	awspb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1/awscompatibility"
 	ompb "github.com/yandex-cloud/go-genproto/yandex/cloud/organizationmanager/v1"
 	rmpb "github.com/yandex-cloud/go-genproto/yandex/cloud/resourcemanager/v1"
 	"google.golang.org/grpc/codes"
@@ -69,7 +70,7 @@ func listings(t *testing.T, w *world) []listing {
 	for i := range 5 {
 		o.create(t, "cloud.Create", &rmpb.CreateCloudRequest{OrganizationId: w.home.OrganizationID, Name: fmt.Sprintf("cloud-%d", i)})
 	}
-	var folders, accounts, keys [2]string
+	var folders, accounts, keys, apiKeys, accessKeys [2]string
 	mask := &fieldmaskpb.FieldMask{Paths: []string{"description"}}
 	for p, cloud := range clouds {
 		for i := range 5 {
@@ -81,7 +82,8 @@ func listings(t *testing.T, w *world) []listing {
 			o.operate(t, "folder.Update", &rmpb.UpdateFolderRequest{FolderId: folders[p], UpdateMask: mask, Description: fmt.Sprint(i)})
 		}
 		for i := range 5 {
-			keys[p] = w.plantKey(t, accounts[p])
+			keys[p], apiKeys[p] = w.plantKey(t, accounts[p]), w.plantAPIKey(t, accounts[p])
+			accessKeys[p] = w.plantAccessKey(t, accounts[p])
 			o.operate(t, "sa.Update", &iampb.UpdateServiceAccountRequest{ServiceAccountId: accounts[p], UpdateMask: mask, Description: fmt.Sprint(i)})
 			role := []string{"viewer", "auditor", "editor", "iam.viewer", "iam.serviceAccounts.user"}[i]
 			for service, id := range map[string]string{"sa": accounts[p], "folder": folders[p], "cloud": cloud} {
@@ -90,12 +92,16 @@ func listings(t *testing.T, w *world) []listing {
 		}
 		for i := range 5 {
 			o.operate(t, "key.Update", &iampb.UpdateKeyRequest{KeyId: keys[p], Description: fmt.Sprint(i)})
+			o.operate(t, "accessKey.Update", &awspb.UpdateAccessKeyRequest{AccessKeyId: accessKeys[p], Description: fmt.Sprint(i)})
+			o.operate(t, "apiKey.Update", &iampb.UpdateApiKeyRequest{ApiKeyId: apiKeys[p], UpdateMask: mask, Description: fmt.Sprint(i)})
 		}
 	}
 	return append([]listing{
 		{"sa.List", "folder_id", folders}, {"key.List", "service_account_id", accounts},
 		{"folder.List", "cloud_id", clouds}, {"cloud.List", "organization_id", [2]string{w.home.OrganizationID, ""}},
 		{"sa.ListOperations", "service_account_id", accounts}, {"key.ListOperations", "key_id", keys},
+		{"apiKey.List", "service_account_id", accounts}, {"apiKey.ListOperations", "api_key_id", apiKeys},
+		{"accessKey.List", "service_account_id", accounts}, {"accessKey.ListOperations", "access_key_id", accessKeys},
 		{"cloud.ListOperations", "cloud_id", clouds}, {"folder.ListOperations", "folder_id", folders},
 		{"sa.ListAccessBindings", "resource_id", accounts}, {"folder.ListAccessBindings", "resource_id", folders},
 		{"cloud.ListAccessBindings", "resource_id", clouds},

@@ -27,8 +27,11 @@ func absent(t *testing.T, w *world) map[string]map[string]string {
 	key, inFolder, keyInFolder := w.plantKey(t, account), "", ""
 	inFolder = o.create(t, "sa.Create", &iampb.CreateServiceAccountRequest{FolderId: folder, Name: "gone-with-folder"})
 	keyInFolder = w.plantKey(t, inFolder)
+	apiKey, apiKeyInFolder, foreignAPIKey := w.plantAPIKey(t, account), w.plantAPIKey(t, inFolder), w.plantAPIKey(t, w.ServiceAccountID)
+	accessKey, accessKeyInFolder, foreignAccessKey := w.plantAccessKey(t, account), w.plantAccessKey(t, inFolder), w.plantAccessKey(t, w.ServiceAccountID)
 	// All are looked at once, so that the server remembers them.
-	for id, service := range map[string]string{account: "sa", inFolder: "sa", folder: "folder", cloud: "cloud", key: "key", keyInFolder: "key"} {
+	for id, service := range map[string]string{account: "sa", inFolder: "sa", folder: "folder", cloud: "cloud", key: "key", keyInFolder: "key",
+		apiKey: "apiKey", apiKeyInFolder: "apiKey", accessKey: "accessKey", accessKeyInFolder: "accessKey"} {
 		md := descriptorOf(t, fullMethod(service+".Get"))
 		req := newMessage(t, md.Input())
 		call(t, o, service+".Get", set(req, string(md.Input().Fields().Get(0).Name()), id), newMessage(t, md.Output()))
@@ -58,13 +61,17 @@ func absent(t *testing.T, w *world) map[string]map[string]string {
 		"cloud":  with(map[string]string{"unknown": "b1gnever0000000000000", "foreign": w.CloudID, "deleted": cloud, "of another kind": w.home.FolderID}),
 		"key": with(map[string]string{"unknown": "ajenever0000000000000", "foreign": string(devKey), "deleted": key,
 			"deleted with its folder": keyInFolder, "of another kind": w.home.ServiceAccountID}),
+		"api_key": with(map[string]string{"unknown": "ajenever0000000000000", "foreign": foreignAPIKey, "deleted": apiKey,
+			"deleted with its folder": apiKeyInFolder, "of another kind": key}),
+		"access_key": with(map[string]string{"unknown": "ajenever0000000000000", "foreign": foreignAccessKey, "deleted": accessKey,
+			"deleted with its folder": accessKeyInFolder, "of another kind": apiKey, "key id": "YC" + foreignAccessKey}),
 		"organization":      with(map[string]string{"unknown": "bpfnever0000000000000", "foreign": w.OrganizationID, "of another kind": w.home.CloudID}),
 		"subject_container": with(map[string]string{"unknown": "bpfnever0000000000000", "foreign": w.OrganizationID, "of another kind": w.home.CloudID}),
 		"group":             with(map[string]string{"unknown": "ajenever0000000000000", "foreign": foreign, "deleted": group, "of another kind": w.home.ServiceAccountID}),
 	}
 }
 
-var thingNames = map[string]string{"service_account": "Service account", "folder": "Folder", "cloud": "Cloud", "key": "Key", "organization": "Organization",
+var thingNames = map[string]string{"service_account": "Service account", "folder": "Folder", "cloud": "Cloud", "key": "Key", "api_key": "API key", "access_key": "Access key", "organization": "Organization",
 	"group": "Group", "subject_container": "Subject container"}
 
 // TestNothingThereLooksAlike says that what does not exist, does not exist any

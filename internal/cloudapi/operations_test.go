@@ -22,7 +22,7 @@ func TestWhoSeesOperations(t *testing.T) {
 	editor, viewer, member := w.robot(t, "editor", "editor"), w.robot(t, "viewer", "viewer"), w.robot(t, "member")
 	stranger := w.exchange(t, w.Key)
 	account := w.newAccount(t, "account")
-	key := w.plantKey(t, account)
+	key, apiKey := w.plantKey(t, account), w.plantAPIKey(t, account)
 	get := func(c *caller, id string) codes.Code {
 		t.Helper()
 		return c.do(t, "op.Get", &operationpb.GetOperationRequest{OperationId: id}, new(operationpb.Operation)).code
@@ -30,6 +30,7 @@ func TestWhoSeesOperations(t *testing.T) {
 	for what, op := range map[string]*operationpb.Operation{
 		"of an account": editor.operate(t, "sa.Update", &iampb.UpdateServiceAccountRequest{ServiceAccountId: account, UpdateMask: masked("description"), Description: "x"}),
 		"of a key":      editor.operate(t, "key.Update", &iampb.UpdateKeyRequest{KeyId: key, Description: "x"}),
+		"of an API key": editor.operate(t, "apiKey.Update", &iampb.UpdateApiKeyRequest{ApiKeyId: apiKey, UpdateMask: masked("description"), Description: "x"}),
 	} {
 		for who, c := range map[string]struct {
 			*caller

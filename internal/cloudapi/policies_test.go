@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	accesspb "github.com/yandex-cloud/go-genproto/yandex/cloud/access"
 	iampb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1"
+	awspb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1/awscompatibility"
 	ompb "github.com/yandex-cloud/go-genproto/yandex/cloud/organizationmanager/v1"
 	rmpb "github.com/yandex-cloud/go-genproto/yandex/cloud/resourcemanager/v1"
 	"google.golang.org/grpc/codes"
@@ -45,6 +46,12 @@ func TestEveryTemplateBites(t *testing.T) {
 			n++
 			return "sa.Create", &iampb.CreateServiceAccountRequest{FolderId: w.home.FolderID, Name: fmt.Sprint("made-", n)}
 		},
+		"iam.denyServiceAccountAccessKeysCreation": func() (string, proto.Message) {
+			return "accessKey.Create", &awspb.CreateAccessKeyRequest{ServiceAccountId: robot}
+		},
+		"iam.denyServiceAccountApiKeysCreation": func() (string, proto.Message) {
+			return "apiKey.Create", &iampb.CreateApiKeyRequest{ServiceAccountId: robot}
+		},
 		"iam.denyServiceAccountAuthorizedKeysCreation": createKey,
 		"iam.denyServiceAccountCredentialsCreation":    createKey,
 		"iam.denyServiceAccountImpersonation": func() (string, proto.Message) {
@@ -54,8 +61,6 @@ func TestEveryTemplateBites(t *testing.T) {
 			return "user.ListMembers", &ompb.ListMembersRequest{OrganizationId: w.home.OrganizationID}
 		},
 		// What they deny is not built: no call can show it.
-		"iam.denyServiceAccountAccessKeysCreation":           nil,
-		"iam.denyServiceAccountApiKeysCreation":              nil,
 		"iam.denyServiceAccountFederatedCredentialsCreation": nil,
 		"organization.denyMemberInvitation":                  nil,
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	accesspb "github.com/yandex-cloud/go-genproto/yandex/cloud/access"
 	iampb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1"
+	awspb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1/awscompatibility"
 	operationpb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
 	ompb "github.com/yandex-cloud/go-genproto/yandex/cloud/organizationmanager/v1"
 	quotafailurepb "github.com/yandex-cloud/go-genproto/yandex/cloud/quota"
@@ -71,6 +72,12 @@ func TestQuotasAreEnforced(t *testing.T) {
 		}},
 		{w.home.CloudID, "iam.authorizedKeys.count", 1, "key.Create", func(string) proto.Message {
 			return &iampb.CreateKeyRequest{ServiceAccountId: robot}
+		}},
+		{w.home.CloudID, "iam.accessKeys.count", 0, "accessKey.Create", func(string) proto.Message {
+			return &awspb.CreateAccessKeyRequest{ServiceAccountId: robot}
+		}},
+		{w.home.CloudID, "iam.apiKeys.count", 0, "apiKey.Create", func(string) proto.Message {
+			return &iampb.CreateApiKeyRequest{ServiceAccountId: robot}
 		}},
 		{w.home.CloudID, "resource-manager.folders.count", 1, "folder.Create", func(name string) proto.Message {
 			return &rmpb.CreateFolderRequest{CloudId: w.home.CloudID, Name: name}
@@ -183,7 +190,7 @@ func TestQuotaLimits(t *testing.T) {
 		service  string
 		want     []string
 	}{
-		{cloudOf(w), "iam", []string{"iam.accessKeys.count -/1000", "iam.apiKeys.count -/1000", "iam.authorizedKeys.count 1/1000",
+		{cloudOf(w), "iam", []string{"iam.accessKeys.count 0/1000", "iam.apiKeys.count 0/1000", "iam.authorizedKeys.count 1/1000",
 			"iam.oidcWLIFederations.count -/50", "iam.saFederatedCredentials.count -/200", "iam.serviceAccounts.count 1/100"}},
 		{cloudOf(w), "resource-manager", []string{"resource-manager.folders.count 1/100"}},
 		{org, "organization-manager", []string{"organization-manager.accessBindings.count 2/2000", "organization-manager.clouds.count 1/5",

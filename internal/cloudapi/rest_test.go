@@ -29,6 +29,7 @@ func (c *caller) doREST(t *testing.T, method string, req, into proto.Message, he
 		if err := protojson.Unmarshal(r.Body, into); err != nil {
 			t.Errorf("%s %s: the answer is no %s: %v\n%s", verb, path, into.ProtoReflect().Descriptor().Name(), err, r.Body)
 		}
+		c.w.told(into)
 		return answer{requestID: r.Header.Get("X-Request-Id")}
 	}
 	return c.w.failure(t, verb+" "+path, r)

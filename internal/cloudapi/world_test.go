@@ -14,6 +14,7 @@ import (
 	accesspb "github.com/yandex-cloud/go-genproto/yandex/cloud/access"
 	iampb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1"
 	rmpb "github.com/yandex-cloud/go-genproto/yandex/cloud/resourcemanager/v1"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/keyfile"
@@ -48,7 +49,7 @@ func newWorld(t *testing.T, options ...propusktest.Option) *world {
 		w.database = pgtest.Shared(t).Schema(t)
 		options = append(options, propusktest.OnPostgres(w.database))
 	}
-	options = append(options, propusktest.WithLog(slog.New(slog.NewJSONHandler(&w.log, nil))))
+	options = append(options, propusktest.WithLog(slog.New(slog.NewJSONHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))))
 	w.Server = propusktest.New(t, options...)
 	t.Cleanup(func() { w.checkTraces(t) })
 	home, err := w.Server.Server.Bootstrap(t.Context(), server.BootstrapRequest{
@@ -101,7 +102,7 @@ func (w *world) secret(s string) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, part := range strings.FieldsFunc(s, func(r rune) bool { return r == '.' || r == '\n' }) {
-		if len(part) >= 60 && !strings.Contains(part, " ") {
+		if len(part) >= 40 && !strings.Contains(part, " ") {
 			w.secrets = append(w.secrets, part)
 		}
 	}
@@ -117,6 +118,13 @@ func (w *world) shows(text string) (found string) {
 		}
 	}
 	return ""
+}
+
+// told notes the secret in an answer.
+func (w *world) told(answer proto.Message) {
+	if m, ok := answer.(interface{ GetSecret() string }); ok {
+		w.secret(m.GetSecret())
+	}
 }
 
 // checkTraces looks for panics and secrets in what the server has written.

@@ -25,7 +25,11 @@ func Bearer(authorization string) (string, error) {
 		}
 		return value, nil
 	case strings.EqualFold(scheme, "Api-Key"):
-		return "", errWrongKind("an API key")
+		if given := kindOf(value); given != "" && given != kindAPIKey {
+			return "", refuse("credential_scheme",
+				"The Authorization header holds %s behind the word 'Api-Key': an IAM token is expected as 'Bearer <token>'", given)
+		}
+		return "", errWrongKind(kindAPIKey)
 	case strings.EqualFold(scheme, "Basic"):
 		return "", errWrongKind("Basic credentials")
 	case strings.HasPrefix(scheme, "AWS4-"):
@@ -56,8 +60,8 @@ func kindOf(s string) string {
 		return "a refresh token"
 	case strings.HasPrefix(s, "s1."):
 		return "a session token"
-	case strings.HasPrefix(s, "AQVN"), strings.HasPrefix(s, "AQW9"):
-		return "an API key"
+	case strings.HasPrefix(s, apiKeyPrefix), strings.HasPrefix(s, "AQW9"):
+		return kindAPIKey
 	case strings.HasPrefix(s, "eyJ"):
 		return kindJWT
 	case len(s) > 3 && s[0] == 'y' && s[1] >= '0' && s[1] <= '6' && s[2] == '_':
@@ -72,5 +76,9 @@ var errNoCredential = refuse("credential_missing",
 	"The request carries no credential: an IAM token is expected in the header 'Authorization: Bearer <token>'")
 
 func errWrongKind(given string) *iam.Error {
+	if given == kindAPIKey {
+		return refuse("credential_kind", "API keys are not accepted here; "+
+			"the Authorization header holds an API key: an IAM token is expected as 'Bearer <token>'")
+	}
 	return refuse("credential_kind", "The Authorization header holds %s: an IAM token is expected as 'Bearer <token>'", given)
 }

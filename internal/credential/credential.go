@@ -21,11 +21,14 @@ type Identity struct {
 	CloudID        string // of a service account's folder; empty for people
 	FolderID       string // of a service account; empty for people
 
-	How          string // HowJWT or HowIAMToken
-	CredentialID string // id of the authorized key or of the IAM token
+	How          string // HowJWT or another of those below
+	CredentialID string // id of the key or of the IAM token
 	TokenID      string // id of the IAM token, when one was presented
 	JWTDigest    string // of the JWT, when one was presented: 32 hex digits of its SHA-256
 	Impersonator iam.Subject
+	// Scopes narrow what the caller may do with an API key, which has one at
+	// least; nil narrows nothing. Read-only.
+	Scopes []string
 
 	// Position is a feed position that was applied before anything about the
 	// caller was read: a token made for this identity carries it, and dies by
@@ -40,8 +43,10 @@ type Identity struct {
 
 // How a caller was proved, as the audit log spells it.
 const (
-	HowJWT      = "jwt"
-	HowIAMToken = "iamToken"
+	HowJWT       = "jwt"
+	HowIAMToken  = "iamToken"
+	HowAPIKey    = "apiKey"
+	HowAccessKey = "accessKey"
 )
 
 // Accounts is what proofs read of the accounts behind credentials. The replica

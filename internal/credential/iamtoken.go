@@ -87,7 +87,7 @@ func refuseToken(text string, err error) error {
 		return e
 	case errors.Is(err, token.ErrMalformed):
 		if given := kindOf(text); given != "" && given != kindIAMToken {
-			return errWrongKind(given)
+			return refuse("credential_kind", "The IAM token is %s: a token that begins with t1. is expected", given)
 		}
 	}
 	return errTokenInvalid

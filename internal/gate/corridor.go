@@ -180,7 +180,7 @@ func (g *Gate) finish(ctx context.Context, c *Call, ep *endpoint, err error) {
 		level = slog.LevelDebug // services ask all the time, and know themselves what they have asked
 	}
 	if err != nil {
-		text = shorten(err.Error(), maxMessage) // some texts repeat what the caller sent
+		text = iam.Conceal(shorten(err.Error(), maxMessage)) // some texts repeat what the caller sent
 		if iam.KindOf(err) == iam.Internal && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
 			level = slog.LevelError
 		}

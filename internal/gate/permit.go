@@ -117,7 +117,7 @@ func Knows(ctx context.Context, organizationID string) (bool, error) {
 
 var things = map[string]string{
 	string(resource.Organization): "Organization", string(resource.Cloud): "Cloud", string(resource.Folder): "Folder",
-	string(resource.ServiceAccount): "Service account", string(resource.Group): "Group", "key": "Key", "subject_container": "Subject container", "quotaRequest": "Quota request",
+	string(resource.ServiceAccount): "Service account", string(resource.Group): "Group", "key": "Key", "apiKey": "API key", "accessKey": "Access key", "subject_container": "Subject container", "quotaRequest": "Quota request",
 }
 
 // Reasons behind a NOT_FOUND, which look alike to the caller: there is nothing

@@ -21,19 +21,20 @@ const maxMessage = 4 << 10
 
 // Status is the one map from errors to the wire: an iam.Error shows its text,
 // field violations, exceeded quota and retry delay; anything else becomes INTERNAL and keeps
-// its text to itself. Every status carries RequestInfo [API fact: error body].
+// its text to itself. What looks like a credential in a text is hidden. Every
+// status carries RequestInfo [API fact: error body].
 func Status(err error, requestID string) *spb.Status {
 	out := &spb.Status{}
 	var details []proto.Message
 	var e *iam.Error
 	switch {
 	case errors.As(err, &e):
-		out.Code, out.Message = int32(e.Kind), shorten(e.Message, maxMessage)
+		out.Code, out.Message = int32(e.Kind), iam.Conceal(shorten(e.Message, maxMessage))
 		if len(e.Fields) > 0 {
 			bad := &errdetails.BadRequest{}
 			for _, f := range e.Fields {
 				bad.FieldViolations = append(bad.FieldViolations,
-					&errdetails.BadRequest_FieldViolation{Field: f.Field, Description: f.Description})
+					&errdetails.BadRequest_FieldViolation{Field: iam.Conceal(f.Field), Description: iam.Conceal(f.Description)})
 			}
 			details = append(details, bad)
 		}
@@ -51,7 +52,7 @@ func Status(err error, requestID string) *spb.Status {
 	default:
 		if s, ok := status.FromError(err); ok && err != nil {
 			// The framework's own refusals, such as a message it could not decode.
-			out.Code, out.Message = int32(s.Code()), s.Message()
+			out.Code, out.Message = int32(s.Code()), iam.Conceal(s.Message())
 			break
 		}
 		out.Code, out.Message = int32(iam.Internal), "Internal error; the request id leads to its cause in the server's log"

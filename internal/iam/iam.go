@@ -176,6 +176,22 @@ type Key struct {
 	LastUsedAt       time.Time // zero: never
 }
 
+// APIKey is a secret of a service account that is narrowed to scopes. The
+// secret itself is never kept.
+type APIKey struct {
+	ID               string
+	ServiceAccountID string
+	Description      string
+	Scope            string    // as given in the API's older field; "" otherwise
+	Scopes           []string  // at least one, in the order they were given
+	MaskedSecret     string    // four stars and the last six characters
+	Lookup           string    // the first half of Hash in hexadecimal: unique
+	Hash             []byte    // SHA-256 of the secret
+	ExpiresAt        time.Time // zero: never
+	CreatedAt        time.Time
+	LastUsedAt       time.Time // zero: never
+}
+
 // UserAccount is a person known to this server.
 type UserAccount struct {
 	ID                  string

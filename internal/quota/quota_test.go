@@ -205,7 +205,7 @@ func TestReserve(t *testing.T) {
 		for _, wrong := range []struct {
 			id quota.ID
 			at string
-		}{{"no.such.quota", "cloud"}, {quota.APIKeys, "cloud"}, {quota.ServiceAccounts, "org"}} {
+		}{{"no.such.quota", "cloud"}, {quota.WLIFederations, "cloud"}, {quota.ServiceAccounts, "org"}} {
 			err := db.Update(t.Context(), func(tx *store.Tx) error { return enforced.Reserve(tx, wrong.id, wrong.at, 1) })
 			if err == nil || iam.KindOf(err) != iam.Internal {
 				t.Errorf("%s at %s must not pass: %v", wrong.id, wrong.at, err)
@@ -256,8 +256,8 @@ func TestState(t *testing.T) {
 			if err != nil || s.Limit != 1 || s.Usage != 2 || !s.Counted {
 				t.Errorf("accounts: %+v, %v", s, err)
 			}
-			for _, id := range []quota.ID{quota.APIKeys} {
-				if s, err := quota.StateOf(tx, home, id); err != nil || s.Counted || s.Limit != 1000 {
+			for id, limit := range map[quota.ID]int64{quota.WLIFederations: 50, quota.Credentials: 200} {
+				if s, err := quota.StateOf(tx, home, id); err != nil || s.Counted || s.Limit != limit {
 					t.Errorf("%s: %+v, %v", id, s, err)
 				}
 			}

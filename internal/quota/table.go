@@ -48,8 +48,8 @@ type Quota struct {
 var table = []Quota{
 	{ServiceAccounts, resource.Cloud, 100, "service accounts of a cloud", false, on(store.CountServiceAccounts)},
 	{AuthorizedKeys, resource.Cloud, 1000, "authorized keys of a cloud", false, on(store.CountKeys)},
-	{APIKeys, resource.Cloud, 1000, "API keys of a cloud", false, nil},
-	{AccessKeys, resource.Cloud, 1000, "static access keys of a cloud", false, nil},
+	{APIKeys, resource.Cloud, 1000, "API keys of a cloud", false, on(store.CountAPIKeys)},
+	{AccessKeys, resource.Cloud, 1000, "static access keys of a cloud", false, on(store.CountAccessKeys)},
 	{WLIFederations, resource.Cloud, 50, "workload identity federations of a cloud", false, nil},
 	{Credentials, resource.Cloud, 200, "federated credentials of a cloud", false, nil},
 	{Folders, resource.Cloud, 100, "folders of a cloud", false, on(store.CountFolders)},

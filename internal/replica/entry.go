@@ -20,6 +20,10 @@ const (
 	ofKey                            // key id → *AuthorizedKey
 	ofServiceAccount                 // id → *iam.ServiceAccount
 	ofUserAccount                    // id → *iam.UserAccount
+	ofAPIKey                         // id → *iam.APIKey
+	ofAPIKeyLookup                   // look-up → *iam.APIKey
+	ofAccessKey                      // id → *iam.AccessKey
+	ofAccessKeyID                    // key id → *AccessKey
 )
 
 // key names an entry. b is the subject of ofRoles and empty for all others.

@@ -126,6 +126,14 @@ func (r *Replica) applyChange(c store.Change, at iam.Position) bool {
 		r.drop(key{kind: ofMember, a: c.Key}, at)
 	case store.ChangeKey:
 		r.drop(key{kind: ofKey, a: c.Key}, at)
+	case store.ChangeAPIKey:
+		id, lookup := store.OfAPIKeyChange(c.Key)
+		r.drop(key{kind: ofAPIKey, a: id}, at)
+		r.drop(key{kind: ofAPIKeyLookup, a: lookup}, at)
+	case store.ChangeAccessKey:
+		id, keyID := store.OfAccessKeyChange(c.Key)
+		r.drop(key{kind: ofAccessKey, a: id}, at)
+		r.drop(key{kind: ofAccessKeyID, a: keyID}, at)
 	case store.ChangeServiceAccount:
 		r.drop(key{kind: ofServiceAccount, a: c.Key}, at)
 	case store.ChangeUserAccount:

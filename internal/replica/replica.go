@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/seal"
 	"github.com/propusk/propusk/internal/store"
 )
 
@@ -32,16 +33,21 @@ type Config struct {
 	Poll     time.Duration    // between looks at the feed; 0 means 250 ms
 	Now      func() time.Time // time.Now when nil
 	Log      *slog.Logger     // told when the feed is lost and found; nil: nobody
+	Open     Opener           // opens the secrets of static access keys; nil: they cannot be looked up
 }
+
+// Opener opens what was sealed for a place; *seal.Box has one.
+type Opener func(at seal.Place, sealed []byte) ([]byte, error)
 
 // Replica remembers. Safe for concurrent use.
 type Replica struct {
-	cfg     Config
-	known   *memory
-	absent  *memory // apart, so that made-up ids push out nothing that exists
-	answers *memory // of View.Bound, made of what is known; see answer
-	slots   chan struct{}
-	woken   chan struct{}
+	cfg           Config
+	openAccessKey loader
+	known         *memory
+	absent        *memory // apart, so that made-up ids push out nothing that exists
+	answers       *memory // of View.Bound, made of what is known; see answer
+	slots         chan struct{}
+	woken         chan struct{}
 
 	position atomic.Uint64
 	epoch    atomic.Uint64 // grows with every application: equal before and after means nothing moved
@@ -84,7 +90,7 @@ func New(cfg Config) *Replica {
 	}
 	seed := maphash.MakeSeed()
 	r := &Replica{
-		cfg: cfg, slots: make(chan struct{}, cfg.MaxFills), woken: make(chan struct{}, 1),
+		cfg: cfg, openAccessKey: openAccessKeys(cfg.Open), slots: make(chan struct{}, cfg.MaxFills), woken: make(chan struct{}, 1),
 		known:   newMemory(seed, cfg.MaxBytes/8*6),
 		absent:  newMemory(seed, cfg.MaxBytes/8),
 		answers: newMemory(seed, cfg.MaxBytes/8),

@@ -23,11 +23,14 @@ var accessArea = area{
 		bearer := &credential.IAMToken{Verifier: s.revoked, Accounts: s.replica, Now: s.now}
 		answers := &accessservice.Service{
 			Proofs: map[accessservice.Kind]accessservice.Proof{
+				accessservice.APIKey:    s.proveAPIKey(),
+				accessservice.AccessKey: s.proveSignature(),
 				accessservice.IAMToken: func(ctx context.Context, c accessservice.Claim) (*credential.Identity, error) {
 					return bearer.Prove(ctx, c.Text.Reveal())
 				},
 			},
 			Accounts: s.replica, Checker: s.checker, Now: s.now, Consistent: s.consistent,
+			Scoped: func(scopes []string, p iam.Permission) bool { return s.checker.Catalogue().ScopeAllows(scopes, p) },
 			Permission: func(ctx context.Context, p iam.Permission) (bool, error) {
 				err := s.roles.fresh(ctx)
 				return s.checker.Catalogue().Has(p), err
@@ -39,6 +42,18 @@ var accessArea = area{
 		servicecontrolpb.RegisterAccessServiceServer(r, accessservice.ServiceControl{Service: answers})
 		accesspb.RegisterAccessServiceServer(r, accessservice.AccessService{Service: answers})
 	},
+}
+
+// proveAPIKey proves API keys that other services were shown, and notes their use.
+func (s *Server) proveAPIKey() accessservice.Proof {
+	prover := &credential.APIKey{Reads: s.replica, Now: s.now}
+	return func(ctx context.Context, c accessservice.Claim) (*credential.Identity, error) {
+		id, err := prover.Prove(ctx, c.Text.Reveal())
+		if err == nil {
+			s.used.note(usedAPIKey, id.CredentialID, string(id.Subject.ID), s.now())
+		}
+		return id, err
+	}
 }
 
 // keySpace is kept between calls: what a decision has read, which nothing here

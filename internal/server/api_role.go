@@ -27,6 +27,18 @@ func (d decider) allRoles(ctx context.Context) ([]iam.Role, error) {
 	return d.checker.Catalogue().Roles(), nil
 }
 
+// scopes are the ids of the scopes in force, sorted.
+func (d decider) scopes(ctx context.Context) ([]string, error) {
+	if err := d.roles.fresh(ctx); err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, scope := range d.checker.Catalogue().Scopes() {
+		out = append(out, scope.ID)
+	}
+	return out, nil
+}
+
 // known are the organizations of which Knows says yes.
 func (d decider) known(ctx context.Context, who iam.Subject) (map[string]bool, error) {
 	known := map[string]bool{}

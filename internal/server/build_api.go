@@ -91,7 +91,7 @@ func (s *Server) buildAPI(ctx context.Context) error {
 	s.metrics.MustRegister(stats)
 	s.gate, err = gate.New(gate.Config{
 		Rules: Rules(), Services: registrar, Prover: s.prover(jwt, d), Access: d,
-		Lookups: map[string]gate.Lookup{iamapi.KeyLookup: s.accountOfKey, quotaapi.RequestLookup: s.resourceOfQuotaRequest,
+		Lookups: map[string]gate.Lookup{iamapi.KeyLookup: s.accountOfKey, iamapi.APIKeyLookup: s.accountOfAPIKey, iamapi.AccessKeyLookup: s.accountOfAccessKey, quotaapi.RequestLookup: s.resourceOfQuotaRequest,
 			organization.ContainerLookup: s.organizationOfContainer},
 		Granted:  s.checker.Catalogue().Has,
 		Recorder: s.recorder(), Replay: cloudapi.Changes{DB: s.db}.Replay, Stats: stats, Log: s.log, Now: s.now,
@@ -122,7 +122,7 @@ func (s *Server) prover(jwt *credential.JWTKey, d gate.Decider) gate.Prover {
 				}
 				id, err := jwt.Prove(ctx, r.GetJwt())
 				if err == nil {
-					s.used.note(id.CredentialID, string(id.Subject.ID), s.now())
+					s.used.note(usedAuthorizedKey, id.CredentialID, string(id.Subject.ID), s.now())
 				}
 				return id, err
 			},
@@ -132,6 +132,14 @@ func (s *Server) prover(jwt *credential.JWTKey, d gate.Decider) gate.Prover {
 
 func (s *Server) accountOfKey(ctx context.Context, id string) (string, error) {
 	k, err := s.replica.Key(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	return k.ServiceAccountID, nil
+}
+
+func (s *Server) accountOfAPIKey(ctx context.Context, id string) (string, error) {
+	k, err := s.replica.APIKey(ctx, id)
 	if err != nil {
 		return "", err
 	}
@@ -151,6 +159,12 @@ var listOperations = map[resource.Kind]iam.Permission{
 func (s *Server) listOperationsOf(ctx context.Context, id string) (may iam.Permission, on string) {
 	if account, err := s.accountOfKey(ctx, id); err == nil {
 		return "iam.keys.listOperations", account
+	}
+	if account, err := s.accountOfAPIKey(ctx, id); err == nil {
+		return "iam.apiKeys.listOperations", account
+	}
+	if account, err := s.accountOfAccessKey(ctx, id); err == nil {
+		return "iam.accessKeys.listOperations", account
 	}
 	path, err := s.replica.Ancestors(ctx, id)
 	if err != nil || len(path) == 0 {

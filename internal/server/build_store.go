@@ -58,7 +58,8 @@ func (s *Server) buildStore(ctx context.Context) (err error) {
 			return fmt.Errorf("database: %w", err)
 		}
 	}
-	s.replica = replica.New(replica.Config{DB: s.db, MaxBytes: int64(s.cfg.CacheBytes), Now: s.now, Log: s.log})
+	s.replica = replica.New(replica.Config{DB: s.db, MaxBytes: int64(s.cfg.CacheBytes), Now: s.now, Log: s.log,
+		Open: s.openSealed})
 	return nil
 }
 

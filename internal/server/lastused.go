@@ -14,18 +14,33 @@ type lastUsed struct {
 	db *store.DB
 
 	mu       sync.Mutex
-	keys     map[string]time.Time
-	accounts map[string]time.Time
+	gathered [usedKinds]map[string]time.Time
 	recent   map[string]struct{} // keys noted since lately
 	lately   time.Time
+}
+
+// usedKind is a kind of what is used; the order is that of the writes.
+type usedKind int
+
+const (
+	usedAuthorizedKey usedKind = iota
+	usedAPIKey
+	usedAccessKey
+	usedAccount
+	usedKinds
+)
+
+var touchUsed = [usedKinds]func(*store.Tx, map[string]time.Time) error{
+	usedAuthorizedKey: store.TouchKeys, usedAPIKey: store.TouchAPIKeys, usedAccessKey: store.TouchAccessKeys,
+	usedAccount: store.TouchServiceAccounts,
 }
 
 const (
 	writeLastUsed = 10 * time.Second
 	// keyGrain is how long a key in constant use is not written again.
 	keyGrain = 5 * time.Minute
-	// lastUsedBatch bounds the rows of one transaction, so that a round of
-	// many thousand keys does not hold up other writers.
+	// lastUsedBatch bounds the rows of one kind in one transaction, so that a
+	// round of many thousand keys does not hold up other writers.
 	lastUsedBatch = 500
 	// accountGrain is how precisely an account's last proof is shown
 	// [observed in the API: multiples of ten minutes].
@@ -33,10 +48,15 @@ const (
 )
 
 func newLastUsed(db *store.DB) *lastUsed {
-	return &lastUsed{db: db, keys: map[string]time.Time{}, accounts: map[string]time.Time{}, recent: map[string]struct{}{}}
+	l := &lastUsed{db: db, recent: map[string]struct{}{}}
+	for kind := range l.gathered {
+		l.gathered[kind] = map[string]time.Time{}
+	}
+	return l
 }
 
-func (l *lastUsed) note(key, account string, at time.Time) {
+// note tells that a key of an account has proved it.
+func (l *lastUsed) note(kind usedKind, key, account string, at time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if at.Sub(l.lately) >= keyGrain {
@@ -46,8 +66,8 @@ func (l *lastUsed) note(key, account string, at time.Time) {
 		return
 	}
 	l.recent[key] = struct{}{}
-	l.keys[key] = at
-	l.accounts[account] = at.Truncate(accountGrain)
+	l.gathered[kind][key] = at
+	l.gathered[usedAccount][account] = at.Truncate(accountGrain)
 }
 
 // run writes what was gathered, now and then, and once more at the end.
@@ -69,34 +89,41 @@ func (l *lastUsed) run(ctx context.Context) error {
 
 func (l *lastUsed) write(ctx context.Context) error {
 	for {
-		keys, accounts := l.take()
-		if len(keys) == 0 && len(accounts) == 0 {
+		batch, some := l.take()
+		if !some {
 			return nil
 		}
 		err := l.db.Update(ctx, func(tx *store.Tx) error {
-			if err := store.TouchKeys(tx, keys); err != nil {
-				return err
+			for kind, touch := range touchUsed {
+				if err := touch(tx, batch[kind]); err != nil {
+					return err
+				}
 			}
-			return store.TouchServiceAccounts(tx, accounts)
+			return nil
 		})
 		if err != nil {
 			l.mu.Lock()
 			defer l.mu.Unlock()
-			keep(l.keys, keys)
-			keep(l.accounts, accounts)
+			for kind := range batch {
+				keep(l.gathered[kind], batch[kind])
+			}
 			return err
 		}
 	}
 }
 
 // take removes one batch from what was gathered.
-func (l *lastUsed) take() (keys, accounts map[string]time.Time) {
+func (l *lastUsed) take() (batch [usedKinds]map[string]time.Time, found bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return some(l.keys), some(l.accounts)
+	for kind := range batch {
+		batch[kind] = portion(l.gathered[kind])
+		found = found || len(batch[kind]) > 0
+	}
+	return batch, found
 }
 
-func some(from map[string]time.Time) map[string]time.Time {
+func portion(from map[string]time.Time) map[string]time.Time {
 	out := make(map[string]time.Time)
 	for id, at := range from {
 		if len(out) == lastUsedBatch {

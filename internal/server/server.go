@@ -151,6 +151,9 @@ func (s *Server) GRPCAddr() string {
 // AccessAddr is where other services ask, host:port; "" when that is off.
 func (s *Server) AccessAddr() string { return s.accessDoor.Addr() }
 
+// DebugAddr is where metrics and probes are answered, host:port; "" when that is off.
+func (s *Server) DebugAddr() string { return s.debug.Addr() }
+
 // Dev is the development data; nil unless Options.Dev.
 func (s *Server) Dev() *DevWorld { return s.dev }
 

@@ -56,8 +56,12 @@ func (d *Deleted) accounts(tx *Tx, folderID string) error {
 	if err != nil {
 		return err
 	}
-	for _, key := range keys {
-		tx.record(ChangeKey, key)
+	tx.recordAll(ChangeKey, keys)
+	if _, err := removeAPIKeys(tx, `service_account_id IN `+those, folderID); err != nil {
+		return err
+	}
+	if _, err := removeAccessKeys(tx, `service_account_id IN `+those, folderID); err != nil {
+		return err
 	}
 	for _, column := range [...]string{"subject_id", "resource_id"} {
 		if err := removeBindings(tx, column+` IN `+those, folderID); err != nil {
@@ -105,8 +109,12 @@ func (d *Deleted) serviceAccount(tx *Tx, id string) error {
 	if err != nil {
 		return err
 	}
-	for _, key := range keys {
-		tx.record(ChangeKey, key)
+	tx.recordAll(ChangeKey, keys)
+	if _, err := removeAPIKeys(tx, `service_account_id = $1`, id); err != nil {
+		return err
+	}
+	if _, err := removeAccessKeys(tx, `service_account_id = $1`, id); err != nil {
+		return err
 	}
 	d.Keys = append(d.Keys, keys...)
 	if err := removeSubject(tx, iam.SubjectID(id)); err != nil {

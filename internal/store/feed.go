@@ -20,6 +20,8 @@ const (
 	ChangeGroups         ChangeKind = "groups"         // subject id: the groups it is in
 	ChangeMember         ChangeKind = "member"         // subject id: the organizations it belongs to
 	ChangeKey            ChangeKind = "key"            // authorized key id
+	ChangeAPIKey         ChangeKind = "apiKey"         // see APIKeyChange
+	ChangeAccessKey      ChangeKind = "accessKey"      // see AccessKeyChange
 	ChangeServiceAccount ChangeKind = "serviceAccount" // service account id
 	ChangeUserAccount    ChangeKind = "userAccount"    // user account id
 	ChangeSigningKeys    ChangeKind = "signingKeys"    // ""

@@ -58,6 +58,13 @@ func (tx *Tx) record(kind ChangeKind, key string) {
 	tx.changes = append(tx.changes, c)
 }
 
+// recordAll notes a change of each key.
+func (tx *Tx) recordAll(kind ChangeKind, keys []string) {
+	for _, key := range keys {
+		tx.record(kind, key)
+	}
+}
+
 func (tx *Tx) exec(query string, args ...any) (int64, error) {
 	if tx.conn == nil {
 		return 0, errEnded

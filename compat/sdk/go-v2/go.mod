@@ -6,6 +6,7 @@ require (
 	github.com/yandex-cloud/go-genproto v0.136.0
 	github.com/yandex-cloud/go-sdk/v2 v2.188.0
 	google.golang.org/grpc v1.74.0-dev
+	google.golang.org/protobuf v1.36.6
 )
 
 require (
@@ -24,6 +25,5 @@ require (
 	golang.org/x/text v0.26.0 // indirect
 	google.golang.org/genproto/googleapis/api v0.0.0-20250528174236-200df99c418a // indirect
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20250707201910-8d1bb00bc6a7 // indirect
-	google.golang.org/protobuf v1.36.6 // indirect
 	gopkg.in/yaml.v2 v2.4.0 // indirect
 )

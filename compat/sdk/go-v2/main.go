@@ -56,6 +56,9 @@ func run(ctx context.Context) error {
 	if err := useKey(ctx, sdk, account); err != nil {
 		return err
 	}
+	if err := useAPIKey(ctx, sdk, account); err != nil {
+		return err
+	}
 	return deleteAccount(ctx, sdk, account)
 }
 

@@ -30,7 +30,7 @@ func TestAuthenticate(t *testing.T) {
 		{"too long", &pb.AuthenticateRequest{Credentials: &pb.AuthenticateRequest_IamToken{IamToken: strings.Repeat("a", 1025)}},
 			codes.InvalidArgument, "Validation failed:\n  - iam_token: must be at most 1024 characters long"},
 		{"an API key", &pb.AuthenticateRequest{Credentials: &pb.AuthenticateRequest_ApiKey{ApiKey: "AQVN"}},
-			codes.Unauthenticated, "The API key is not valid: this server has given out none"},
+			codes.Unauthenticated, "The API key is not valid: it is malformed, unknown, or has been deleted"},
 		{"a cookie", &pb.AuthenticateRequest{Credentials: &pb.AuthenticateRequest_IamCookie{IamCookie: "c1."}}, codes.Unauthenticated, ""},
 		{"a signature", &pb.AuthenticateRequest{Credentials: &pb.AuthenticateRequest_Signature{Signature: &pb.AccessKeySignature{
 			AccessKeyId: "YCA", StringToSign: "x", Signature: "y"}}}, codes.Unauthenticated, ""},

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -32,21 +31,10 @@ const (
 // Claim is who somebody says he is. The zero Claim says nothing.
 type Claim struct {
 	Kind      Kind
-	Text      iam.Secret // the credential, unless it is a signature
-	Signature *Signature // of an AccessKey claim
+	Text      iam.Secret            // the credential, unless it is a signature
+	Signature *credential.Signature // of an AccessKey claim
 
 	named iam.Subject
-}
-
-// Signature is made with a static access key over a text.
-type Signature struct {
-	AccessKeyID  string
-	StringToSign string
-	Signature    string
-	V2           string    // name of the method, such as HMAC_SHA256; "" for version 4
-	SignedAt     time.Time // of version 4, as are the following
-	Service      string
-	Region       string
 }
 
 // Proof proves a credential of one kind: UNAUTHENTICATED with a text for the
@@ -56,7 +44,8 @@ type Proof func(ctx context.Context, c Claim) (*credential.Identity, error)
 // account is a subject as the answers show it.
 type account struct {
 	subject  iam.Subject
-	folderID string // of a service account
+	folderID string   // of a service account
+	scopes   []string // of an API key, which they narrow; nil for all else
 }
 
 // prove finds out who a claim of a calling service is about.
@@ -75,7 +64,7 @@ func (s *Service) prove(ctx context.Context, by *gate.Caller, c Claim) (account,
 	if err != nil {
 		return account{}, err
 	}
-	return account{subject: id.Subject, folderID: id.FolderID}, nil
+	return account{subject: id.Subject, folderID: id.FolderID, scopes: id.Scopes}, nil
 }
 
 // named takes a subject on the caller's word, as long as it may call at all:
@@ -168,7 +157,7 @@ func signed[V2 interface{ GetSignatureMethod() M }, M fmt.Stringer, V4 interface
 	GetV2Parameters() V2
 	GetV4Parameters() V4
 }) Claim {
-	s := &Signature{AccessKeyID: m.GetAccessKeyId(), StringToSign: m.GetStringToSign(), Signature: m.GetSignature()}
+	s := &credential.Signature{AccessKeyID: m.GetAccessKeyId(), StringToSign: m.GetStringToSign(), Signature: m.GetSignature()}
 	var none V4
 	if v4 := m.GetV4Parameters(); v4 != none {
 		s.SignedAt, s.Service, s.Region = v4.GetSignedAt().AsTime(), v4.GetService(), v4.GetRegion()

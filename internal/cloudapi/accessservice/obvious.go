@@ -20,24 +20,33 @@ const (
 	mostType       = 64
 )
 
-// obvious tells of the usual questions, with an IAM token, that they keep the
-// rules of their descriptors. It implements gate.Obvious for both packages.
+// obvious tells of the usual questions, with an IAM token or an API key, that
+// they keep the rules of their descriptors. It implements gate.Obvious for both
+// packages.
 func obvious(m proto.Message) bool {
 	switch m := m.(type) {
 	case *v2.AuthorizeRequest:
-		c, ok := m.GetIdentity().(*v2.AuthorizeRequest_IamToken)
-		return ok && obviousQuestion(c.IamToken, m.GetPermission(), m.GetResourcePath())
+		return obviousQuestion(usual(m), m.GetPermission(), m.GetResourcePath())
 	case *v1.AuthorizeRequest:
-		c, ok := m.GetIdentity().(*v1.AuthorizeRequest_IamToken)
-		return ok && obviousQuestion(c.IamToken, m.GetPermission(), m.GetResourcePath())
+		return obviousQuestion(usual(m), m.GetPermission(), m.GetResourcePath())
 	case *v2.AuthenticateRequest:
-		c, ok := m.GetCredentials().(*v2.AuthenticateRequest_IamToken)
-		return ok && within(c.IamToken, mostToken)
+		return within(usual(m), mostToken)
 	case *v1.AuthenticateRequest:
-		c, ok := m.GetCredentials().(*v1.AuthenticateRequest_IamToken)
-		return ok && within(c.IamToken, mostToken)
+		return within(usual(m), mostToken)
 	}
 	return false
+}
+
+// usual is the IAM token or API key of a request; "" when it has another
+// credential or none.
+func usual(m interface {
+	GetIamToken() string
+	GetApiKey() string
+}) string {
+	if t := m.GetIamToken(); t != "" {
+		return t
+	}
+	return m.GetApiKey()
 }
 
 // Obvious implements gate.Obvious.

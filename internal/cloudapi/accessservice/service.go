@@ -56,6 +56,9 @@ type Service struct {
 	Proofs   map[Kind]Proof // by kind of credential; those of a kind that is not here are nobody's
 	Accounts Accounts
 	Checker  Checker
+	// Scoped tells whether an API key with some scopes may be used for a
+	// permission; asked after Permission.
+	Scoped func(scopes []string, p iam.Permission) bool
 	// Permission tells whether there is such a permission by now.
 	Permission func(context.Context, iam.Permission) (bool, error)
 	// Type describes a registered type of resource; asked within Consistent.
@@ -99,7 +102,7 @@ func (s *Service) authorize(ctx context.Context, c Claim, q question) (account, 
 	}
 	var v verdict
 	err = s.Consistent(ctx, func(r access.Reads) (err error) {
-		v, err = s.decide(r, call.Service, who.subject, q)
+		v, err = s.decide(r, call.Service, who, q)
 		return err
 	})
 	if err != nil {
@@ -128,7 +131,7 @@ func (s *Service) bulk(ctx context.Context, c Claim, questions []question, first
 	err = s.Consistent(ctx, func(r access.Reads) error {
 		verdicts = verdicts[:0]
 		for _, q := range questions {
-			v, err := s.decide(r, call.Service, who.subject, q)
+			v, err := s.decide(r, call.Service, who, q)
 			if err != nil {
 				return err
 			}
@@ -151,7 +154,7 @@ func answer(call *gate.Call, err error) error {
 }
 
 // decide answers one question with reads of one moment.
-func (s *Service) decide(r access.Reads, by *gate.Caller, who iam.Subject, q question) (verdict, error) {
+func (s *Service) decide(r access.Reads, by *gate.Caller, who account, q question) (verdict, error) {
 	v := verdict{question: q}
 	way, err := s.resolve(r, by, q)
 	if errors.Is(err, errUnknown) {
@@ -161,11 +164,15 @@ func (s *Service) decide(r access.Reads, by *gate.Caller, who iam.Subject, q que
 	if err != nil {
 		return v, err
 	}
-	d, err := s.Checker.CheckPath(r, who, q.permission, way.weighed)
+	if v.full = way.full; who.scopes != nil && !s.Scoped(who.scopes, q.permission) {
+		v.denied = gate.Denied(q.path)
+		return v, nil
+	}
+	d, err := s.Checker.CheckPath(r, who.subject, q.permission, way.weighed)
 	if err != nil {
 		return v, err
 	}
-	if v.full = way.full; !d.Allowed {
+	if !d.Allowed {
 		v.denied = gate.Denied(q.path)
 	}
 	return v, nil

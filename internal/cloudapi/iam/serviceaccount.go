@@ -92,7 +92,7 @@ func (s *ServiceAccountService) List(ctx context.Context, r *iampb.ListServiceAc
 
 // Create makes an account in a folder. Its name is unique within the cloud.
 func (s *ServiceAccountService) Create(ctx context.Context, r *iampb.CreateServiceAccountRequest) (*operationpb.Operation, error) {
-	expires, err := s.expiry(r.GetExpiresAt())
+	expires, err := expiry(r.GetExpiresAt(), s.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +127,7 @@ func (s *ServiceAccountService) Update(ctx context.Context, r *iampb.UpdateServi
 	}
 	var expires time.Time
 	if mask.Has("expires_at") {
-		if expires, err = s.expiry(r.GetExpiresAt()); err != nil {
+		if expires, err = expiry(r.GetExpiresAt(), s.Now()); err != nil {
 			return nil, err
 		}
 	}
@@ -176,7 +176,7 @@ func (s *ServiceAccountService) Delete(ctx context.Context, r *iampb.DeleteServi
 // Suspend stops an account from proving itself and ends its live tokens. A
 // given expires_at replaces the account's.
 func (s *ServiceAccountService) Suspend(ctx context.Context, r *iampb.SuspendServiceAccountRequest) (*operationpb.Operation, error) {
-	expires, err := s.expiry(r.GetExpiresAt())
+	expires, err := expiry(r.GetExpiresAt(), s.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -227,18 +227,6 @@ func (s *ServiceAccountService) change(ctx context.Context, id, what string, met
 		}
 		return act(tx, a)
 	})
-}
-
-// expiry reads an expires_at, which must lie ahead; nil means never.
-func (s *ServiceAccountService) expiry(t *timestamppb.Timestamp) (time.Time, error) {
-	if t == nil {
-		return time.Time{}, nil
-	}
-	at := t.AsTime().Truncate(time.Microsecond) // as it is stored
-	if !at.After(s.Now()) {
-		return time.Time{}, iam.InvalidField("expires_at", "must be in the future")
-	}
-	return at, nil
 }
 
 var accountStatus = map[iam.ServiceAccountStatus]iampb.ServiceAccount_Status{

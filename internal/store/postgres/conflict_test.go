@@ -127,10 +127,16 @@ func TestKeyOfDeletedAccount(t *testing.T) {
 			t.Fatal(err)
 		}
 		var wg sync.WaitGroup
-		for i := range 4 {
+		for i := range 6 {
 			wg.Go(func() {
-				key := fmt.Sprintf("%s/%d", id, i)
+				key := fmt.Sprintf("%s-%d", id, i)
 				err := dbs[i%2].Update(context.Background(), func(tx *store.Tx) error {
+					switch i % 3 {
+					case 0:
+						return store.InsertAPIKey(tx, &iam.APIKey{ID: key, ServiceAccountID: id, Scopes: []string{"s"}, Lookup: key, Hash: []byte(key)})
+					case 1:
+						return store.InsertAccessKey(tx, &iam.AccessKey{ID: key, ServiceAccountID: id, KeyID: key}, []byte(key))
+					}
 					return store.InsertKey(tx, &iam.Key{ID: key, ServiceAccountID: id, CreatedAt: tx.Now()})
 				})
 				if err != nil && iam.KindOf(err) != iam.NotFound {
@@ -149,8 +155,10 @@ func TestKeyOfDeletedAccount(t *testing.T) {
 		})
 		wg.Wait()
 	}
-	if err := pgtest.Shared(t).Ask(database, `DO $$ BEGIN ASSERT (SELECT count(*) = 0 FROM authorized_keys); END $$`); err != nil {
-		t.Error(err)
+	for _, table := range []string{"authorized_keys", "api_keys", "access_keys"} {
+		if err := pgtest.Shared(t).Ask(database, `DO $$ BEGIN ASSERT (SELECT count(*) = 0 FROM `+table+`); END $$`); err != nil {
+			t.Errorf("%s: %v", table, err)
+		}
 	}
 }
 

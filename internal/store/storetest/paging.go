@@ -33,6 +33,7 @@ func testThousandRows(t *testing.T, f *fixture) {
 				store.InsertFolder(tx, folder(shuffledID("f", i), cloudID, shuffledID("f", i))),
 				store.InsertServiceAccount(tx, robot(shuffledID("s", i), folderID, shuffledID("s", i))),
 				store.InsertKey(tx, key(shuffledID("k", i), robotID)),
+				store.InsertAPIKey(tx, apiKey(shuffledID("q", i), robotID)),
 				second(store.AddMember(tx, orgID, iam.SubjectID(shuffledID("u", i)))),
 			)
 			if err != nil {
@@ -85,6 +86,9 @@ var manyLists = []list{
 	}},
 	{"k", false, func(tx *store.Tx, p store.Page) ([]string, error) {
 		return ids(store.ListKeys(tx, robotID, p))(func(k *iam.Key) string { return k.ID })
+	}},
+	{"q", false, func(tx *store.Tx, p store.Page) ([]string, error) {
+		return ids(store.ListAPIKeys(tx, robotID, p))(func(k *iam.APIKey) string { return k.ID })
 	}},
 	{"u", false, func(tx *store.Tx, p store.Page) ([]string, error) {
 		return ids(store.Members(tx, orgID, iam.SubjectID(p.After), p.Limit))(func(s iam.SubjectID) string { return string(s) })

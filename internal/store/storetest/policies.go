@@ -125,6 +125,7 @@ func testQuotaCounts(t *testing.T, f *fixture) {
 			err := all(store.InsertCloud(tx, cloud("c"+id, orgID, id)), store.InsertFolder(tx, folder("f"+id, cloudID, id)),
 				store.InsertServiceAccount(tx, robot("a"+id, "f"+id, id)),
 				store.InsertKey(tx, &iam.Key{ID: "k" + id, ServiceAccountID: "a" + id, Algorithm: iam.RSA2048, CreatedAt: created}),
+				store.InsertAPIKey(tx, apiKey("q"+id, "a"+id)),
 				store.InsertGroup(tx, &iam.Group{ID: "g" + id, OrganizationID: orgID, Name: id, CreatedAt: created}),
 				second(store.AddGroupMember(tx, "g"+id, member)),
 				second(store.AddMember(tx, orgID, iam.SubjectID(id))), second(store.AddBinding(tx, folderID, bind("viewer", iam.SubjectID(id)))))
@@ -138,6 +139,7 @@ func testQuotaCounts(t *testing.T, f *fixture) {
 		counts := map[string]func(most int) (int, error){
 			"accounts": func(most int) (int, error) { return store.CountServiceAccounts(tx, cloudID, most) },
 			"keys":     func(most int) (int, error) { return store.CountKeys(tx, cloudID, most) },
+			"API keys": func(most int) (int, error) { return store.CountAPIKeys(tx, cloudID, most) },
 			"folders":  func(most int) (int, error) { return store.CountFolders(tx, cloudID, most) },
 			"clouds":   func(most int) (int, error) { return store.CountClouds(tx, orgID, most) },
 			"groups":   func(most int) (int, error) { return store.CountGroups(tx, orgID, most) },
@@ -149,7 +151,7 @@ func testQuotaCounts(t *testing.T, f *fixture) {
 			},
 		}
 		// What the world begins with, and what was added.
-		want := map[string]int{"accounts": 4, "keys": 4, "folders": 4, "clouds": 4, "groups": 3, "members": 3, "bindings": 3, "in group": 2, "groups of": 3}
+		want := map[string]int{"accounts": 4, "keys": 4, "API keys": 3, "folders": 4, "clouds": 4, "groups": 3, "members": 3, "bindings": 3, "in group": 2, "groups of": 3}
 		for what, n := range want {
 			for most, expect := range map[int]int{100: n, n: n, n - 1: n - 1, 0: 0} {
 				got, err := counts[what](most)

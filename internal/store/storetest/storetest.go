@@ -23,6 +23,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Engine) {
 	}{
 		{"rows", rowTests},
 		{"tree", treeTests},
+		{"API keys", apiKeyTests},
+		{"static access keys", accessKeyTests},
 		{"bindings", bindingTests},
 		{"standings", standingTests},
 		{"policies and quotas", policyTests},
