@@ -111,6 +111,9 @@ func (s *KeyService) Create(ctx context.Context, r *iampb.CreateKeyRequest) (*ia
 		if err := s.Quotas.Reserve(tx, quota.AuthorizedKeys, k.ServiceAccountID, 1); err != nil {
 			return err
 		}
+		if err := noteAccount(tx, call, k.ServiceAccountID); err != nil {
+			return err
+		}
 		k.CreatedAt = tx.Now()
 		return store.InsertKey(tx, k)
 	})
@@ -189,6 +192,9 @@ func (s *KeyService) change(ctx context.Context, id, what string, meta proto.Mes
 	}, func(tx *store.Tx) (proto.Message, error) {
 		k, err := store.GetKey(tx, id)
 		if err != nil {
+			return nil, err
+		}
+		if err := noteAccount(tx, call, k.ServiceAccountID); err != nil {
 			return nil, err
 		}
 		return act(tx, k)
