@@ -19,7 +19,7 @@ func FuzzStringToSign(f *testing.F) {
 	f.Add("\n\n\n\n/", "", "", int64(-1), "HMAC_SHA256")
 	f.Fuzz(func(t *testing.T, text, region, service string, at int64, v2 string) {
 		if at < 0 || at > 1<<36 {
-			t.Skip()
+			return
 		}
 		now := time.Unix(at, 0).UTC()
 		s := credential.Signature{AccessKeyID: "AKIDEXAMPLE", StringToSign: text, Region: region, Service: service, SignedAt: now, V2: v2}
