@@ -97,7 +97,7 @@ func (p *APIKey) Prove(ctx context.Context, text string) (*Identity, error) {
 	if err != nil {
 		return nil, goneOr(err, errAPIKey)
 	}
-	if subtle.ConstantTimeCompare(hash[:], key.Hash) != 1 {
+	if subtle.ConstantTimeCompare(hash[:], key.Hash) != 1 || len(key.Scopes) == 0 { // nothing would narrow it
 		return nil, errAPIKey
 	}
 	now := p.Now()

@@ -154,6 +154,12 @@ func TestAPIKeyRefused(t *testing.T) {
 	row.Hash = nil
 	refused("a row without a hash", secret, "api_key_invalid", invalid)
 	row.Hash = whole
+	for _, none := range [][]string{nil, {}} {
+		scopes := row.Scopes
+		row.Scopes = none
+		refused("a row without scopes", secret, "api_key_invalid", invalid)
+		row.Scopes = scopes
+	}
 
 	now = row.ExpiresAt.Add(-1)
 	if _, err := p.Prove(t.Context(), secret); err != nil {

@@ -96,7 +96,7 @@ func (d *Door) recover(w http.ResponseWriter, r *http.Request) {
 		panic(p)
 	}
 	requestID := newUUID()
-	d.log.ErrorContext(r.Context(), "panic", "door", "rest", "path", r.URL.Path, "request_id", requestID,
+	d.log.ErrorContext(r.Context(), "panic", "door", "rest", "path", iam.Conceal(r.URL.Path), "request_id", requestID,
 		"panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 	replyStatus(w, http.StatusInternalServerError, gate.Status(internalError(), requestID), 0, requestID, newUUID())
 }

@@ -2,6 +2,7 @@ package iam
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -247,6 +248,9 @@ func (s *APIKeyService) change(ctx context.Context, id, what string, meta proto.
 	return s.Changes.Run(ctx, cloudapi.Change{
 		ID: cloudapi.NewOperationID(resource.PrefixIAM), ResourceID: id, Description: what, Metadata: meta,
 	}, func(tx *store.Tx) (proto.Message, error) {
+		if err := holdAccount(tx, call.Target); err != nil {
+			return nil, err
+		}
 		k, err := store.GetAPIKey(tx, id)
 		if err != nil {
 			return nil, err
@@ -256,6 +260,17 @@ func (s *APIKeyService) change(ctx context.Context, id, what string, meta proto.
 		}
 		return act(tx, k)
 	})
+}
+
+// holdAccount keeps others from changing an account and its API keys until the
+// end of the transaction: a change that read them earlier would bring back what
+// it does not write itself, scopes among it. The miss of an account that is gone
+// is left to the read that follows.
+func holdAccount(tx *store.Tx, id string) error {
+	if err := store.LockResource(tx, id); err != nil && !errors.Is(err, iam.NotFound) {
+		return err
+	}
+	return nil
 }
 
 // noteAccount tells the audit line whose key it is [API fact: details of

@@ -221,6 +221,9 @@ func (s *ServiceAccountService) change(ctx context.Context, id, what string, met
 	return s.Changes.Run(ctx, cloudapi.Change{
 		ID: cloudapi.NewOperationID(resource.PrefixIAM), ResourceID: id, Description: what, Metadata: meta,
 	}, func(tx *store.Tx) (proto.Message, error) {
+		if err := holdAccount(tx, id); err != nil {
+			return nil, err
+		}
 		a, err := store.GetServiceAccount(tx, id)
 		if err != nil {
 			return nil, err
