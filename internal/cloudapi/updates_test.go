@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	iampb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1"
 	operationpb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
+	rmpb "github.com/yandex-cloud/go-genproto/yandex/cloud/resourcemanager/v1"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -65,6 +66,51 @@ func TestUpdatesOfAnAccountAtOnce(t *testing.T) {
 		a := call(t, w.owner, "sa.Get", &iampb.GetServiceAccountRequest{ServiceAccountId: id}, new(iampb.ServiceAccount))
 		if !a.GetExpiresAt().AsTime().Equal(soon.AsTime()) || a.GetDescription() != description {
 			t.Fatalf("round %d: %v, want the earlier end and the description", round, a)
+		}
+	}
+}
+
+// The same of folders and clouds: a name does not come back, and a planned
+// deletion stays shown.
+func TestUpdatesOfContainersAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, propusktest.OnPostgres(pgtest.Shared(t).Schema(t)))
+	folder := w.newFolder(t, "first")
+	for round := range 30 {
+		name, description := fmt.Sprint("name-", round), fmt.Sprint("round ", round)
+		w.atOnce(t, "folder.Update",
+			&rmpb.UpdateFolderRequest{FolderId: folder, UpdateMask: masked("name"), Name: name},
+			&rmpb.UpdateFolderRequest{FolderId: folder, UpdateMask: masked("description"), Description: description})
+		f := call(t, w.owner, "folder.Get", &rmpb.GetFolderRequest{FolderId: folder}, new(rmpb.Folder))
+		if f.GetName() != name || f.GetDescription() != description {
+			t.Fatalf("round %d: %v, want both changes", round, f)
+		}
+		w.atOnce(t, "cloud.Update",
+			&rmpb.UpdateCloudRequest{CloudId: w.home.CloudID, UpdateMask: masked("name"), Name: name},
+			&rmpb.UpdateCloudRequest{CloudId: w.home.CloudID, UpdateMask: masked("description"), Description: description})
+		c := call(t, w.owner, "cloud.Get", &rmpb.GetCloudRequest{CloudId: w.home.CloudID}, new(rmpb.Cloud))
+		if c.GetName() != name || c.GetDescription() != description {
+			t.Fatalf("round %d: %v, want both changes", round, c)
+		}
+	}
+	for round := range 10 {
+		id := w.newFolder(t, fmt.Sprint("doomed-", round))
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if a := w.owner.do(t, "folder.Delete", &rmpb.DeleteFolderRequest{FolderId: id}, new(operationpb.Operation)); a.code != codes.OK {
+				t.Error(a.message)
+			}
+		})
+		wg.Go(func() {
+			r := &rmpb.UpdateFolderRequest{FolderId: id, UpdateMask: masked("description"), Description: "x"}
+			if a := w.owner.do(t, "folder.Update", r, new(operationpb.Operation)); a.code != codes.OK {
+				t.Error(a.message)
+			}
+		})
+		wg.Wait()
+		f := call(t, w.owner, "folder.Get", &rmpb.GetFolderRequest{FolderId: id}, new(rmpb.Folder))
+		if f.GetStatus() != rmpb.Folder_PENDING_DELETION || f.GetDescription() != "x" {
+			t.Fatalf("round %d: %v, want it pending and described", round, f)
 		}
 	}
 }

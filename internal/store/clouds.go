@@ -31,6 +31,12 @@ func GetCloud(tx *Tx, id string) (*iam.Cloud, error) {
 	return first(tx, "Cloud", id, scanCloud, `SELECT `+cloudColumns+` FROM clouds WHERE id = $1`, id)
 }
 
+// HoldCloud is GetCloud in an Update that writes the cloud back: until its end
+// nobody else changes what it does not mean to change.
+func HoldCloud(tx *Tx, id string) (*iam.Cloud, error) {
+	return first(tx, "Cloud", id, scanCloud, `SELECT `+cloudColumns+` FROM clouds WHERE id = $1`+tx.db.engine.RowLock(), id)
+}
+
 // UpdateCloud writes name, description and labels.
 func UpdateCloud(tx *Tx, c *iam.Cloud) error {
 	labels, err := labelsText(c.Labels)

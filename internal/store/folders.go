@@ -30,6 +30,12 @@ func GetFolder(tx *Tx, id string) (*iam.Folder, error) {
 	return first(tx, "Folder", id, scanFolder, `SELECT `+folderColumns+` FROM folders WHERE id = $1`, id)
 }
 
+// HoldFolder is GetFolder in an Update that writes the folder back: until its
+// end nobody else changes what it does not mean to change.
+func HoldFolder(tx *Tx, id string) (*iam.Folder, error) {
+	return first(tx, "Folder", id, scanFolder, `SELECT `+folderColumns+` FROM folders WHERE id = $1`+tx.db.engine.RowLock(), id)
+}
+
 // UpdateFolder writes name, description, labels and status.
 func UpdateFolder(tx *Tx, f *iam.Folder) error {
 	labels, err := labelsText(f.Labels)

@@ -182,7 +182,7 @@ func (s *CloudService) Update(ctx context.Context, r *rmpb.UpdateCloudRequest) (
 		ID: cloudapi.NewOperationID(resource.PrefixManager), ResourceID: r.GetCloudId(), Description: "Update cloud",
 		Metadata: &rmpb.UpdateCloudMetadata{CloudId: r.GetCloudId()},
 	}, func(tx *store.Tx) (proto.Message, error) {
-		c, err := store.GetCloud(tx, r.GetCloudId())
+		c, err := store.HoldCloud(tx, r.GetCloudId())
 		if err != nil {
 			return nil, err
 		}

@@ -205,37 +205,42 @@ func destroy(tx *store.Tx, ref resource.Ref) error {
 // showStatus makes a folder's status tell whether its deletion, or that of its
 // cloud, is waited for. A cloud shows no status of its own, so its folders do.
 func showStatus(tx *store.Tx, ref resource.Ref) error {
-	var folders []*iam.Folder
+	ids := []string{ref.ID}
 	if ref.Kind == resource.Cloud {
 		all, err := store.ListFolders(tx, ref.ID, store.Page{Limit: math.MaxInt32})
 		if err != nil {
 			return err
 		}
-		folders = all
-	} else {
-		f, err := store.GetFolder(tx, ref.ID)
-		if err != nil {
-			return err
+		ids = ids[:0]
+		for _, f := range all {
+			ids = append(ids, f.ID)
 		}
-		folders = append(folders, f)
 	}
-	for _, f := range folders {
-		waits, err := waitsFor(tx, f.ID, f.CloudID)
-		if err != nil {
-			return err
-		}
-		was := f.Status
-		if f.Status = iam.FolderActive; waits {
-			f.Status = iam.FolderPendingDeletion
-		}
-		if f.Status == was {
-			continue
-		}
-		if err := store.UpdateFolder(tx, f); err != nil {
+	for _, id := range ids {
+		if err := showStatusOf(tx, id); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func showStatusOf(tx *store.Tx, folderID string) error {
+	f, err := store.HoldFolder(tx, folderID)
+	if err != nil {
+		return err
+	}
+	waits, err := waitsFor(tx, f.ID, f.CloudID)
+	if err != nil {
+		return err
+	}
+	was := f.Status
+	if f.Status = iam.FolderActive; waits {
+		f.Status = iam.FolderPendingDeletion
+	}
+	if f.Status == was {
+		return nil
+	}
+	return store.UpdateFolder(tx, f)
 }
 
 // waitsFor tells whether the deletion of one of the resources is waited for.

@@ -121,7 +121,7 @@ func (s *FolderService) Update(ctx context.Context, r *rmpb.UpdateFolderRequest)
 		ID: cloudapi.NewOperationID(resource.PrefixManager), ResourceID: r.GetFolderId(), Description: "Update folder",
 		Metadata: &rmpb.UpdateFolderMetadata{FolderId: r.GetFolderId()},
 	}, func(tx *store.Tx) (proto.Message, error) {
-		f, err := store.GetFolder(tx, r.GetFolderId())
+		f, err := store.HoldFolder(tx, r.GetFolderId())
 		if err != nil {
 			return nil, err
 		}
