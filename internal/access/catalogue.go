@@ -123,12 +123,9 @@ func (c *Catalogue) Scopes() []Scope { return c.scopes }
 
 // ScopeAllows tells whether an API key with some scopes may be used for a
 // permission: one of them must list it. Scopes only narrow; what the key's
-// service account holds is another question. A key without scopes is not
-// narrowed, and a scope that does not exist allows nothing.
+// service account holds is another question. No scopes, and a scope that does
+// not exist, allow nothing.
 func (c *Catalogue) ScopeAllows(scopes []string, p iam.Permission) bool {
-	if len(scopes) == 0 {
-		return true
-	}
 	n, ok := c.numbers[p]
 	return ok && slices.ContainsFunc(scopes, func(id string) bool {
 		s, known := c.narrow[id]

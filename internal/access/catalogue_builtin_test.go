@@ -171,7 +171,8 @@ func TestScopesNarrow(t *testing.T) {
 		p      iam.Permission
 		want   bool
 	}{
-		{nil, "iam.serviceAccounts.create", true},
+		{nil, "ydb.tables.select", false},
+		{[]string{}, "ydb.tables.select", false},
 		{[]string{"yc.ydb.tables.manage"}, "ydb.tables.select", true},
 		{[]string{"yc.ydb.tables.manage"}, "ydb.streams.write", false},
 		{[]string{"yc.ydb.tables.manage", "yc.ydb.topics.manage"}, "ydb.streams.write", true},
