@@ -29,6 +29,9 @@ type Identity struct {
 	// Scopes narrow what the caller may do with an API key, which has one at
 	// least; nil narrows nothing. Read-only.
 	Scopes []string
+	// Temporary is set when a temporary access key proved the caller, which
+	// proves nothing but what its policy allows. Read-only.
+	Temporary *TemporaryKey
 
 	// Position is a feed position that was applied before anything about the
 	// caller was read: a token made for this identity carries it, and dies by
@@ -39,6 +42,13 @@ type Identity struct {
 	// DependsOn is what ends this identity when it ends, without repetition.
 	// It may be shared with others: read-only.
 	DependsOn []token.Dependency
+}
+
+// TemporaryKey is what a session token says besides who its subject is.
+type TemporaryKey struct {
+	SessionID string // by which it is revoked
+	Name      string // that it was made with
+	Policy    string // JSON of internal/sessionpolicy; "" limits nothing
 }
 
 // How a caller was proved, as the audit log spells it.

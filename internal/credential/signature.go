@@ -22,6 +22,7 @@ type Signature struct {
 	AccessKeyID  string
 	StringToSign string
 	Signature    string
+	SessionToken string    // of a temporary key; "" for a static one
 	V2           string    // method of version 2, HMAC_SHA1 or HMAC_SHA256; "" for version 4
 	SignedAt     time.Time // of version 4, as are the following: what the service read in the request
 	Service      string

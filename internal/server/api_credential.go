@@ -1,15 +1,19 @@
 package server
 
 import (
+	"context"
 	"slices"
 
 	iampb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1"
 	awspb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1/awscompatibility"
 	workloadpb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1/workload"
 	oidcpb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1/workload/oidc"
+	"google.golang.org/protobuf/proto"
 
 	iamapi "github.com/propusk/propusk/internal/cloudapi/iam"
+	"github.com/propusk/propusk/internal/credential"
 	"github.com/propusk/propusk/internal/gate"
+	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/resource"
 )
 
@@ -18,7 +22,6 @@ var credentialArea = area{
 	rules: slices.Concat(iamapi.TokenRules, iamapi.ServiceAccountRules, iamapi.KeyRules, iamapi.APIKeyRules, iamapi.AccessKeyRules, gate.MissingRules(
 		"yandex.cloud.iam.v1.OAuthClientSecretService",
 		"yandex.cloud.iam.v1.OAuthClientService", "yandex.cloud.iam.v1.RefreshTokenService",
-		"yandex.cloud.iam.v1.awscompatibility.TemporaryAccessKeyService",
 		"yandex.cloud.iam.v1.workload.FederatedCredentialService", "yandex.cloud.iam.v1.workload.oidc.FederationService",
 	)),
 	register: func(s *Server, k kit, r *gate.Registrar) {
@@ -34,8 +37,30 @@ var credentialArea = area{
 		iampb.RegisterRefreshTokenServiceServer(r, iampb.UnimplementedRefreshTokenServiceServer{})
 		awspb.RegisterAccessKeyServiceServer(r, &iamapi.AccessKeyService{
 			DB: s.db, Changes: k.changes, Pages: k.pages, Quotas: k.quotas, Seal: s.box.Seal})
-		awspb.RegisterTemporaryAccessKeyServiceServer(r, awspb.UnimplementedTemporaryAccessKeyServiceServer{})
 		workloadpb.RegisterFederatedCredentialServiceServer(r, workloadpb.UnimplementedFederatedCredentialServiceServer{})
 		oidcpb.RegisterFederationServiceServer(r, oidcpb.UnimplementedFederationServiceServer{})
 	},
+	proofs: func(s *Server, _ kit) (map[string]bodyProof, error) {
+		jwt, err := credential.NewJWTKey(credential.JWTKeyConfig{
+			Reads: s.replica, Audiences: s.audiences(), Skew: s.cfg.ClockSkew, Now: s.now})
+		if err != nil {
+			return nil, err
+		}
+		return map[string]bodyProof{iampb.IamTokenService_Create_FullMethodName: s.proveExchange(jwt)}, nil
+	},
+}
+
+// proveExchange proves what is exchanged for an IAM token.
+func (s *Server) proveExchange(jwt *credential.JWTKey) bodyProof {
+	return func(ctx context.Context, m proto.Message) (*credential.Identity, error) {
+		r := m.(*iampb.CreateIamTokenRequest)
+		if _, ok := r.GetIdentity().(*iampb.CreateIamTokenRequest_Jwt); !ok {
+			return nil, &iam.Error{Kind: iam.Unauthenticated, Message: "OAuth token is invalid or expired", Reason: "oauth"}
+		}
+		id, err := jwt.Prove(ctx, r.GetJwt())
+		if err == nil {
+			s.used.note(usedAuthorizedKey, id.CredentialID, string(id.Subject.ID), s.now())
+		}
+		return id, err
+	}
 }

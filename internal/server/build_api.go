@@ -3,10 +3,10 @@ package server
 import (
 	"context"
 	"encoding/hex"
+	"maps"
 	"net/http"
 	"slices"
 
-	iampb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/protobuf/proto"
@@ -31,14 +31,20 @@ import (
 type area struct {
 	rules    []gate.Rule
 	register func(s *Server, k kit, r *gate.Registrar)
+	// proofs are those of its methods whose credential is in the message, by
+	// their full names. It may be nil.
+	proofs func(s *Server, k kit) (map[string]bodyProof, error)
 }
+
+// bodyProof proves the credential inside a message.
+type bodyProof = func(ctx context.Context, message proto.Message) (*credential.Identity, error)
 
 // areas is the whole API, what is built and what is answered UNIMPLEMENTED.
 // The file of an area is api_<name>.go.
 func areas() []area {
 	return []area{
 		credentialArea, hierarchyArea, organizationArea, peopleArea, roleArea, policyArea, controlArea,
-		resourceArea, quotaArea, accessArea,
+		temporaryArea, idTokenArea, revocationArea, leakArea, resourceArea, quotaArea, accessArea,
 	}
 }
 
@@ -74,11 +80,6 @@ func (s *Server) buildAPI(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	jwt, err := credential.NewJWTKey(credential.JWTKeyConfig{
-		Reads: s.replica, Audiences: s.audiences(), Skew: s.cfg.ClockSkew, Now: s.now})
-	if err != nil {
-		return err
-	}
 	d := decider{checker: s.checker, roles: s.roles, replica: s.replica, db: s.db}
 	k := kit{decider: d, pages: cloudapi.Pages{Key: pageKey}, quotas: s.quotas(), changes: cloudapi.Changes{
 		DB: s.db, Record: func(tx *store.Tx, c *gate.Call) error { return audit.Insert(tx, gate.EventOf(c, nil)) }}}
@@ -87,10 +88,14 @@ func (s *Server) buildAPI(ctx context.Context) error {
 	for _, a := range areas() {
 		a.register(s, k, registrar)
 	}
+	prover, err := s.prover(k)
+	if err != nil {
+		return err
+	}
 	stats := gate.NewStats()
 	s.metrics.MustRegister(stats)
 	s.gate, err = gate.New(gate.Config{
-		Rules: Rules(), Services: registrar, Prover: s.prover(jwt, d), Access: d,
+		Rules: Rules(), Services: registrar, Prover: prover, Access: d,
 		Lookups: map[string]gate.Lookup{iamapi.KeyLookup: s.accountOfKey, iamapi.APIKeyLookup: s.accountOfAPIKey, iamapi.AccessKeyLookup: s.accountOfAccessKey, quotaapi.RequestLookup: s.resourceOfQuotaRequest,
 			organization.ContainerLookup: s.organizationOfContainer},
 		Granted:  s.checker.Catalogue().Has,
@@ -110,24 +115,20 @@ func (s *Server) buildAPI(ctx context.Context) error {
 }
 
 // prover says how each place of a credential is proved.
-func (s *Server) prover(jwt *credential.JWTKey, d gate.Decider) gate.Prover {
-	bearer := &credential.IAMToken{Verifier: s.revoked, Accounts: s.replica, Now: s.now}
-	return gate.Prover{
-		Header: proveHeader(bearer), Service: s.proveService(proveHeader(bearer), d),
-		Body: map[string]func(context.Context, proto.Message) (*credential.Identity, error){
-			iampb.IamTokenService_Create_FullMethodName: func(ctx context.Context, m proto.Message) (*credential.Identity, error) {
-				r := m.(*iampb.CreateIamTokenRequest)
-				if _, ok := r.GetIdentity().(*iampb.CreateIamTokenRequest_Jwt); !ok {
-					return nil, &iam.Error{Kind: iam.Unauthenticated, Message: "OAuth token is invalid or expired", Reason: "oauth"}
-				}
-				id, err := jwt.Prove(ctx, r.GetJwt())
-				if err == nil {
-					s.used.note(usedAuthorizedKey, id.CredentialID, string(id.Subject.ID), s.now())
-				}
-				return id, err
-			},
-		},
+func (s *Server) prover(k kit) (gate.Prover, error) {
+	header := proveHeader(&credential.IAMToken{Verifier: s.revoked, Accounts: s.replica, Now: s.now})
+	p := gate.Prover{Header: header, Service: s.proveService(header, k.decider), Body: map[string]bodyProof{}}
+	for _, a := range areas() {
+		if a.proofs == nil {
+			continue
+		}
+		proofs, err := a.proofs(s, k)
+		if err != nil {
+			return p, err
+		}
+		maps.Copy(p.Body, proofs)
 	}
+	return p, nil
 }
 
 func (s *Server) accountOfKey(ctx context.Context, id string) (string, error) {
