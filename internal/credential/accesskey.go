@@ -2,8 +2,10 @@ package credential
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/binary"
 	"hash/crc32"
+	"strings"
 
 	"github.com/propusk/propusk/internal/iam"
 )
@@ -39,4 +41,24 @@ func NewAccessKey() (keyID string, secret iam.Secret) {
 	raw[0], raw[1] = ycByte0, ycByte1|raw[1]&0x0f
 	binary.BigEndian.PutUint32(raw[accessKeySecretChecked:], crc32.Checksum(raw[:accessKeySecretChecked], castagnoli))
 	return keyID, iam.NewSecret(keyText.EncodeToString(raw[:]))
+}
+
+// AccessKeySecretForm tells whether a text may be the secret of a static access
+// key of a Propusk server: the length, the alphabet, the prefix, the checksum.
+func AccessKeySecretForm(text string) bool {
+	if len(text) != accessKeySecretLength || !strings.HasPrefix(text, "YC") || strings.ContainsAny(text, "\r\n") { // which the decoder skips
+		return false
+	}
+	var raw [accessKeySecretLength * 6 / 8]byte
+	n, err := keyText.Decode(raw[:], []byte(text))
+	return err == nil && n == len(raw) &&
+		binary.BigEndian.Uint32(raw[accessKeySecretChecked:]) == crc32.Checksum(raw[:accessKeySecretChecked], castagnoli)
+}
+
+// SecretLookup is what a static access key is found by when only its secret is
+// known; see iam.AccessKey. It tells nothing of a secret, 196 bits of which are
+// random.
+func SecretLookup(secret iam.Secret) string {
+	hash := sha256.Sum256([]byte(secret.Reveal()))
+	return lookupOf(&hash)
 }

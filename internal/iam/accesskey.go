@@ -10,6 +10,7 @@ type AccessKey struct {
 	ServiceAccountID string
 	KeyID            string // names the key in signed requests
 	Description      string
+	Lookup           string // the first half of the secret's SHA-256 in hexadecimal: unique; "" while nobody has looked
 	CreatedAt        time.Time
 	LastUsedAt       time.Time // zero: never
 }

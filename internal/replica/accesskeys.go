@@ -55,5 +55,5 @@ func openAccessKeys(open Opener) loader {
 }
 
 func accessKeyText(k *iam.AccessKey) int {
-	return len(k.ID) + len(k.ServiceAccountID) + len(k.KeyID) + len(k.Description)
+	return len(k.ID) + len(k.ServiceAccountID) + len(k.KeyID) + len(k.Description) + len(k.Lookup)
 }

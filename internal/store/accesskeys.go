@@ -8,7 +8,7 @@ import (
 	"github.com/propusk/propusk/internal/seal"
 )
 
-const accessKeyColumns = `id, service_account_id, key_id, description, created_at, last_used_at`
+const accessKeyColumns = `id, service_account_id, key_id, description, COALESCE(lookup, ''), created_at, last_used_at`
 
 // AccessKeyPlace is where the secret of an access key is sealed for.
 func AccessKeyPlace(id string) seal.Place {
@@ -24,8 +24,9 @@ func InsertAccessKey(tx *Tx, k *iam.AccessKey, sealed []byte) error {
 	if len(sealed) == 0 {
 		return iam.Errorf(iam.Internal, "Access key %s has no secret", k.ID)
 	}
-	_, err := tx.exec(`INSERT INTO access_keys (`+accessKeyColumns+`, sealed) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		k.ID, k.ServiceAccountID, k.KeyID, k.Description, micros(k.CreatedAt), micros(k.LastUsedAt), sealed)
+	_, err := tx.exec(`INSERT INTO access_keys (id, service_account_id, key_id, description, lookup, created_at, last_used_at, sealed)
+		VALUES ($1, $2, $3, $4, NULLIF($5, ''), $6, $7, $8)`,
+		k.ID, k.ServiceAccountID, k.KeyID, k.Description, k.Lookup, micros(k.CreatedAt), micros(k.LastUsedAt), sealed)
 	tx.record(ChangeAccessKey, AccessKeyChange(k.ID, k.KeyID))
 	return tx.unlessTaken(err, "Access key %s already exists", k.ID)
 }
@@ -45,6 +46,27 @@ type SealedAccessKey struct {
 // FindAccessKey returns the static access key that signed requests name so.
 func FindAccessKey(tx *Tx, keyID string) (*SealedAccessKey, error) {
 	return first(tx, "Access key", keyID, scanSealedAccessKey, `SELECT `+accessKeyColumns+`, sealed FROM access_keys WHERE key_id = $1`, keyID)
+}
+
+// FindAccessKeyByLookup returns the static access key whose secret has this
+// look-up; see iam.AccessKey. The miss does not repeat it.
+func FindAccessKeyByLookup(tx *Tx, lookup string) (*SealedAccessKey, error) {
+	return first(tx, "Access key", "of this secret", scanSealedAccessKey, `SELECT `+accessKeyColumns+`, sealed FROM access_keys WHERE lookup = $1`, lookup)
+}
+
+// ListAccessKeysWithoutLookup returns static access keys from before there were
+// look-ups, in the order of their ids: up to limit of those after an id.
+func ListAccessKeysWithoutLookup(tx *Tx, after string, limit int) ([]*SealedAccessKey, error) {
+	return collect(tx, scanSealedAccessKey, `SELECT `+accessKeyColumns+`, sealed FROM access_keys
+		WHERE lookup IS NULL AND id > $1 ORDER BY id LIMIT $2`, after, limit)
+}
+
+// SetAccessKeyLookup gives a static access key its look-up unless it has one or
+// is gone, and tells whether it did. What nodes remember of a key does not
+// depend on it, so the feed does not tell of it.
+func SetAccessKeyLookup(tx *Tx, id, lookup string) (bool, error) {
+	n, err := tx.exec(`UPDATE access_keys SET lookup = $1 WHERE id = $2 AND lookup IS NULL`, lookup, id)
+	return n == 1, tx.unlessTaken(err, "Access key %s has the secret of another", id)
 }
 
 // UpdateAccessKeyDescription writes the description: nothing else of a key changes.
@@ -101,12 +123,12 @@ func scanAccessKeyChange(r Rows) (string, error) {
 
 func scanAccessKey(r Rows) (*iam.AccessKey, error) {
 	var k iam.AccessKey
-	err := r.Scan(&k.ID, &k.ServiceAccountID, &k.KeyID, &k.Description, asTime(&k.CreatedAt), asTime(&k.LastUsedAt))
+	err := r.Scan(&k.ID, &k.ServiceAccountID, &k.KeyID, &k.Description, &k.Lookup, asTime(&k.CreatedAt), asTime(&k.LastUsedAt))
 	return &k, err
 }
 
 func scanSealedAccessKey(r Rows) (*SealedAccessKey, error) {
 	var k SealedAccessKey
-	err := r.Scan(&k.ID, &k.ServiceAccountID, &k.KeyID, &k.Description, asTime(&k.CreatedAt), asTime(&k.LastUsedAt), asBytes(&k.Sealed))
+	err := r.Scan(&k.ID, &k.ServiceAccountID, &k.KeyID, &k.Description, &k.Lookup, asTime(&k.CreatedAt), asTime(&k.LastUsedAt), asBytes(&k.Sealed))
 	return &k, err
 }

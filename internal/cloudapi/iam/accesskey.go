@@ -93,6 +93,7 @@ func (s *AccessKeyService) Create(ctx context.Context, r *awspb.CreateAccessKeyR
 	k := &iam.AccessKey{ID: resource.NewID(resource.PrefixIAM), ServiceAccountID: call.Target, Description: r.GetDescription()}
 	var secret iam.Secret
 	k.KeyID, secret = credential.NewAccessKey()
+	k.Lookup = credential.SecretLookup(secret)
 	sealed, err := s.Seal(store.AccessKeyPlace(k.ID), []byte(secret.Reveal()))
 	if err != nil {
 		return nil, err

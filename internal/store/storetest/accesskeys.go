@@ -11,6 +11,8 @@ import (
 
 var accessKeyTests = []test{
 	{"a row's life", testAccessKey},
+	{"by their secret", testAccessKeyLookup},
+	{"without a look-up", testAccessKeysWithoutLookup},
 	{"they go with their account", testAccessKeysGoWithAccount},
 	{"they go with their folder", testAccessKeysGoWithFolder},
 }
@@ -90,6 +92,87 @@ func testAccessKey(t *testing.T, f *fixture) {
 	} {
 		f.refuse(t, iam.NotFound, what, missing)
 	}
+}
+
+func testAccessKeyLookup(t *testing.T, f *fixture) {
+	f.world(t)
+	want := accessKey("aje9", robotID)
+	want.Lookup = "0123456789abcdef"
+	f.update(t, func(tx *store.Tx) error {
+		return all(store.InsertAccessKey(tx, want, sealedText("aje9")), insertAccessKey(tx, "aje8", robotID), insertAccessKey(tx, "aje7", robotID))
+	})
+	f.view(t, func(tx *store.Tx) error {
+		found, err := store.FindAccessKeyByLookup(tx, want.Lookup)
+		same(t, "by look-up", &store.SealedAccessKey{AccessKey: *want, Sealed: sealedText("aje9")}, found)
+		got, e2 := store.GetAccessKey(tx, "aje9")
+		same(t, "by id", want, got)
+		return all(err, e2)
+	})
+	for _, lookup := range []string{"", "0123456789abcde", "0123456789ABCDEF", "%"} { // keys without one are not found by ""
+		f.refuse(t, iam.NotFound, "Access key of this secret not found", func(tx *store.Tx) error {
+			return second(store.FindAccessKeyByLookup(tx, lookup))
+		})
+	}
+	f.refuse(t, iam.AlreadyExists, "Access key aje6 already exists", func(tx *store.Tx) error { // two keys with one secret
+		k := accessKey("aje6", robotID)
+		k.Lookup = want.Lookup
+		return store.InsertAccessKey(tx, k, sealedText("aje6"))
+	})
+	f.refuse(t, iam.AlreadyExists, "Access key aje8 has the secret of another", func(tx *store.Tx) error {
+		return second(store.SetAccessKeyLookup(tx, "aje8", want.Lookup))
+	})
+}
+
+func testAccessKeysWithoutLookup(t *testing.T, f *fixture) {
+	f.world(t)
+	f.update(t, func(tx *store.Tx) error {
+		for _, id := range []string{"ajea", "ajeb", "ajec"} {
+			if err := insertAccessKey(tx, id, robotID); err != nil {
+				return err
+			}
+		}
+		k := accessKey("ajed", robotID)
+		k.Lookup = "has one"
+		return store.InsertAccessKey(tx, k, sealedText("ajed"))
+	})
+	list := func(after string, limit int, want ...string) {
+		t.Helper()
+		f.view(t, func(tx *store.Tx) error {
+			rows, err := store.ListAccessKeysWithoutLookup(tx, after, limit)
+			var ids []string
+			for _, k := range rows {
+				ids = append(ids, k.ID)
+				same(t, "sealed of "+k.ID, sealedText(k.ID), k.Sealed)
+			}
+			same(t, "without a look-up", want, ids)
+			return err
+		})
+	}
+	list("", 2, "ajea", "ajeb")
+	list("ajeb", 2, "ajec")
+	list("ajec", 2)
+	set := func(id, lookup string, want bool) {
+		t.Helper()
+		f.told(t, nil, func(tx *store.Tx) error {
+			did, err := store.SetAccessKeyLookup(tx, id, lookup)
+			if did != want {
+				t.Errorf("%s got a look-up: %v, want %v", id, did, want)
+			}
+			return err
+		})
+	}
+	set("ajeb", "of b", true)
+	set("ajeb", "another", false) // somebody else was quicker
+	set("ajed", "another", false)
+	set("gone", "of nobody", false)
+	list("", 9, "ajea", "ajec")
+	f.view(t, func(tx *store.Tx) error {
+		b, err := store.FindAccessKeyByLookup(tx, "of b")
+		if err == nil && b.ID != "ajeb" {
+			t.Errorf("found %s", b.ID)
+		}
+		return err
+	})
 }
 
 func testAccessKeysGoWithAccount(t *testing.T, f *fixture) {
