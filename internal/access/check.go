@@ -116,6 +116,28 @@ func (c *Checker) CheckPath(r Reads, subject iam.Subject, what iam.Permission, p
 	return c.decide(r, subject, what, path, catalogue, number)
 }
 
+// Forbids looks for an access policy that denies a permission on a resource
+// whatever the roles say: for what somebody may do without a role, with
+// himself. It reports iam.NotFound for a resource that does not exist,
+// iam.InvalidArgument for a permission that is in no role, and whatever the
+// reads fail with. Allowed tells that no policy denies it.
+func (c *Checker) Forbids(r Reads, what iam.Permission, resourceID string) (Decision, error) {
+	if _, err := c.catalogue.Load().numberOf(what); err != nil {
+		return Decision{}, err
+	}
+	path, err := r.Ancestors(resourceID)
+	if err != nil {
+		return Decision{}, err
+	}
+	q := c.pool.Get().(*question)
+	defer c.release(q)
+	q.what, q.path = what, path
+	if err := r.Policies(path, q.forbid); err != nil {
+		return Decision{}, err
+	}
+	return Decision{Allowed: q.denied == (Denial{}), Path: path, DeniedBy: q.denied}, nil
+}
+
 func (c *Catalogue) numberOf(what iam.Permission) (int, error) {
 	n, ok := c.numbers[what]
 	if !ok {

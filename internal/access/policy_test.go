@@ -1,6 +1,7 @@
 package access_test
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -121,6 +122,38 @@ func TestPoliciesComeAfterRoles(t *testing.T) {
 	d, err := checker.Check(watched{w, &looked}, alice, "organization-manager.organizations.get", "acme")
 	if err != nil || !d.Allowed || looked != 0 {
 		t.Errorf("a permission that no template denies: %+v, %v, %d looks", d, err, looked)
+	}
+}
+
+// Without a role, policies alone are asked.
+func TestForbids(t *testing.T) {
+	w := newWorld()
+	w.add(resource.Organization, "acme", "")
+	checker := builtinChecker(t)
+	forbids := func(what iam.Permission, id string) access.Decision {
+		t.Helper()
+		d, err := checker.Forbids(w, what, id)
+		if err != nil || len(d.Path) != 1 || d.Path[0].ID != id {
+			t.Fatalf("%s on %s: %+v, %v", what, id, d, err)
+		}
+		return d
+	}
+	if d := forbids("iam.ephemeralAccessKeys.create", "acme"); !d.Allowed || d.DeniedBy != (access.Denial{}) {
+		t.Errorf("without policies: %+v", d)
+	}
+	w.denied["acme"] = []string{"iam.denyServiceAccountCredentialsCreation"}
+	want := access.Denial{Resource: resource.Ref{Kind: resource.Organization, ID: "acme"}, Template: "iam.denyServiceAccountCredentialsCreation"}
+	if d := forbids("iam.ephemeralAccessKeys.create", "acme"); d.Allowed || d.DeniedBy != want {
+		t.Errorf("with a policy: %+v, want denied by %+v", d, want)
+	}
+	if d := forbids("iam.serviceAccounts.createToken", "acme"); !d.Allowed {
+		t.Errorf("what the policy does not deny: %+v", d)
+	}
+	if _, err := checker.Forbids(w, "iam.nonsense.do", "acme"); !errors.Is(err, iam.InvalidArgument) {
+		t.Errorf("a permission in no role: %v", err)
+	}
+	if _, err := checker.Forbids(w, "iam.ephemeralAccessKeys.create", "nothing"); !errors.Is(err, iam.NotFound) {
+		t.Errorf("a resource that is not there: %v", err)
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 // Request is what a door tells the gate of one call.
 type Request struct {
 	Method          string // "/package.Service/Method"
-	Door            string // "rest" or "grpc", for logs
+	Door            string // "rest", "grpc" or another, for logs and Rule.Door
 	Authorization   string // the header's value, "" when absent
 	IdempotencyKey  string
 	ClientRequestID string

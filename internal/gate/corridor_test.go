@@ -77,6 +77,10 @@ func (h *house) Decide(_ context.Context, _ iam.Subject, _ iam.Permission, id st
 	return gate.Decision{Allowed: true, Path: []resource.Ref{{Kind: resource.ServiceAccount, ID: id}}}, nil
 }
 
+func (h *house) Forbids(ctx context.Context, what iam.Permission, id string) (gate.Decision, error) {
+	return h.Decide(ctx, iam.Subject{}, what, id)
+}
+
 func (h *house) Knows(context.Context, iam.Subject, string) (bool, error) { return true, nil }
 
 var goodRules = append(gate.Rules(endpointService,
@@ -163,6 +167,7 @@ func TestRulesMustFit(t *testing.T) {
 		{"no permission and no reason", "no word about why", at(4, func(r *gate.Rule) { r.Why = "" })},
 		{"a change without an event", "audit event", at(4, func(r *gate.Rule) { r.Event = "" })},
 		{"a read with an event", "audit event", at(0, func(r *gate.Rule) { r.Event = "x" })},
+		{"a method that another door than its neighbours has", "some methods of yandex.cloud.iam.v1.IamTokenService are a door's own", at(4, func(r *gate.Rule) { r.Door = "sts" })},
 		{"a credential in a body that nobody proves", "no prover", at(4, func(r *gate.Rule) { r.Proof = gate.Body })},
 	} {
 		_, err := gate.New((&house{}).config(c.rules))

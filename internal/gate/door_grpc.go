@@ -32,7 +32,7 @@ func (g *Gate) AttachServices(s grpc.ServiceRegistrar) { g.attach(s, true) }
 
 func (g *Gate) attach(s grpc.ServiceRegistrar, forServices bool) {
 	for _, r := range g.services {
-		if g.forServices(r.desc) != forServices {
+		if g.forServices(r.desc) != forServices || g.doorOf(r.desc) != "" {
 			continue
 		}
 		desc := *r.desc
@@ -52,6 +52,15 @@ func (g *Gate) attach(s grpc.ServiceRegistrar, forServices bool) {
 // of one kind.
 func (g *Gate) forServices(desc *grpc.ServiceDesc) bool {
 	return len(desc.Methods) > 0 && g.endpoints["/"+desc.ServiceName+"/"+desc.Methods[0].MethodName].rule.Proof == Service
+}
+
+// doorOf is the only door of a service; "" when it has none of its own. Its
+// methods are of one kind.
+func (g *Gate) doorOf(desc *grpc.ServiceDesc) string {
+	if len(desc.Methods) == 0 {
+		return ""
+	}
+	return g.endpoints["/"+desc.ServiceName+"/"+desc.Methods[0].MethodName].rule.Door
 }
 
 // grpcCall is all that a call of this door is, in one piece of memory.

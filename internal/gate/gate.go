@@ -26,11 +26,14 @@ type Decision struct {
 	Read     []store.Change // what was read, for the guard of a change
 }
 
-// Decider answers questions of access. Decide reports iam.NotFound for an id
-// that names no live resource. Knows tells whether a subject may learn that
-// something exists in an organization: it belongs there or is bound there.
+// Decider answers questions of access. Decide and Forbids report iam.NotFound
+// for an id that names no live resource. Forbids asks the access policies alone:
+// its Decision is allowed unless one of them denies the permission. Knows tells
+// whether a subject may learn that something exists in an organization: it
+// belongs there or is bound there.
 type Decider interface {
 	Decide(ctx context.Context, who iam.Subject, what iam.Permission, resourceID string) (Decision, error)
+	Forbids(ctx context.Context, what iam.Permission, resourceID string) (Decision, error)
 	Knows(ctx context.Context, who iam.Subject, organizationID string) (bool, error)
 }
 
@@ -148,7 +151,7 @@ func (g *Gate) Call(ctx context.Context, r *Request) (*Response, error) {
 	c := g.newCall(r)
 	res := &Response{RequestID: c.RequestID, TraceID: c.TraceID}
 	ep, ok := g.endpoints[r.Method]
-	if !ok || ep.rule.Proof == Service {
+	if !ok || ep.rule.Proof == Service || (ep.rule.Door != "" && ep.rule.Door != r.Door) {
 		return res, iam.Errorf(iam.Unimplemented, "Method %s is not known", r.Method)
 	}
 	out, err := g.run(ctx, c, ep)

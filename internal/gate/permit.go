@@ -99,6 +99,26 @@ func Require(ctx context.Context, what iam.Permission, kind resource.Kind, id st
 	return err
 }
 
+// NotForbidden fails with PERMISSION_DENIED when an access policy on a resource
+// or above it denies a permission. It is for handlers of what a caller may do
+// with itself without any role: id is then the caller's own, or of where the
+// caller lives, and so is not hidden from it.
+func NotForbidden(ctx context.Context, what iam.Permission, id string) error {
+	c := From(ctx)
+	d, err := c.gate.cfg.Access.Forbids(ctx, what, id)
+	if err != nil {
+		return err
+	}
+	if c.Path == nil {
+		c.Target, c.Path = id, d.Path
+	}
+	if !d.Allowed {
+		return deniedByPolicy(d)
+	}
+	c.RestsOn(d)
+	return nil
+}
+
 // Allows tells whether the caller has a permission on a resource, without refusing.
 func Allows(ctx context.Context, what iam.Permission, id string) (bool, error) {
 	c := From(ctx)

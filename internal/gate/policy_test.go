@@ -28,6 +28,10 @@ func (f forbidden) Decide(context.Context, iam.Subject, iam.Permission, string) 
 	}, nil
 }
 
+func (f forbidden) Forbids(ctx context.Context, what iam.Permission, id string) (gate.Decision, error) {
+	return f.Decide(ctx, iam.Subject{}, what, id)
+}
+
 func (f forbidden) Knows(context.Context, iam.Subject, string) (bool, error) { return f.knows, nil }
 
 func TestDeniedByPolicy(t *testing.T) {

@@ -115,8 +115,12 @@ func endpoints(reg *Registrar, rules []Rule, known func(Rule) error) (map[string
 				return nil, fmt.Errorf("gate: %s: %w", full, err)
 			}
 			out[full] = ep
-			if (rule.Proof == Service) != (out["/"+s.desc.ServiceName+"/"+s.desc.Methods[0].MethodName].rule.Proof == Service) {
+			first := out["/"+s.desc.ServiceName+"/"+s.desc.Methods[0].MethodName].rule
+			if (rule.Proof == Service) != (first.Proof == Service) {
 				return nil, fmt.Errorf("gate: some methods of %s are for other services and some are not", sd.FullName())
+			}
+			if rule.Door != first.Door {
+				return nil, fmt.Errorf("gate: some methods of %s are a door's own and some are not", sd.FullName())
 			}
 		}
 	}

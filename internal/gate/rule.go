@@ -55,7 +55,19 @@ type Rule struct {
 	Why        string // required when Permission is empty: what protects the method instead
 	Effect     Effect
 	Event      string // audit event type without "yandex.cloud.audit.", for Changes and Issues
+	Door       string // the only door that may call it; "" means every one. See Only
 	Missing    bool   // not built: every call is answered UNIMPLEMENTED
+}
+
+// Only marks rows as another door's own: neither gRPC nor REST serves them. It
+// is for methods that a door calls in place of what a client has asked in a
+// language of its own, when the message holds both that question as the client
+// signed it and what the door has read out of it: nobody else may say what that is.
+func Only(door string, rows ...Rule) []Rule {
+	for i := range rows {
+		rows[i].Door = door
+	}
+	return rows
 }
 
 // Rules completes rows of one service: Method holds the bare method name.

@@ -50,6 +50,22 @@ func (d decider) Decide(ctx context.Context, who iam.Subject, what iam.Permissio
 	}, err
 }
 
+// Forbids asks the access policies alone, at one position of the feed.
+func (d decider) Forbids(ctx context.Context, what iam.Permission, id string) (gate.Decision, error) {
+	var found access.Decision
+	at, read, err := d.replica.Consistent(ctx, func(v *replica.View) (err error) {
+		if err := d.roles.fresh(ctx); err != nil {
+			return err
+		}
+		found, err = d.checker.Forbids(v, what, id)
+		return err
+	})
+	return gate.Decision{
+		Allowed: found.Allowed, Path: found.Path, Position: at, Read: append(read, definitionsMoved),
+		DeniedBy: found.DeniedBy.Template, DeniedOn: found.DeniedBy.Resource,
+	}, err
+}
+
 // definitionsMoved is what every decision rests on: what the roles hold.
 var definitionsMoved = store.Change{Kind: store.ChangeDefinitions}
 
