@@ -1,0 +1,74 @@
+package leak
+
+// word marks the characters of base64url, of which all that is sought here but
+// authorized keys is made.
+var word = func() (t [256]bool) {
+	for c := range t {
+		t[c] = c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '_' || c == '-'
+	}
+	return t
+}()
+
+// runEnd is where the run of word characters that holds i ends.
+func runEnd(text []byte, i int) int {
+	for i < len(text) && word[text[i]] {
+		i++
+	}
+	return i
+}
+
+// opens tells whether a word begins at i: at the start, after what is no word
+// character, or after an escape that ends in one: \n, \u003d, %3D.
+func opens(text []byte, i int) bool {
+	switch {
+	case i == 0 || !word[text[i-1]]:
+		return true
+	case i >= 2 && text[i-2] == '\\':
+		return true
+	case i >= 3 && text[i-3] == '%':
+		return isHex(text[i-2]) && isHex(text[i-1])
+	case i >= 6 && text[i-6] == '\\' && text[i-5] == 'u':
+		return isHex(text[i-4]) && isHex(text[i-3]) && isHex(text[i-2]) && isHex(text[i-1])
+	}
+	return false
+}
+
+// context is how many bytes before a word opens looks at.
+const context = 6
+
+func isHex(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
+}
+
+func lowerHex(b []byte) bool {
+	for _, c := range b {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}
+
+func alphanumeric(b []byte) bool {
+	for _, c := range b {
+		if !word[c] || c == '_' || c == '-' {
+			return false
+		}
+	}
+	return true
+}
+
+// varied tells whether a text is not a placeholder: see leastDistinct.
+func varied(b []byte) bool {
+	var seen [256]bool
+	n := 0
+	for _, c := range b {
+		if !seen[c] {
+			seen[c] = true
+			if n++; n >= leastDistinct {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,173 @@
+package leak
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"strings"
+)
+
+// The line above the private half of an authorized key, which asks not to be
+// removed [API fact: authorized keys], and what follows it.
+var (
+	warning  = []byte("PLEASE DO NOT REMOVE THIS LINE! ")
+	keyIDIs  = []byte("Yandex.Cloud SA Key ID ") // rarer than the line's beginning, so looked for
+	beginKey = []byte("-----BEGIN PRIVATE KEY-----")
+	endKey   = []byte("-----END PRIVATE KEY-----")
+)
+
+const keyIDMost = 50 // [API fact: ids are at most 50 characters]
+
+// nextWarning is where the next warning line at or after from begins; the
+// text's length when there is none.
+func nextWarning(text []byte, from int) int {
+	for i := from; i < len(text); {
+		at := bytes.Index(text[i:], keyIDIs)
+		if at < 0 {
+			return len(text)
+		}
+		start := i + at - len(warning)
+		if start >= from && bytes.HasPrefix(text[start:], warning) {
+			return start
+		}
+		i += at + len(keyIDIs)
+	}
+	return len(text)
+}
+
+// authorizedKeyAt reads the warning line and a private key that begin at start,
+// as a file has them or within a JSON or YAML string, and tells where the key
+// ends; 0 when there is none.
+func authorizedKeyAt(text []byte, start int) int {
+	b := text[start:min(len(text), start+AuthorizedKeyMost)]
+	at, end := privateKeyIn(b)
+	if end == 0 {
+		return 0
+	}
+	if _, ok := privateKeyOf(b[at : end-len(endKey)]); !ok {
+		return 0
+	}
+	return start + end
+}
+
+// privateKeyIn finds the PEM block under the warning line at the start of b:
+// where its body begins and where the block ends, which is 0 when there is none.
+func privateKeyIn(b []byte) (body, end int) {
+	_, line := keyIDOf(b)
+	if line == 0 {
+		return 0, 0
+	}
+	i := breaks(b, line)
+	if i == line || !bytes.HasPrefix(b[i:], beginKey) {
+		return 0, 0
+	}
+	i += len(beginKey)
+	n := bytes.Index(b[i:], endKey)
+	if n < 0 {
+		return 0, 0
+	}
+	return i, i + n + len(endKey)
+}
+
+// keyIDOf reads the warning line at the start of b: the id of the key and where
+// the line's text ends, which is 0 when it is no such line.
+func keyIDOf(b []byte) (id string, end int) {
+	if !bytes.HasPrefix(b, warning) || !bytes.HasPrefix(b[len(warning):], keyIDIs) {
+		return "", 0
+	}
+	i := len(warning) + len(keyIDIs)
+	i, opened := bracket(b, i, '<', `\u003c`)
+	last := i
+	for last < len(b) && word[b[last]] {
+		last++
+	}
+	end, closed := bracket(b, last, '>', `\u003e`)
+	if !opened || !closed || last == i || last-i > keyIDMost {
+		return "", 0
+	}
+	return string(b[i:last]), end
+}
+
+// bracket steps over a bracket as it is or as JSON may escape it.
+func bracket(b []byte, i int, plain byte, escaped string) (int, bool) {
+	switch {
+	case i < len(b) && b[i] == plain:
+		return i + 1, true
+	case len(b)-i >= len(escaped) && strings.EqualFold(string(b[i:i+len(escaped)]), escaped):
+		return i + len(escaped), true
+	}
+	return i, false
+}
+
+// breaks steps over line ends and spaces, real or escaped (\n, and \\n in a
+// string within a string).
+func breaks(b []byte, i int) int {
+	for i < len(b) {
+		switch b[i] {
+		case ' ', '\t', '\r', '\n':
+			i++
+			continue
+		case '\\':
+			n := i
+			for n < len(b) && b[n] == '\\' {
+				n++
+			}
+			if n < len(b) && (b[n] == 'n' || b[n] == 'r') {
+				i = n + 1
+				continue
+			}
+		}
+		break
+	}
+	return i
+}
+
+// privateKeyOf parses the body of a PEM block as a PKCS #8 private key.
+func privateKeyOf(body []byte) (any, bool) {
+	plain := make([]byte, 0, len(body))
+	for i := 0; i < len(body); {
+		if n := breaks(body, i); n > i {
+			i = n
+			continue
+		}
+		plain = append(plain, body[i])
+		i++
+	}
+	der := make([]byte, base64.StdEncoding.DecodedLen(len(plain)))
+	n, err := base64.StdEncoding.Decode(der, plain)
+	if err != nil {
+		return nil, false
+	}
+	key, err := x509.ParsePKCS8PrivateKey(der[:n])
+	return key, err == nil
+}
+
+// KeyID is the id of the key that an authorized key's text names; "" when the
+// text does not begin with the warning line.
+func KeyID(text string) string {
+	id, _ := keyIDOf([]byte(text))
+	return id
+}
+
+// PublicHalf is what of an authorized key's text is enough to ask a server
+// about it: the warning line with the key's id, and the public key in PEM
+// ("PUBLIC KEY"). It is empty when the text is no authorized key.
+func PublicHalf(text string) string {
+	b := []byte(text)
+	at, end := privateKeyIn(b)
+	if end != len(b) || end == 0 {
+		return ""
+	}
+	key, _ := privateKeyOf(b[at : end-len(endKey)])
+	private, ok := key.(crypto.Signer)
+	if !ok {
+		return ""
+	}
+	der, err := x509.MarshalPKIXPublicKey(private.Public())
+	if err != nil {
+		return ""
+	}
+	return string(warning) + string(keyIDIs) + "<" + KeyID(text) + ">\n" + string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+}
