@@ -13,16 +13,17 @@ import (
 )
 
 // purposes are those that the ring keeps.
-var purposes = [...]store.SigningPurpose{store.PurposeRoot, store.PurposeFeed, store.PurposeIAM}
+var purposes = [...]store.SigningPurpose{store.PurposeRoot, store.PurposeFeed, store.PurposeIAM, store.PurposeSession}
 
-// place binds a sealed private half to its row and to what it may sign, so
-// that no row can be turned into another.
 func place(purpose store.SigningPurpose, id string) seal.Place {
-	return seal.Place{Table: "signing_keys", Column: "sealed", ID: string(purpose) + "/" + id}
+	return store.SigningKeyPlace(purpose, id)
 }
 
 // generate makes a key, sealed, whose times are still to be set.
 func (k *Keyring) generate(purpose store.SigningPurpose) (store.SigningKey, error) {
+	if purpose == store.PurposeSession {
+		return k.generateSessionKey()
+	}
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return store.SigningKey{}, fmt.Errorf("generate signing key: %w", err)
@@ -44,6 +45,9 @@ func (k *Keyring) open(row *store.SigningKey) (*SigningKey, error) {
 		return nil, err
 	}
 	defer clear(seed)
+	if row.Purpose == store.PurposeSession {
+		return openSessionKey(row, seed)
+	}
 	if len(seed) != ed25519.SeedSize {
 		return nil, errors.New("the private half has a wrong length")
 	}

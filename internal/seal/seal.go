@@ -16,9 +16,12 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
+	"crypto/subtle"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 )
 
 const (
@@ -43,33 +46,71 @@ type Place struct {
 }
 
 // Box seals and opens under the master keys it holds. It is safe for use by
-// many goroutines.
+// many goroutines, also while it takes up other keys.
 type Box struct {
-	first string
-	held  map[string]cipher.AEAD
+	keys atomic.Pointer[keys]
+
+	source  string      // where Reload reads; "" when the keys came from New
+	reading sync.Mutex  // one Reload at a time
+	resting atomic.Bool // the source was read a moment ago because a key was missing
+}
+
+// keys are those of one reading, and all that were held before it.
+type keys struct {
+	ids  []string // as the source lists them, the first seals
+	held map[string]heldKey
+}
+
+type heldKey struct {
+	key  [keySize]byte
+	aead cipher.AEAD
 }
 
 // New makes a box that seals under the first key and opens under any of them.
 func New(first MasterKey, others ...MasterKey) (*Box, error) {
-	b := &Box{first: first.ID, held: make(map[string]cipher.AEAD, 1+len(others))}
-	for _, k := range append([]MasterKey{first}, others...) {
-		if !legalID(k.ID) {
-			return nil, fmt.Errorf("seal: master key id %q: 1 to %d of a-z, 0-9, - and _", k.ID, maxID)
-		}
-		if _, twice := b.held[k.ID]; twice {
-			return nil, fmt.Errorf("seal: two master keys with the id %q", k.ID)
-		}
-		aead, err := newAEAD(k.key[:])
-		if err != nil {
-			return nil, err
-		}
-		b.held[k.ID] = aead
+	b := &Box{}
+	if err := b.replace(append([]MasterKey{first}, others...)); err != nil {
+		return nil, err
 	}
 	return b, nil
 }
 
+// replace takes up keys, of which the first seals from now on. Those held
+// before go on opening: to forget one is to lose what it sealed.
+func (b *Box) replace(list []MasterKey) error {
+	next := &keys{held: make(map[string]heldKey, len(list))}
+	for _, k := range list {
+		if !legalID(k.ID) {
+			return fmt.Errorf("seal: master key id %q: 1 to %d of a-z, 0-9, - and _", k.ID, maxID)
+		}
+		if _, twice := next.held[k.ID]; twice {
+			return fmt.Errorf("seal: two master keys with the id %q", k.ID)
+		}
+		aead, err := newAEAD(k.key[:])
+		if err != nil {
+			return err
+		}
+		next.ids = append(next.ids, k.ID)
+		next.held[k.ID] = heldKey{key: k.key, aead: aead}
+	}
+	if before := b.keys.Load(); before != nil {
+		for id, old := range before.held {
+			now, ok := next.held[id]
+			if ok && subtle.ConstantTimeCompare(old.key[:], now.key[:]) != 1 {
+				return fmt.Errorf("seal: master key %q is another one than it was: give the new key an id of its own", id)
+			}
+			next.held[id] = old
+		}
+	}
+	b.keys.Store(next)
+	return nil
+}
+
 // SealingKeyID names the master key that Seal uses.
-func (b *Box) SealingKeyID() string { return b.first }
+func (b *Box) SealingKeyID() string { return b.keys.Load().ids[0] }
+
+// KeyIDs names the master keys as the source listed them last; the first seals.
+func (b *Box) KeyIDs() []string { return b.keys.Load().ids }
 
 // Seal encrypts a secret for one place, under a data key of its own.
 func (b *Box) Seal(at Place, secret []byte) ([]byte, error) {
@@ -79,11 +120,13 @@ func (b *Box) Seal(at Place, secret []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := make([]byte, 0, 2+len(b.first)+overhead+len(secret))
-	out = append(out, version, byte(len(b.first)))
-	out = append(out, b.first...)
+	keys := b.keys.Load()
+	first := keys.ids[0]
+	out := make([]byte, 0, 2+len(first)+overhead+len(secret))
+	out = append(out, version, byte(len(first)))
+	out = append(out, first...)
 	ad := at.additionalData(out)
-	out = appendSealed(out, b.held[b.first], dataKey[:], ad)
+	out = appendSealed(out, keys.held[first].aead, dataKey[:], ad)
 	return appendSealed(out, data, secret, ad), nil
 }
 
@@ -95,18 +138,19 @@ func appendSealed(out []byte, aead cipher.AEAD, plain, ad []byte) []byte {
 }
 
 // Open decrypts what Seal made for the same place. It fails with ErrMalformed,
-// ErrUnknownKey or ErrOpen.
+// ErrUnknownKey or ErrOpen. A key that is not held is first looked for in the
+// source, once a second at most: another node may have begun to seal under it.
 func (b *Box) Open(at Place, sealed []byte) ([]byte, error) {
 	header, wrapped, body, err := split(sealed)
 	if err != nil {
 		return nil, err
 	}
-	master, ok := b.held[string(header[2:])]
-	if !ok {
-		return nil, fmt.Errorf("%w: %q", ErrUnknownKey, header[2:])
+	master, err := b.key(string(header[2:]))
+	if err != nil {
+		return nil, err
 	}
 	ad := at.additionalData(header)
-	dataKey, err := master.Open(nil, wrapped[:nonceSize], wrapped[nonceSize:], ad)
+	dataKey, err := master.aead.Open(nil, wrapped[:nonceSize], wrapped[nonceSize:], ad)
 	if err != nil || len(dataKey) != keySize {
 		return nil, ErrOpen
 	}
@@ -137,7 +181,7 @@ func (b *Box) Reseal(at Place, sealed []byte) ([]byte, bool, error) {
 	if err != nil {
 		return nil, false, err
 	}
-	if id == b.first {
+	if id == b.SealingKeyID() {
 		return sealed, false, nil
 	}
 	secret, err := b.Open(at, sealed)

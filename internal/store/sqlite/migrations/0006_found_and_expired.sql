@@ -7,4 +7,4 @@ CREATE UNIQUE INDEX access_keys_by_lookup ON access_keys (lookup);
 -- The expires_at that was acted upon: tokens that outlive the account's end
 -- were revoked, and the audit log tells of it.
 ALTER TABLE service_accounts ADD COLUMN expiry_recorded INTEGER;
-CREATE INDEX service_accounts_by_expiry ON service_accounts (expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX service_accounts_by_expiry ON service_accounts (expires_at) WHERE expires_at <> COALESCE(expiry_recorded, 0);
