@@ -1,7 +1,8 @@
-// Package mint makes IAM tokens and owns the keys that sign what this
-// installation publishes: IAM tokens, the revocation feed, and the root that
-// certifies the feed's keys. Private halves are sealed at rest and leave the
-// ring only as crypto.Signer. Who deserves a token is decided elsewhere.
+// Package mint makes IAM tokens and temporary access keys, and owns the keys
+// that sign what this installation publishes: IAM tokens, the revocation feed,
+// and the root that certifies the feed's keys; and those that session tokens
+// are made with, which stay inside. Private halves are sealed at rest and leave
+// the ring only as crypto.Signer. Who deserves a token is decided elsewhere.
 package mint
 
 import (
@@ -17,6 +18,7 @@ import (
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/seal"
 	"github.com/propusk/propusk/internal/store"
+	"github.com/propusk/propusk/internal/temporary"
 	"github.com/propusk/propusk/token"
 )
 
@@ -49,6 +51,8 @@ type SigningKey struct {
 	CreatedAt  time.Time
 	SignsFrom  time.Time
 	SignsUntil time.Time // zero: open
+
+	session *temporary.Key // instead of Public and Signer: makes session tokens
 }
 
 func (k *SigningKey) signsAt(now time.Time) bool {
@@ -72,6 +76,7 @@ type Keyring struct {
 // begin to sign.
 type ring struct {
 	iam, feed, root []*SigningKey
+	session         []*SigningKey
 }
 
 // current is the key that began to sign last and still may.
@@ -217,6 +222,8 @@ func (k *Keyring) Reload(ctx context.Context) error {
 			r.feed = append(r.feed, key)
 		case store.PurposeRoot:
 			r.root = append(r.root, key)
+		case store.PurposeSession:
+			r.session = append(r.session, key)
 		}
 	}
 	for _, observe := range k.observers {

@@ -58,7 +58,7 @@ func (m *Minter) Mint(_ context.Context, r Request) (string, *token.Claims, erro
 		return "", nil, err
 	}
 	id := m.ids.next()
-	depends, err := withSelf(id, r.DependsOn)
+	depends, err := withSelf(token.Dependency{Kind: token.KindToken, ID: id}, r.DependsOn)
 	if err != nil {
 		return "", nil, err
 	}
@@ -80,10 +80,10 @@ func (m *Minter) Mint(_ context.Context, r Request) (string, *token.Claims, erro
 	}
 }
 
-// withSelf is the token itself and what it was given, each once.
-func withSelf(id string, given []token.Dependency) ([]token.Dependency, error) {
+// withSelf is what is made and what that was given, each once.
+func withSelf(self token.Dependency, given []token.Dependency) ([]token.Dependency, error) {
 	depends := make([]token.Dependency, 0, len(given)+1)
-	depends = append(depends, token.Dependency{Kind: token.KindToken, ID: id})
+	depends = append(depends, self)
 next:
 	for _, d := range given {
 		for _, have := range depends {

@@ -17,7 +17,7 @@ const headStart = time.Minute
 
 // rotated are the purposes whose keys are replaced by age. The root is pinned
 // by verifiers and stays.
-var rotated = [...]store.SigningPurpose{store.PurposeIAM, store.PurposeFeed}
+var rotated = [...]store.SigningPurpose{store.PurposeIAM, store.PurposeFeed, store.PurposeSession}
 
 // found makes what a new installation lacks: its id and one key for each
 // purpose. Of nodes that start together one wins and the others read its keys.
@@ -85,9 +85,9 @@ func insert(tx *store.Tx, key store.SigningKey, from time.Time) error {
 	return store.InsertSigningKey(tx, &key)
 }
 
-// Rotate publishes a new IAM key and a new feed key at once. They sign after
-// PublishLead; the old ones may sign for Overlap more, and stay published until
-// their last token has expired.
+// Rotate makes a new IAM key, a new feed key and a new session key at once. They
+// sign after PublishLead, by when everyone has heard of them; the old ones may
+// sign for Overlap more, and are kept until their last token has expired.
 func (k *Keyring) Rotate(ctx context.Context) error { return k.replace(ctx, 0) }
 
 // replace makes successors for the keys that are at least so old, and forgets
@@ -149,11 +149,11 @@ func (k *Keyring) succeed(tx *store.Tx, purpose store.SigningPurpose, fresh stor
 	return k.config.Record(tx, fresh.ID)
 }
 
-// Distrust ends an IAM key or a feed key that has leaked: what it signed is
-// good no more, it leaves the key set, and a successor signs from now on, which
-// verifiers learn with their next look at the feed. end is called in the same
-// transaction to revoke what depends on the key. Another purpose's key is
-// FAILED_PRECONDITION, an unknown one NOT_FOUND.
+// Distrust ends a key that has leaked, of any purpose but the root: what it
+// signed is good no more, it leaves the key set, and a successor signs from now
+// on, which verifiers learn with their next look at the feed. end is called in
+// the same transaction to revoke what depends on the key. A root is
+// FAILED_PRECONDITION, an unknown key NOT_FOUND.
 func (k *Keyring) Distrust(ctx context.Context, keyID string, end func(tx *store.Tx, kind token.Kind, id string) error) error {
 	fresh := make(map[store.SigningPurpose]store.SigningKey)
 	for _, purpose := range rotated {
@@ -248,7 +248,7 @@ func (k *Keyring) Run(ctx context.Context) {
 // due tells whether some purpose has no key younger than RotateEvery.
 func (k *Keyring) due() bool {
 	r := k.held.Load()
-	for _, keys := range [...][]*SigningKey{r.iam, r.feed} {
+	for _, keys := range [...][]*SigningKey{r.iam, r.feed, r.session} {
 		young := false
 		for _, key := range keys {
 			young = young || k.config.Now().Sub(key.CreatedAt) < k.config.RotateEvery

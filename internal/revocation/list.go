@@ -202,6 +202,15 @@ func (l *List) Verify(text string) (*token.Claims, error) {
 	return l.config.Verifier.Verify(text)
 }
 
+// Ended is the verifier's, but token.ErrStale while this node knows that it
+// misses revocations.
+func (l *List) Ended(position uint64, depends []token.Dependency) error {
+	if l.behind.Load() {
+		return token.ErrStale
+	}
+	return l.config.Verifier.Ended(position, depends)
+}
+
 const (
 	retryEvery  = time.Second
 	forgetEvery = time.Hour

@@ -11,6 +11,10 @@ const (
 	PurposeFeed SigningPurpose = "feed" // the revocation feed and the key set
 	PurposeRoot SigningPurpose = "root" // certificates of feed keys
 	PurposeID   SigningPurpose = "id"   // OpenID Connect ID tokens
+
+	// PurposeSession is session tokens of temporary access keys. Its keys have
+	// no public half: who can check a session token can make one.
+	PurposeSession SigningPurpose = "session"
 )
 
 // SigningKey is a key of the installation: its public half, and the private
