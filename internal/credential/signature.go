@@ -27,6 +27,8 @@ type Signature struct {
 	SignedAt     time.Time // of version 4, as are the following: what the service read in the request
 	Service      string
 	Region       string
+
+	life time.Duration // of a presigned request of version 4, counted from SignedAt
 }
 
 // Methods of version 2.

@@ -17,7 +17,8 @@ const (
 
 	// signatureWindow is how far a signature's time may be from ours, both ways
 	// [AWS's habit]. What the time of a presigned request allows beyond it is in
-	// the part of the request that a string to sign holds only the hash of.
+	// the part of the request that a string to sign holds only the hash of:
+	// ReadRequest knows it, a service that shows a string to sign cannot.
 	signatureWindow = 15 * time.Minute
 )
 
@@ -73,6 +74,8 @@ func (s *Signature) judgeV4(now time.Time) error {
 		return errSignedAt
 	case text.region != s.Region || text.service != s.Service:
 		return errSignedScope
+	case s.life > 0:
+		return withinLife(text.at, s.life, now)
 	}
 	return withinWindow(text.at, now)
 }
