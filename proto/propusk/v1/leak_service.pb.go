@@ -31,10 +31,14 @@ const (
 	Verdict_STATE_UNSPECIFIED Verdict_State = 0
 	// It works now.
 	Verdict_LIVE Verdict_State = 1
-	// It does not: unknown, expired, deleted, or its account is suspended.
+	// It does not and never will: unknown, deleted, revoked, or a token that
+	// has expired.
 	Verdict_DEAD Verdict_State = 2
 	// Could not be found out now.
 	Verdict_UNKNOWN Verdict_State = 3
+	// It does not work now and may again: its account is suspended, or it is a
+	// key whose end can be moved.
+	Verdict_DORMANT Verdict_State = 4
 )
 
 // Enum value maps for Verdict_State.
@@ -44,12 +48,14 @@ var (
 		1: "LIVE",
 		2: "DEAD",
 		3: "UNKNOWN",
+		4: "DORMANT",
 	}
 	Verdict_State_value = map[string]int32{
 		"STATE_UNSPECIFIED": 0,
 		"LIVE":              1,
 		"DEAD":              2,
 		"UNKNOWN":           3,
+		"DORMANT":           4,
 	}
 )
 
@@ -424,11 +430,12 @@ func (x *InspectRequest) GetFindings() []*Finding {
 	return nil
 }
 
-// Finding is a text that looks like a credential. Of an authorized key the
-// public half is enough: the line with the key's id, and a PEM block PUBLIC KEY.
+// Finding is a text that looks like a credential. To inspect an authorized key
+// the public half is enough: the line with the key's id, and a PEM block PUBLIC
+// KEY. To revoke one takes the private half, because the public one is no secret.
 type Finding struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// One of the types that ListSecretTypes names.
+	// A type of the partner protocol, those that ListSecretTypes names among them.
 	Type          string `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
 	Payload       string `protobuf:"bytes,2,opt,name=payload,proto3" json:"payload,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -527,9 +534,9 @@ func (x *InspectResponse) GetVerdicts() []*Verdict {
 type Verdict struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	State Verdict_State          `protobuf:"varint,1,opt,name=state,proto3,enum=propusk.v1.Verdict_State" json:"state,omitempty"`
-	// Of a live one.
+	// Of a live or dormant one, unless only the public half of a key was shown.
 	SubjectId string `protobuf:"bytes,2,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
-	// Id of the key or token, by which it can be looked up and deleted.
+	// Id of the key, token or session of a live or dormant one.
 	CredentialId  string `protobuf:"bytes,3,opt,name=credential_id,json=credentialId,proto3" json:"credential_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -721,17 +728,18 @@ const file_propusk_v1_leak_service_proto_rawDesc = "" +
 	"\x04type\x18\x01 \x01(\tB\f\xe8\xc71\x01\x8a\xc81\x04<=64R\x04type\x12)\n" +
 	"\apayload\x18\x02 \x01(\tB\x0f\xe8\xc71\x01\x8a\xc81\a<=16384R\apayload\"B\n" +
 	"\x0fInspectResponse\x12/\n" +
-	"\bverdicts\x18\x01 \x03(\v2\x13.propusk.v1.VerdictR\bverdicts\"\xbf\x01\n" +
+	"\bverdicts\x18\x01 \x03(\v2\x13.propusk.v1.VerdictR\bverdicts\"\xcc\x01\n" +
 	"\aVerdict\x12/\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x19.propusk.v1.Verdict.StateR\x05state\x12\x1d\n" +
 	"\n" +
 	"subject_id\x18\x02 \x01(\tR\tsubjectId\x12#\n" +
-	"\rcredential_id\x18\x03 \x01(\tR\fcredentialId\"?\n" +
+	"\rcredential_id\x18\x03 \x01(\tR\fcredentialId\"L\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\b\n" +
 	"\x04LIVE\x10\x01\x12\b\n" +
 	"\x04DEAD\x10\x02\x12\v\n" +
-	"\aUNKNOWN\x10\x03\"f\n" +
+	"\aUNKNOWN\x10\x03\x12\v\n" +
+	"\aDORMANT\x10\x04\"f\n" +
 	"\x11RevokeLeakRequest\x123\n" +
 	"\afinding\x18\x01 \x01(\v2\x13.propusk.v1.FindingB\x04\xe8\xc71\x01R\afinding\x12\x1c\n" +
 	"\x03uri\x18\x02 \x01(\tB\n" +

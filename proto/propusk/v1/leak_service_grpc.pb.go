@@ -32,17 +32,25 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // LeakService takes what scanners have found. ListSecretTypes and
-// ReportSuspects are for registered code hosts [API fact: leak detector's
-// partner protocol]; Inspect and Revoke for everyone who has found something.
+// ReportSuspects are for the service accounts of registered code hosts [API
+// fact: leak detector's partner protocol]; Inspect and Revoke for everyone who
+// has found something.
 type LeakServiceClient interface {
-	// ListSecretTypes tells a code host what to look for.
+	// ListSecretTypes tells a code host what to look for: the credentials that
+	// this server makes, so that it is not sent those of others.
 	ListSecretTypes(ctx context.Context, in *ListSecretTypesRequest, opts ...grpc.CallOption) (*ListSecretTypesResponse, error)
-	// ReportSuspects tells which of the suspects are live credentials. Each that
-	// is leaves an audit event with its owner.
+	// ReportSuspects tells which of the suspects are credentials of this server
+	// that have not ended for good. Each that is leaves an audit event with its
+	// owner, on disk before the answer; the same one in the same place once a day.
+	// Nothing is revoked.
 	ReportSuspects(ctx context.Context, in *ReportSuspectsRequest, opts ...grpc.CallOption) (*ReportSuspectsResponse, error)
-	// Inspect tells which texts are live credentials.
+	// Inspect tells which texts are live credentials. Whoever holds one whole
+	// could use it, and so is told nothing new; its owner is told as by
+	// ReportSuspects.
 	Inspect(ctx context.Context, in *InspectRequest, opts ...grpc.CallOption) (*InspectResponse, error)
-	// Revoke ends the credential that a text is. Whoever holds it whole may.
+	// Revoke ends the credential that a text is, for good: a key is deleted, a
+	// token revoked, with all that was made of it. Whoever holds it whole may. What
+	// is no credential of this server, or has ended already, is NOT_FOUND.
 	Revoke(ctx context.Context, in *RevokeLeakRequest, opts ...grpc.CallOption) (*RevokeLeakResponse, error)
 }
 
@@ -99,17 +107,25 @@ func (c *leakServiceClient) Revoke(ctx context.Context, in *RevokeLeakRequest, o
 // for forward compatibility.
 //
 // LeakService takes what scanners have found. ListSecretTypes and
-// ReportSuspects are for registered code hosts [API fact: leak detector's
-// partner protocol]; Inspect and Revoke for everyone who has found something.
+// ReportSuspects are for the service accounts of registered code hosts [API
+// fact: leak detector's partner protocol]; Inspect and Revoke for everyone who
+// has found something.
 type LeakServiceServer interface {
-	// ListSecretTypes tells a code host what to look for.
+	// ListSecretTypes tells a code host what to look for: the credentials that
+	// this server makes, so that it is not sent those of others.
 	ListSecretTypes(context.Context, *ListSecretTypesRequest) (*ListSecretTypesResponse, error)
-	// ReportSuspects tells which of the suspects are live credentials. Each that
-	// is leaves an audit event with its owner.
+	// ReportSuspects tells which of the suspects are credentials of this server
+	// that have not ended for good. Each that is leaves an audit event with its
+	// owner, on disk before the answer; the same one in the same place once a day.
+	// Nothing is revoked.
 	ReportSuspects(context.Context, *ReportSuspectsRequest) (*ReportSuspectsResponse, error)
-	// Inspect tells which texts are live credentials.
+	// Inspect tells which texts are live credentials. Whoever holds one whole
+	// could use it, and so is told nothing new; its owner is told as by
+	// ReportSuspects.
 	Inspect(context.Context, *InspectRequest) (*InspectResponse, error)
-	// Revoke ends the credential that a text is. Whoever holds it whole may.
+	// Revoke ends the credential that a text is, for good: a key is deleted, a
+	// token revoked, with all that was made of it. Whoever holds it whole may. What
+	// is no credential of this server, or has ended already, is NOT_FOUND.
 	Revoke(context.Context, *RevokeLeakRequest) (*RevokeLeakResponse, error)
 	mustEmbedUnimplementedLeakServiceServer()
 }
