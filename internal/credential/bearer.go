@@ -46,6 +46,8 @@ func Bearer(authorization string) (string, error) {
 const (
 	kindIAMToken = "an IAM token"
 	kindJWT      = "a JWT"
+
+	kindSessionToken = "a session token"
 )
 
 // kindOf names the kind of a credential by its looks; "" when it looks like
@@ -59,7 +61,7 @@ func kindOf(s string) string {
 	case strings.HasPrefix(s, "rt1."):
 		return "a refresh token"
 	case strings.HasPrefix(s, "s1."):
-		return "a session token"
+		return kindSessionToken
 	case strings.HasPrefix(s, apiKeyPrefix), strings.HasPrefix(s, "AQW9"):
 		return kindAPIKey
 	case strings.HasPrefix(s, "eyJ"):

@@ -57,6 +57,8 @@ const (
 	HowIAMToken  = "iamToken"
 	HowAPIKey    = "apiKey"
 	HowAccessKey = "accessKey"
+
+	HowTemporaryKey = "temporaryAccessKey"
 )
 
 // Accounts is what proofs read of the accounts behind credentials. The replica

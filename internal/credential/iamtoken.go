@@ -73,6 +73,12 @@ var (
 	errTokenFuture  = refuse("token_not_yet_valid", "The token is not valid yet")
 )
 
+func errStale(err error) error {
+	e := iam.Wrap(err, iam.Unavailable, "Tokens cannot be checked yet")
+	e.RetryAfter = time.Second
+	return e
+}
+
 func refuseToken(text string, err error) error {
 	switch {
 	case errors.Is(err, token.ErrExpired):
@@ -82,9 +88,7 @@ func refuseToken(text string, err error) error {
 	case errors.Is(err, token.ErrNotYetValid):
 		return errTokenFuture
 	case errors.Is(err, token.ErrStale):
-		e := iam.Wrap(err, iam.Unavailable, "Tokens cannot be checked yet")
-		e.RetryAfter = time.Second
-		return e
+		return errStale(err)
 	case errors.Is(err, token.ErrMalformed):
 		if given := kindOf(text); given != "" && given != kindIAMToken {
 			return refuse("credential_kind", "The IAM token is %s: a token that begins with t1. is expected", given)

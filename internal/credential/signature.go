@@ -16,8 +16,8 @@ import (
 	"github.com/propusk/propusk/token"
 )
 
-// Signature is what a service shows of a request that a static access key has
-// signed: the service made the string to sign of the request itself.
+// Signature is what a service shows of a request that a static or a temporary
+// access key has signed: the service made the string to sign of the request itself.
 type Signature struct {
 	AccessKeyID  string
 	StringToSign string
@@ -44,11 +44,19 @@ type AccessKeys interface {
 	FindAccessKey(ctx context.Context, keyID string) (*replica.AccessKey, error)
 }
 
-// AccessKey proves a service account by a signature that one of its static
-// access keys made over a string to sign. It is safe for use by many goroutines.
+// AccessKey proves a subject by a signature that one of its access keys made
+// over a string to sign: a service account by a static one, any subject by a
+// temporary one. It is safe for use by many goroutines.
 type AccessKey struct {
 	Reads AccessKeys
 	Now   func() time.Time
+
+	// Sessions and Ended prove temporary keys; without them none is good. Ended
+	// tells, as token.Verifier does, whether something was ended since a
+	// position of the feed. It must have been told every revocation up to the
+	// position that Reads.Position returns.
+	Sessions Sessions
+	Ended    func(position uint64, depends []token.Dependency) error
 }
 
 // Prove checks a signature. The string to sign is judged first: its form, that
@@ -68,6 +76,9 @@ func (p *AccessKey) Prove(ctx context.Context, s Signature) (*Identity, error) {
 	}
 	if !legalKeyID(s.AccessKeyID) {
 		return nil, errAccessKey
+	}
+	if s.SessionToken != "" {
+		return p.proveTemporary(ctx, s, now)
 	}
 	position := p.Reads.Position() // before the rows: what changes after it ends what is made of this
 	key, err := p.Reads.FindAccessKey(ctx, s.AccessKeyID)
