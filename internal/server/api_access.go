@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/propusk/propusk/internal/access"
@@ -12,13 +13,14 @@ import (
 	"github.com/propusk/propusk/internal/replica"
 	"github.com/propusk/propusk/internal/resource"
 	"github.com/propusk/propusk/internal/store"
+	propuskpb "github.com/propusk/propusk/proto/propusk/v1"
 	accesspb "github.com/propusk/propusk/proto/yandex/cloud/priv/accessservice/v2"
 	servicecontrolpb "github.com/propusk/propusk/proto/yandex/cloud/priv/servicecontrol/v1"
 )
 
 // accessArea is what other services ask.
 var accessArea = area{
-	rules: accessservice.Rules,
+	rules: slices.Concat(accessservice.Rules, accessservice.S3Rules),
 	register: func(s *Server, _ kit, r *gate.Registrar) {
 		bearer := &credential.IAMToken{Verifier: s.revoked, Accounts: s.replica, Now: s.now}
 		answers := &accessservice.Service{
@@ -41,6 +43,7 @@ var accessArea = area{
 		}
 		servicecontrolpb.RegisterAccessServiceServer(r, accessservice.ServiceControl{Service: answers})
 		accesspb.RegisterAccessServiceServer(r, accessservice.AccessService{Service: answers})
+		propuskpb.RegisterS3AuthServiceServer(r, &accessservice.S3Auth{Service: answers})
 	},
 }
 

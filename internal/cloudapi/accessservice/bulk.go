@@ -26,6 +26,7 @@ const (
 	single form = iota // AuthorizeRequest
 	action             // an item of actions
 	cell               // of action_matrix
+	s3                 // S3AuthorizeRequest
 )
 
 func (p place) pathField() string {
@@ -44,6 +45,8 @@ func (p place) permissionField() string {
 		return fmt.Sprintf("actions.items[%d].permission", p.permission)
 	case cell:
 		return fmt.Sprintf("action_matrix.permissions[%d]", p.permission)
+	case s3:
+		return "action"
 	}
 	return "permission"
 }

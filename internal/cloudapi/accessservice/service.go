@@ -187,8 +187,12 @@ func (s *Service) check(ctx context.Context, c *gate.Caller, q question) error {
 		return iam.InvalidField(q.at.permissionField(), "Permission %s does not exist", q.permission)
 	}
 	if kind := q.path[0].Kind; c.Types != nil && !c.Types[kind] {
-		return &iam.Error{Kind: iam.PermissionDenied, Reason: "caller_type",
-			Message: "The service " + c.Name + " is not registered to ask about resources of type " + string(kind)}
+		return notRegistered(c, kind)
 	}
 	return nil
+}
+
+func notRegistered(c *gate.Caller, kind resource.Kind) error {
+	return &iam.Error{Kind: iam.PermissionDenied, Reason: "caller_type",
+		Message: "The service " + c.Name + " is not registered to ask about resources of type " + string(kind)}
 }

@@ -32,13 +32,21 @@ type S3AuthorizeRequest struct {
 	//	*S3AuthorizeRequest_Request
 	//	*S3AuthorizeRequest_StringToSign
 	Proof isS3AuthorizeRequest_Proof `protobuf_oneof:"proof"`
-	// What is to be done, such as "s3:GetObject".
+	// What is to be done, as AWS names it in policies: "s3:GetObject", which HEAD
+	// of an object is too. INVALID_ARGUMENT when it is not known here.
 	Action string `protobuf:"bytes,3,opt,name=action,proto3" json:"action,omitempty"`
-	// What it is to be done to, such as "arn:aws:s3:::bucket/key".
+	// What it is done to, as the action wants it: "arn:aws:s3:::bucket/key" with
+	// the key as it is, nothing escaped; "arn:aws:s3:::bucket"; "arn:aws:s3:::*"
+	// for s3:ListAllMyBuckets.
 	Resource string `protobuf:"bytes,4,opt,name=resource,proto3" json:"resource,omitempty"`
-	// Where the subject's roles are asked: the bucket, when it is registered or
-	// has bindings of its own, then the folder it belongs to.
-	ResourcePath  []*ResourceRef `protobuf:"bytes,5,rep,name=resource_path,json=resourcePath,proto3" json:"resource_path,omitempty"`
+	// Where the subject's roles are asked: the bucket, then the folder it belongs
+	// to, as AccessService reads a path. A storage.bucket here has the bucket's
+	// name for its id, and must be the bucket of the resource; it is registered
+	// under that name when it has bindings of its own.
+	ResourcePath []*ResourceRef `protobuf:"bytes,5,rep,name=resource_path,json=resourcePath,proto3" json:"resource_path,omitempty"`
+	// The host of the request names the bucket, as in bucket.storage.example.com,
+	// and its path does not. Signatures of version 2 cover the bucket.
+	BucketInHost  bool `protobuf:"varint,6,opt,name=bucket_in_host,json=bucketInHost,proto3" json:"bucket_in_host,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -119,6 +127,13 @@ func (x *S3AuthorizeRequest) GetResourcePath() []*ResourceRef {
 	return nil
 }
 
+func (x *S3AuthorizeRequest) GetBucketInHost() bool {
+	if x != nil {
+		return x.BucketInHost
+	}
+	return false
+}
+
 type isS3AuthorizeRequest_Proof interface {
 	isS3AuthorizeRequest_Proof()
 }
@@ -189,7 +204,8 @@ func (x *ResourceRef) GetId() string {
 }
 
 // SignedString is what a service makes of a signed request when it has read
-// the request itself.
+// the request itself. A signature of version 4 is good for 15 minutes in this
+// form: the string to sign does not tell how long a presigned request lives.
 type SignedString struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
 	AccessKeyId  string                 `protobuf:"bytes,1,opt,name=access_key_id,json=accessKeyId,proto3" json:"access_key_id,omitempty"`
@@ -197,9 +213,10 @@ type SignedString struct {
 	Signature    string                 `protobuf:"bytes,3,opt,name=signature,proto3" json:"signature,omitempty"`
 	// Of a temporary or an ephemeral key.
 	SessionToken string `protobuf:"bytes,4,opt,name=session_token,json=sessionToken,proto3" json:"session_token,omitempty"`
-	// Of version 4, as are the next two: what the service read in the request.
+	// Of version 4, where it is required, as are the next two: what the service
+	// read in the request.
 	SignedAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=signed_at,json=signedAt,proto3" json:"signed_at,omitempty"`
-	Service  string                 `protobuf:"bytes,6,opt,name=service,proto3" json:"service,omitempty"`
+	Service  string                 `protobuf:"bytes,6,opt,name=service,proto3" json:"service,omitempty"` // "s3"
 	Region   string                 `protobuf:"bytes,7,opt,name=region,proto3" json:"region,omitempty"`
 	// HMAC_SHA1 or HMAC_SHA256 for version 2; empty for version 4.
 	V2Method      string `protobuf:"bytes,8,opt,name=v2_method,json=v2Method,proto3" json:"v2_method,omitempty"`
@@ -293,6 +310,7 @@ func (x *SignedString) GetV2Method() string {
 	return ""
 }
 
+// S3AuthorizeResponse tells who signed also when it is not allowed.
 type S3AuthorizeResponse struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Allowed bool                   `protobuf:"varint,1,opt,name=allowed,proto3" json:"allowed,omitempty"`
@@ -300,7 +318,8 @@ type S3AuthorizeResponse struct {
 	Reason    string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	SubjectId string `protobuf:"bytes,3,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
 	// serviceAccount, userAccount or federatedUser.
-	SubjectType    string `protobuf:"bytes,4,opt,name=subject_type,json=subjectType,proto3" json:"subject_type,omitempty"`
+	SubjectType string `protobuf:"bytes,4,opt,name=subject_type,json=subjectType,proto3" json:"subject_type,omitempty"`
+	// Of a service account.
 	FolderId       string `protobuf:"bytes,5,opt,name=folder_id,json=folderId,proto3" json:"folder_id,omitempty"`
 	OrganizationId string `protobuf:"bytes,6,opt,name=organization_id,json=organizationId,proto3" json:"organization_id,omitempty"`
 	// Name that a temporary key was made with; empty for a static key.
@@ -402,13 +421,14 @@ var File_propusk_v1_s3_auth_service_proto protoreflect.FileDescriptor
 const file_propusk_v1_s3_auth_service_proto_rawDesc = "" +
 	"\n" +
 	" propusk/v1/s3_auth_service.proto\x12\n" +
-	"propusk.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fpropusk/v1/signed_request.proto\x1a\x1dyandex/cloud/validation.proto\"\xc6\x02\n" +
+	"propusk.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fpropusk/v1/signed_request.proto\x1a\x1dyandex/cloud/validation.proto\"\xec\x02\n" +
 	"\x12S3AuthorizeRequest\x125\n" +
 	"\arequest\x18\x01 \x01(\v2\x19.propusk.v1.SignedRequestH\x00R\arequest\x12@\n" +
 	"\x0estring_to_sign\x18\x02 \x01(\v2\x18.propusk.v1.SignedStringH\x00R\fstringToSign\x124\n" +
 	"\x06action\x18\x03 \x01(\tB\x1c\xe8\xc71\x01\xf2\xc71\fs3:[A-Za-z]+\x8a\xc81\x04<=64R\x06action\x12*\n" +
 	"\bresource\x18\x04 \x01(\tB\x0e\xe8\xc71\x01\x8a\xc81\x06<=1200R\bresource\x12F\n" +
-	"\rresource_path\x18\x05 \x03(\v2\x17.propusk.v1.ResourceRefB\b\x82\xc81\x041-16R\fresourcePathB\r\n" +
+	"\rresource_path\x18\x05 \x03(\v2\x17.propusk.v1.ResourceRefB\b\x82\xc81\x041-16R\fresourcePath\x12$\n" +
+	"\x0ebucket_in_host\x18\x06 \x01(\bR\fbucketInHostB\r\n" +
 	"\x05proof\x12\x04\xc0\xc11\x01\"M\n" +
 	"\vResourceRef\x12 \n" +
 	"\x04type\x18\x01 \x01(\tB\f\xe8\xc71\x01\x8a\xc81\x04<=64R\x04type\x12\x1c\n" +

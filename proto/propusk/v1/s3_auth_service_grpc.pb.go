@@ -30,9 +30,12 @@ const (
 //
 // S3AuthService proves static, temporary and ephemeral access keys and decides
 // by the subject's roles and by the policy that a temporary key carries. It
-// answers other services on the access listener alone.
+// answers other services on the access listener alone. A storage that is shown
+// an IAM token asks AccessService instead.
 type S3AuthServiceClient interface {
-	// Authorize tells who signed, and whether he may do it.
+	// Authorize tells who signed, and whether he may do it. That he may not is an
+	// answer with a reason; a signature that is not good, or a session token that
+	// has ended, is UNAUTHENTICATED.
 	Authorize(ctx context.Context, in *S3AuthorizeRequest, opts ...grpc.CallOption) (*S3AuthorizeResponse, error)
 }
 
@@ -60,9 +63,12 @@ func (c *s3AuthServiceClient) Authorize(ctx context.Context, in *S3AuthorizeRequ
 //
 // S3AuthService proves static, temporary and ephemeral access keys and decides
 // by the subject's roles and by the policy that a temporary key carries. It
-// answers other services on the access listener alone.
+// answers other services on the access listener alone. A storage that is shown
+// an IAM token asks AccessService instead.
 type S3AuthServiceServer interface {
-	// Authorize tells who signed, and whether he may do it.
+	// Authorize tells who signed, and whether he may do it. That he may not is an
+	// answer with a reason; a signature that is not good, or a session token that
+	// has ended, is UNAUTHENTICATED.
 	Authorize(context.Context, *S3AuthorizeRequest) (*S3AuthorizeResponse, error)
 	mustEmbedUnimplementedS3AuthServiceServer()
 }
