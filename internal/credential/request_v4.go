@@ -4,8 +4,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/propusk/propusk/internal/iam"
 )
 
 // Parameters of a presigned request of version 4.
@@ -284,7 +282,7 @@ func (w *wire) finishV4(s *signed4, query []parameter, payload string) (Signatur
 }
 
 // withinLife judges the time of a presigned request.
-func withinLife(at time.Time, life time.Duration, now time.Time) *iam.Error {
+func withinLife(at time.Time, life time.Duration, now time.Time) error {
 	switch {
 	case at.Sub(now) > signatureWindow:
 		return errSignatureNew
