@@ -1,17 +1,21 @@
 package server
 
 import (
+	"slices"
+
 	awspb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1/awscompatibility"
 
+	temporaryapi "github.com/propusk/propusk/internal/cloudapi/temporary"
 	"github.com/propusk/propusk/internal/gate"
 	propuskpb "github.com/propusk/propusk/proto/propusk/v1"
 )
 
 // temporaryArea is access keys that end by themselves.
 var temporaryArea = area{
-	rules: gate.MissingRules("yandex.cloud.iam.v1.awscompatibility.TemporaryAccessKeyService", "propusk.v1.SecurityTokenService"),
-	register: func(_ *Server, _ kit, r *gate.Registrar) {
+	rules: slices.Concat(temporaryapi.SecurityTokenRules, gate.MissingRules("yandex.cloud.iam.v1.awscompatibility.TemporaryAccessKeyService")),
+	register: func(s *Server, _ kit, r *gate.Registrar) {
 		awspb.RegisterTemporaryAccessKeyServiceServer(r, awspb.UnimplementedTemporaryAccessKeyServiceServer{})
-		propuskpb.RegisterSecurityTokenServiceServer(r, propuskpb.UnimplementedSecurityTokenServiceServer{})
+		propuskpb.RegisterSecurityTokenServiceServer(r, s.securityTokens())
 	},
+	proofs: func(s *Server, _ kit) (map[string]bodyProof, error) { return s.signedRequestProofs(), nil },
 }

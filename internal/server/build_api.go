@@ -24,6 +24,7 @@ import (
 	"github.com/propusk/propusk/internal/resource"
 	"github.com/propusk/propusk/internal/rest"
 	"github.com/propusk/propusk/internal/store"
+	"github.com/propusk/propusk/internal/sts"
 )
 
 // area is a part of the API: its rows, and how its services are put on a
@@ -211,7 +212,12 @@ func (s *Server) buildPages() error {
 	}
 	mux := http.NewServeMux()
 	(&publish.Door{Gate: s.gate, Documents: s.revoked, Stopping: s.doors.Stopping()}).Mount(mux)
+	tokens := &sts.Door{Gate: s.gate}
 	s.pages = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if sts.Takes(r) {
+			tokens.ServeHTTP(w, r)
+			return
+		}
 		// The mux redirects paths that are not clean, which no client of an API
 		// expects; so it is asked for its own paths alone.
 		if page, pattern := mux.Handler(r); pattern != "" {

@@ -60,6 +60,7 @@ var byReason = map[string]struct {
 	"signature_expired":       {http.StatusForbidden, badSignature},
 	"signature_not_yet_valid": {http.StatusForbidden, badSignature},
 	"access_key_invalid":      {http.StatusForbidden, badSignature},
+	"temporary_key_expired":   {http.StatusForbidden, expiredToken},
 	"policy_malformed":        {http.StatusBadRequest, "MalformedPolicyDocument"},
 	"policy_too_large":        {http.StatusBadRequest, "PackedPolicyTooLarge"},
 	reasonParameter:           {http.StatusBadRequest, invalidParameter},

@@ -29,9 +29,9 @@ var SecurityTokenRules = gate.Only("sts", gate.Rules("propusk.v1.SecurityTokenSe
 // defaultLife is that of a key whose caller names none [AWS's; the API is silent].
 const defaultLife = time.Hour
 
-// createEphemeral is what an access policy denies that lets nobody make
+// makeTemporary is what an access policy denies that lets nobody make
 // temporary keys [API fact: iam.denyServiceAccountCredentialsCreation].
-const createEphemeral iam.Permission = "iam.ephemeralAccessKeys.create"
+const makeTemporary iam.Permission = "iam.ephemeralAccessKeys.create"
 
 // SecurityTokenService is propusk.v1.SecurityTokenService.
 type SecurityTokenService struct {
@@ -59,7 +59,7 @@ func (s *SecurityTokenService) AssumeRole(ctx context.Context, r *propuskpb.Assu
 	if err := checkPolicy(r.GetPolicy()); err != nil {
 		return nil, err
 	}
-	if err := gate.NotForbidden(ctx, createEphemeral, account); err != nil {
+	if err := gate.NotForbidden(ctx, makeTemporary, account); err != nil {
 		return nil, err
 	}
 	keyID, err := s.KeyID(ctx, id.CredentialID)
