@@ -34,6 +34,7 @@ type TemporaryKey struct {
 	Secret       iam.Secret
 	SessionToken iam.Secret
 	SessionID    string // by which it is revoked, as token.KindSession
+	KeyID        string // of the installation's key that the token was made with
 	ExpiresAt    time.Time
 }
 
@@ -49,9 +50,10 @@ func NewSessions(ring *Keyring, now Clock) *Sessions { return &Sessions{ring: ri
 
 // Make makes a temporary access key, which lives until NotAfter, for Life, or
 // for 12 hours, whichever ends first. No row is written. It fails with
-// UNAUTHENTICATED when NotAfter has passed, FAILED_PRECONDITION when the key
-// would depend on more than token.MaxDependencies things or be of a subject
-// that can have none, and UNAVAILABLE when no session key may be used.
+// UNAUTHENTICATED when NotAfter has passed, INVALID_ARGUMENT when the policy is
+// too long for a token, FAILED_PRECONDITION when the key would depend on more
+// than token.MaxDependencies things or be of a subject that can have none, and
+// UNAVAILABLE when no session key may be used.
 func (m *Sessions) Make(_ context.Context, r SessionRequest) (*TemporaryKey, error) {
 	now := m.now().UTC().Truncate(time.Millisecond)
 	expires, err := r.expires(now)
@@ -87,7 +89,7 @@ func (m *Sessions) Make(_ context.Context, r SessionRequest) (*TemporaryKey, err
 	default:
 		return nil, iam.Wrap(err, iam.Internal, "The session token could not be made")
 	}
-	return &TemporaryKey{AccessKeyID: s.AccessKeyID, Secret: secret, SessionToken: text, SessionID: id, ExpiresAt: expires}, nil
+	return &TemporaryKey{AccessKeyID: s.AccessKeyID, Secret: secret, SessionToken: text, SessionID: id, KeyID: key.ID, ExpiresAt: expires}, nil
 }
 
 // expires is when a session that begins now ends.
@@ -109,6 +111,8 @@ func (r *SessionRequest) expires(now time.Time) (time.Time, error) {
 }
 
 // compact drops the white space of a policy, which every request would carry.
+// It is not compressed: what is read of each request is to cost little, and to
+// have one spelling.
 func compact(policy string) (string, error) {
 	if policy == "" {
 		return "", nil
@@ -116,6 +120,9 @@ func compact(policy string) (string, error) {
 	var b bytes.Buffer
 	if err := json.Compact(&b, []byte(policy)); err != nil {
 		return "", iam.InvalidField("policy", "not JSON")
+	}
+	if b.Len() > temporary.MaxPolicy {
+		return "", iam.InvalidField("policy", "has %d bytes without white space, at most %d fit into a session token", b.Len(), temporary.MaxPolicy)
 	}
 	return b.String(), nil
 }

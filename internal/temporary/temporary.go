@@ -19,9 +19,10 @@ const (
 	// policy it has 285 unless its names are long [API fact: about 285].
 	MinLength = len(prefix) + minPayloadText + 1 + tagText
 	MaxLength = len(prefix) + maxPayload*4/3 + 1 + tagText
-	// MaxName and MaxPolicy bound a session's name and policy, in bytes.
+	// MaxName and MaxPolicy bound a session's name and policy, in bytes: a
+	// token must fit into a header, and so into 8,192 characters.
 	MaxName   = 64
-	MaxPolicy = 2048
+	MaxPolicy = 4096
 	// MaxLife is the longest time between IssuedAt and ExpiresAt.
 	MaxLife = token.MaxLife
 )

@@ -62,7 +62,7 @@ func own() *temporary.Session {
 func largest() *temporary.Session {
 	long := func(c string, n int) string { return strings.Repeat(c, n) }
 	s := &temporary.Session{
-		ID: long("i", 50), KeyID: keyID, AccessKeyID: long("e", 50), Ephemeral: true, Name: long("n", 64), Policy: long("p", 2048),
+		ID: long("i", 50), KeyID: keyID, AccessKeyID: long("e", 50), Ephemeral: true, Name: long("n", 64), Policy: long("p", 4096),
 		Subject: iam.Subject{ID: iam.SubjectID(long("u", 100)), Type: iam.TypeFederatedUser}, OrganizationID: long("o", 50),
 		IssuedAt: start, ExpiresAt: start.Add(12 * time.Hour), Position: 1<<64 - 1,
 		DependsOn: []token.Dependency{{Kind: token.KindSession, ID: long("i", 50)}},
