@@ -33,8 +33,9 @@ func opens(text []byte, i int) bool {
 	return false
 }
 
-// context is how many bytes before a word opens looks at.
-const context = 6
+// context is how many bytes before a match its finding may depend on: six that
+// opens looks at, and the r of rt1.
+const context = 8
 
 func isHex(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'

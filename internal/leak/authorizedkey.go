@@ -64,8 +64,8 @@ func privateKeyIn(b []byte) (body, end int) {
 		return 0, 0
 	}
 	i += len(beginKey)
-	n := bytes.Index(b[i:], endKey)
-	if n < 0 {
+	n := bytes.IndexByte(b[i:], '-') // base64 has none
+	if n < 0 || !bytes.HasPrefix(b[i+n:], endKey) {
 		return 0, 0
 	}
 	return i, i + n + len(endKey)
@@ -78,12 +78,12 @@ func keyIDOf(b []byte) (id string, end int) {
 		return "", 0
 	}
 	i := len(warning) + len(keyIDIs)
-	i, opened := bracket(b, i, '<', `\u003c`)
+	i, opened := bracket(b, i, '<', "u003c")
 	last := i
 	for last < len(b) && word[b[last]] {
 		last++
 	}
-	end, closed := bracket(b, last, '>', `\u003e`)
+	end, closed := bracket(b, last, '>', "u003e")
 	if !opened || !closed || last == i || last-i > keyIDMost {
 		return "", 0
 	}
@@ -91,14 +91,19 @@ func keyIDOf(b []byte) (id string, end int) {
 }
 
 // bracket steps over a bracket as it is or as JSON may escape it.
-func bracket(b []byte, i int, plain byte, escaped string) (int, bool) {
-	switch {
-	case i < len(b) && b[i] == plain:
+func bracket(b []byte, i int, plain byte, escape string) (int, bool) {
+	if i < len(b) && b[i] == plain {
 		return i + 1, true
-	case len(b)-i >= len(escaped) && strings.EqualFold(string(b[i:i+len(escaped)]), escaped):
-		return i + len(escaped), true
 	}
-	return i, false
+	at := i
+	for at < len(b) && b[at] == '\\' {
+		at++
+	}
+	end := at + len(escape)
+	if at == i || end > len(b) || !strings.EqualFold(string(b[at:end]), escape) {
+		return i, false
+	}
+	return end, true
 }
 
 // breaks steps over line ends and spaces, real or escaped (\n, and \\n in a

@@ -33,10 +33,15 @@ const (
 	LockboxSecret Kind = "yandex_cloud_lockbox_secret_v1"
 )
 
+// The secret of an ephemeral access key is no kind: it is 43 characters that
+// nothing tells from any other random ones, and it is worth nothing without its
+// session token, which is one.
+
 // The payload of a token, 200 to 7,910 characters, in steps that matchers with
 // a limit of 1,000 repetitions take.
 const (
-	payload = `[A-Z0-9a-z_-]{200,1000}` + upTo1000 + upTo1000 + upTo1000 + upTo1000 + upTo1000 + upTo1000 + `[A-Z0-9a-z_-]{0,910}[=]{0,2}`
+	payload = `[A-Z0-9a-z_-]{200,1000}` + more
+	more    = upTo1000 + upTo1000 + upTo1000 + upTo1000 + upTo1000 + upTo1000 + `[A-Z0-9a-z_-]{0,910}[=]{0,2}`
 
 	upTo1000 = `[A-Z0-9a-z_-]{0,1000}`
 	tail     = `\.[A-Z0-9a-z_-]{86}[=]{0,2}`
@@ -52,10 +57,10 @@ var matchers = [...]struct {
 	{IAMToken, `t1\.` + payload + tail},
 	{IAMCookie, `c1\.` + payload + tail},
 	{RefreshToken, `rt1\.` + payload + tail},
-	{SessionToken, `s1\.[A-Z0-9a-z_-]{100,1000}` + upTo1000 + upTo1000 + upTo1000 + `[=]{0,2}\.[A-Z0-9a-z_-]{43,86}[=]{0,2}`},
+	{SessionToken, `s1\.[A-Z0-9a-z_-]{150,1000}` + more + `\.[A-Z0-9a-z_-]{43,86}[=]{0,2}`},
 	{APIKey, `AQ(?:VN|W9)[A-Za-z0-9_\-]{35,38}`},
 	{AccessSecret, `YC[a-zA-Z0-9_\-]{38}`},
-	{AuthorizedKey, `PLEASE DO NOT REMOVE THIS LINE! Yandex\.Cloud SA Key ID (?:<|\\u003c)[A-Za-z0-9_-]{1,50}(?:>|\\u003e)` +
+	{AuthorizedKey, `PLEASE DO NOT REMOVE THIS LINE! Yandex\.Cloud SA Key ID (?:<|\\+u003[cC])[A-Za-z0-9_-]{1,50}(?:>|\\+u003[eE])` +
 		`(?:\s|\\+[nr])+-----BEGIN PRIVATE KEY-----(?:\s|\\+[nr]|[A-Za-z0-9+/=])+-----END PRIVATE KEY-----`},
 	{OAuthToken, `y[0-6]_[-_A-Za-z0-9]{55,199}`},
 	{OAuthClientSecret, `yccs__[0-9a-f]{64}_[0-9a-f]{8}`},

@@ -10,7 +10,6 @@ const (
 	captchaKeyLength   = 5 + 40 + 8
 	clientSecretLength = 6 + 64 + 1 + 8
 	payloadMost        = 7910 // of a token
-	sessionPayloadMost = 4000
 
 	// TokenMost is the longest text of any kind but an authorized key.
 	TokenMost = len("rt1.") + payloadMost + 2 + 1 + 86 + 2
@@ -81,11 +80,11 @@ func tokenFrom(text []byte, start int) (Kind, int) {
 // where it begins and ends; no kind when there is none.
 func tokenAround(text []byte, from, to int) (kind Kind, start, end int) {
 	kind, start = tokenPrefix(text, from)
-	least, most, tailLeast := 200, payloadMost, 86
+	least, tailLeast := 200, 86
 	if kind == SessionToken {
-		least, most, tailLeast = 100, sessionPayloadMost, 43
+		least, tailLeast = 150, 43 // [API fact: about 285 characters in all]
 	}
-	if kind == "" || to-from < least || to-from > most {
+	if kind == "" || to-from < least || to-from > payloadMost {
 		return "", 0, 0
 	}
 	i := padding(text, to)
@@ -108,7 +107,7 @@ func tokenPrefix(text []byte, from int) (Kind, int) {
 	switch text[start] {
 	case 't':
 		kind = IAMToken
-		if start > 0 && text[start-1] == 'r' && opens(text, start-1) {
+		if start > 0 && text[start-1] == 'r' && opens(text, start-1) && (start < 2 || text[start-2] != '\\') { // \r is an escape
 			kind, start = RefreshToken, start-1
 		}
 	case 'c':
