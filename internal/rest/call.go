@@ -45,7 +45,7 @@ func (c *call) serve() {
 	}
 	buf := buffers.Get().(*[]byte)
 	defer putBuffer(buf)
-	body, err := appendJSON((*buf)[:0], response.Message)
+	body, err := appendAnswer((*buf)[:0], response.Message, c.route.answer)
 	if err != nil {
 		c.door.log.ErrorContext(c.r.Context(), "answer has no JSON", "method", c.route.method, "request_id", response.RequestID, "error", err)
 		c.fail(internalError(), response)

@@ -25,6 +25,7 @@ type route struct {
 	fields  [][]protoreflect.FieldDescriptor // one per variable segment, in order
 	inPath  map[string]bool                  // dotted names of fields
 	ignores bool                             // of GET: a body means nothing
+	answer  protoreflect.FieldDescriptor     // of the response, when it alone is the answer
 }
 
 // router finds the route of a path by walking its segments once; there is at

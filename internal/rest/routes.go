@@ -44,8 +44,9 @@ func (rt *router) bind(md protoreflect.MethodDescriptor, rule *annotations.HttpR
 	if b := rule.GetBody(); b != "" && b != "*" {
 		return fmt.Errorf("only a body of %q is served, not %q", "*", b)
 	}
-	if rule.GetResponseBody() != "" {
-		return fmt.Errorf("response_body is not served")
+	answer, err := responseBody(md.Output(), rule.GetResponseBody())
+	if err != nil {
+		return err
 	}
 	t, err := parseTemplate(path)
 	if err != nil {
@@ -54,7 +55,7 @@ func (rt *router) bind(md protoreflect.MethodDescriptor, rule *annotations.HttpR
 	r := &route{
 		method: "/" + string(md.Parent().FullName()) + "/" + string(md.Name()),
 		http:   verb, path: path, body: rule.GetBody() == "*", input: md.Input(),
-		inPath: map[string]bool{}, ignores: verb == "GET",
+		inPath: map[string]bool{}, ignores: verb == "GET", answer: answer,
 	}
 	for _, p := range t.pieces {
 		if p.field == "" {

@@ -40,19 +40,24 @@ func invented(t *testing.T, rules ...*annotations.HttpRule) []protoreflect.Metho
 	t.Helper()
 	file := &descriptorpb.FileDescriptorProto{
 		Name: proto.String("t.proto"), Package: proto.String("t"), Syntax: proto.String("proto3"),
-		Dependency: []string{"google/protobuf/empty.proto"},
 		MessageType: []*descriptorpb.DescriptorProto{{Name: proto.String("In"), Field: []*descriptorpb.FieldDescriptorProto{
 			{Name: proto.String("id"), Number: proto.Int32(1), Type: descriptorpb.FieldDescriptorProto_TYPE_STRING.Enum(), Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum()},
 			{Name: proto.String("list"), Number: proto.Int32(2), Type: descriptorpb.FieldDescriptorProto_TYPE_STRING.Enum(), Label: descriptorpb.FieldDescriptorProto_LABEL_REPEATED.Enum()},
 			{Name: proto.String("in"), Number: proto.Int32(3), Type: descriptorpb.FieldDescriptorProto_TYPE_MESSAGE.Enum(), TypeName: proto.String(".t.In"), Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum()},
-		}}},
+			{Name: proto.String("ins"), Number: proto.Int32(4), Type: descriptorpb.FieldDescriptorProto_TYPE_MESSAGE.Enum(), TypeName: proto.String(".t.In"), Label: descriptorpb.FieldDescriptorProto_LABEL_REPEATED.Enum()},
+			{Name: proto.String("map"), Number: proto.Int32(5), Type: descriptorpb.FieldDescriptorProto_TYPE_MESSAGE.Enum(), TypeName: proto.String(".t.In.MapEntry"), Label: descriptorpb.FieldDescriptorProto_LABEL_REPEATED.Enum()},
+			{Name: proto.String("odd"), Number: proto.Int32(6), JsonName: proto.String(`o"dd`), Type: descriptorpb.FieldDescriptorProto_TYPE_STRING.Enum(), Label: descriptorpb.FieldDescriptorProto_LABEL_REPEATED.Enum()},
+		}, NestedType: []*descriptorpb.DescriptorProto{{Name: proto.String("MapEntry"), Options: &descriptorpb.MessageOptions{MapEntry: proto.Bool(true)}, Field: []*descriptorpb.FieldDescriptorProto{
+			{Name: proto.String("key"), Number: proto.Int32(1), Type: descriptorpb.FieldDescriptorProto_TYPE_STRING.Enum(), Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum()},
+			{Name: proto.String("value"), Number: proto.Int32(2), Type: descriptorpb.FieldDescriptorProto_TYPE_STRING.Enum(), Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum()},
+		}}}}},
 		Service: []*descriptorpb.ServiceDescriptorProto{{Name: proto.String("S")}},
 	}
 	for i, r := range rules {
 		o := &descriptorpb.MethodOptions{}
 		proto.SetExtension(o, annotations.E_Http, r)
 		file.Service[0].Method = append(file.Service[0].Method, &descriptorpb.MethodDescriptorProto{
-			Name: proto.String("M" + string(rune('0'+i))), InputType: proto.String(".t.In"), OutputType: proto.String(".google.protobuf.Empty"), Options: o})
+			Name: proto.String("M" + string(rune('0'+i))), InputType: proto.String(".t.In"), OutputType: proto.String(".t.In"), Options: o})
 	}
 	fd, err := protodesc.NewFile(file, protoregistry.GlobalFiles)
 	if err != nil {
