@@ -66,11 +66,24 @@ func runBootstrap(ctx context.Context, p *program, args []string) error {
 
 func runRotateKeys(ctx context.Context, p *program, args []string) error {
 	var r server.RotateKeysRequest
+	var m server.RotateMasterRequest
+	var master bool
 	cfg, log, err := p.settings("rotate-keys", args, func(f *flag.FlagSet) {
 		f.StringVar(&r.Distrust, "distrust", "", "id of a signing key that is no longer to be trusted: every token that it signed ends")
+		f.BoolVar(&master, "master", false, "leave the signing keys as they are, and seal every secret at rest under the master key that is first now")
+		f.BoolVar(&m.NewKey, "new-key", false, "with --master: first put a new master key on top of the file that they come from")
+		f.BoolVar(&m.Check, "check", false, "with --master: change nothing, and count what is sealed under which master key")
 	})
 	if err != nil {
 		return err
+	}
+	switch {
+	case master && r.Distrust != "":
+		return misuse{errors.New("--master and --distrust are two commands")}
+	case master:
+		return rotateMaster(ctx, p, cfg, log, m)
+	case m != server.RotateMasterRequest{}:
+		return misuse{errors.New("--new-key and --check belong to --master")}
 	}
 	got, err := server.Operate(ctx, *cfg, log, server.PathRotateKeys, (*server.Server).RotateKeys, r)
 	if err != nil {

@@ -2,9 +2,11 @@ package replica
 
 import (
 	"context"
+	"errors"
 	"unsafe"
 
 	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/seal"
 	"github.com/propusk/propusk/internal/store"
 )
 
@@ -21,7 +23,8 @@ func (r *Replica) AccessKey(ctx context.Context, id string) (*iam.AccessKey, err
 }
 
 // FindAccessKey returns the static access key that signed requests name so;
-// iam.NotFound when there is none, INTERNAL when its secret does not open.
+// iam.NotFound when there is none, UNAVAILABLE while the master key of its
+// secret is not held, INTERNAL when the secret does not open.
 func (r *Replica) FindAccessKey(ctx context.Context, keyID string) (*AccessKey, error) {
 	return remembered[*AccessKey](ctx, r, ofAccessKeyID, keyID, r.openAccessKey)
 }
@@ -45,6 +48,10 @@ func openAccessKeys(open Opener) loader {
 			return nil, 0, iam.Errorf(iam.Internal, "Access key %s: nothing opens its secret here", k.ID)
 		}
 		secret, err := open(store.AccessKeyPlace(k.ID), k.Sealed)
+		if errors.Is(err, seal.ErrUnknownKey) {
+			// It may be on its way to this node: whoever asks comes again.
+			return nil, 0, iam.Wrap(err, iam.Unavailable, "The secret of access key %s is sealed under a master key that this server has yet to get", k.ID)
+		}
 		if err != nil {
 			return nil, 0, iam.Wrap(err, iam.Internal, "The secret of access key %s cannot be read", k.ID)
 		}

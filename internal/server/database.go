@@ -175,15 +175,29 @@ func (s *Server) keepInstallation() error {
 	return nil
 }
 
-// refuseOtherKey says what to do when this node's master key is not the one
+// refuseOtherKey says what to do when this node's master keys are not those
 // under which the installation's secrets are sealed.
 func (s *Server) refuseOtherKey(err error) error {
-	if !errors.Is(err, seal.ErrUnknownKey) && !errors.Is(err, seal.ErrOpen) {
+	var e error
+	switch {
+	case errors.Is(err, seal.ErrUnknownKey):
+		e = iam.Errorf(iam.FailedPrecondition, "the signing keys in %s are sealed under a master key that this node does not hold: all nodes of an installation need the same ones; put the line of the missing key, as another node or a copy has it, into this node's %s",
+			s.place(), s.masterPlace())
+	case errors.Is(err, seal.ErrOpen):
+		e = iam.Errorf(iam.FailedPrecondition, "the signing keys in %s do not open under this node's master key: all nodes of an installation need the same one; put the first node's %s into %s, or say in master-key where it is",
+			s.place(), masterKeyFile, s.cfg.Data)
+	default:
 		return err
 	}
-	e := iam.Errorf(iam.FailedPrecondition, "the signing keys in %s do not open under this node's master key: all nodes of an installation need the same one; put the first node's %s into %s, or say in master-key where it is",
-		s.place(), masterKeyFile, s.cfg.Data)
 	return fmt.Errorf("%w (%w)", e, err)
+}
+
+// masterPlace names what the master keys are read from, for people.
+func (s *Server) masterPlace() string {
+	if path := s.box.File(); path != "" {
+		return path
+	}
+	return "master-key"
 }
 
 // openKeyring opens the signing keys, by which a node also learns to which

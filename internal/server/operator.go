@@ -56,6 +56,7 @@ func (s *Server) buildAdmin(ctx context.Context) (err error) {
 	s.later(func() error { return s.admin.Shutdown(context.Background()) })
 	handle(s, PathBootstrap, (*Server).Bootstrap)
 	handle(s, PathRotateKeys, (*Server).RotateKeys)
+	handle(s, PathRotateMaster, (*Server).RotateMaster)
 	handle(s, PathRootKey, (*Server).RootKey)
 	handle(s, PathRegisterRoot, (*Server).RegisterRoot)
 	handle(s, PathUnregisterRoot, (*Server).UnregisterRoot)
@@ -201,13 +202,18 @@ func (s *Server) AuditVerify(ctx context.Context, _ struct{}) (*AuditVerifyResul
 
 // recordOperator writes the audit line of an operator's own change.
 func (s *Server) recordOperator(tx *store.Tx, event string, on resource.Ref, details ...audit.Detail) error {
-	return audit.Insert(tx, &audit.Event{
+	e := operatorEvent(tx, event, details...)
+	e.Resource.Path = []audit.Place{{Type: string(on.Kind), ID: on.ID}}
+	return audit.Insert(tx, e)
+}
+
+func operatorEvent(tx *store.Tx, event string, details ...audit.Detail) *audit.Event {
+	return &audit.Event{
 		Type: audit.TypeOf(event), Time: tx.Now(), Status: audit.Done,
 		Authorization: audit.Authorization{Authorized: true},
-		Resource:      audit.Resource{Path: []audit.Place{{Type: string(on.Kind), ID: on.ID}}},
 		Request:       audit.Request{UserAgent: "propusk operator"},
 		Details:       details,
-	})
+	}
 }
 
 // recordRotation writes the audit line of a new signing key, whether an

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -77,6 +78,8 @@ type Server struct {
 	ready      atomic.Bool
 
 	roles *rolebook // keeps checker's catalogue
+
+	master sync.Mutex // one rotation of the master key at a time
 
 	closers []func() error
 }
