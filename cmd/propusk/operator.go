@@ -94,7 +94,11 @@ func runRotateKeys(ctx context.Context, p *program, args []string) error {
 		if !k.SignsUntil.IsZero() {
 			until = k.SignsUntil.Format(time.RFC3339)
 		}
-		fmt.Fprintf(p.stdout, "%s  signs from %s until %s\n", k.ID, k.SignsFrom.Format(time.RFC3339), until)
+		signs := "signs"
+		if k.Signs != "" {
+			signs += " " + k.Signs
+		}
+		fmt.Fprintf(p.stdout, "%s  %s from %s until %s\n", k.ID, signs, k.SignsFrom.Format(time.RFC3339), until)
 	}
 	return nil
 }

@@ -72,7 +72,7 @@ func TestRolesHoldNoMore(t *testing.T) {
 	cloud := []string{"resource-manager.", "quota-manager.quotaLimits."}
 	for role, may := range map[iam.RoleID]struct{ begin, never []string }{
 		accounts + "user":                         {[]string{accounts + "get", accounts + "list", accounts + "use"}, nil},
-		accounts + "tokenCreator":                 {[]string{accounts + "createToken"}, nil},
+		accounts + "tokenCreator":                 {[]string{accounts + "createToken", accounts + "createIdToken"}, nil},
 		accounts + "authorizedKeyAdmin":           {keys[:1], nil},
 		accounts + "apiKeyAdmin":                  {keys[1:2], nil},
 		accounts + "accessKeyAdmin":               {keys[2:], nil},
@@ -80,7 +80,7 @@ func TestRolesHoldNoMore(t *testing.T) {
 		accounts + "ephemeralAccessKeyAdmin":      {[]string{"iam.ephemeralAccessKeys.create"}, nil},
 		accounts + "federatedCredentialEditor":    {[]string{"iam.federatedCredentials."}, nil},
 		accounts + "admin":                        {append(keys, accounts, "resource-manager.folders.get"), nil},
-		"iam.editor":                              {[]string{"iam.", "propusk.access.explain", "quota-manager.quotaLimits.", "resource-manager."}, []string{"updateAccessBindings", ".createToken", "clouds.update", "clouds.create", ".enable"}},
+		"iam.editor":                              {[]string{"iam.", "propusk.access.explain", "quota-manager.quotaLimits.", "resource-manager."}, []string{"updateAccessBindings", ".createToken", ".createIdToken", "clouds.update", "clouds.create", ".enable"}},
 		"iam.admin":                               {[]string{"iam.", "propusk.access.explain", "quota-manager.quotaLimits.", "resource-manager."}, []string{"clouds.updateAccessBindings", "folders.updateAccessBindings", "clouds.delete"}},
 		"iam.workloadIdentityFederations.user":    {[]string{"iam.workloadIdentityFederations.use"}, []string{"update", "Bindings"}},
 		"iam.workloadIdentityFederations.editor":  {[]string{"iam.workloadIdentityFederations."}, []string{".updateAccessBindings", ".use"}},
@@ -95,8 +95,8 @@ func TestRolesHoldNoMore(t *testing.T) {
 		"organization-manager.users.viewer":       {[]string{"organization-manager.users.list", "iam.subjects."}, nil},
 		"quota-manager.requestOperator":           {[]string{"quota-manager."}, []string{"quotaLimits.update"}},
 		"admin":                                   {[]string{""}, []string{"clouds.delete", "organizations.delete"}},
-		"editor":                                  {[]string{""}, []string{"updateAccessBindings", "updateAccessPolicyBindings", ".createToken", ".invite", "updateMembers"}},
-		"auditor":                                 {[]string{""}, []string{".create", ".update", ".delete", ".use", ".read", ".createToken"}},
+		"editor":                                  {[]string{""}, []string{"updateAccessBindings", "updateAccessPolicyBindings", ".createToken", ".createIdToken", ".invite", "updateMembers"}},
+		"auditor":                                 {[]string{""}, []string{".create", ".update", ".delete", ".use", ".read", ".createToken", ".createIdToken"}},
 	} {
 		checkHolds(t, builtin(t), role, may.begin, may.never)
 	}

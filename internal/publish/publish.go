@@ -1,6 +1,7 @@
 // Package publish is the door through which verifiers learn what they need to
-// check tokens on their own: the signed key set, the same as JWKS, and the
-// revocation feed. Everything here is public; nothing is proved or changed.
+// check tokens on their own: the signed key set, the same as JWKS, the
+// revocation feed, and for ID tokens what OpenID Connect asks for. Everything
+// here is public; nothing is proved or changed.
 package publish
 
 import (
@@ -24,6 +25,8 @@ var Rules = []gate.Rule{
 	{Method: "GET " + token.KeySetPath, Proof: gate.Open},
 	{Method: "GET " + token.JWKSPath, Proof: gate.Open},
 	{Method: "GET " + token.RevocationsPath, Proof: gate.Open},
+	{Method: "GET " + DiscoveryPath, Proof: gate.Open},
+	{Method: "GET " + IDKeysPath, Proof: gate.Open},
 }
 
 // Register tells the gate of the endpoints.
@@ -47,6 +50,7 @@ type Documents interface {
 type Door struct {
 	Gate      *gate.Gate
 	Documents Documents
+	OpenID    OpenID
 	Stopping  <-chan struct{} // closed when the server stops: long polls end then
 	// MaxWaiting bounds the readers that wait for news at one time; 0 means 4096.
 	// Anybody may ask and every one that waits costs memory, so those beyond it
@@ -71,6 +75,7 @@ func (d *Door) Mount(mux *http.ServeMux) {
 	} {
 		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) { d.serve(w, r, path, read) })
 	}
+	d.mountOpenID(mux)
 }
 
 func (d *Door) serve(w http.ResponseWriter, r *http.Request, path string, read func(context.Context, url.Values) ([]byte, error)) {
@@ -84,7 +89,9 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, path string, read f
 	h.Set("Content-Type", "application/json")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Request-Id", res.RequestID)
-	h.Set("Cache-Control", "no-store")
+	if err != nil || h.Get("Cache-Control") == "" {
+		h.Set("Cache-Control", "no-store")
+	}
 	if err != nil {
 		s := gate.Status(err, res.RequestID)
 		body, _ = protojson.Marshal(s)

@@ -211,7 +211,7 @@ func (s *Server) buildPages() error {
 		return err
 	}
 	mux := http.NewServeMux()
-	(&publish.Door{Gate: s.gate, Documents: s.revoked, Stopping: s.doors.Stopping()}).Mount(mux)
+	(&publish.Door{Gate: s.gate, Documents: s.revoked, OpenID: openID{s}, Stopping: s.doors.Stopping()}).Mount(mux)
 	tokens := &sts.Door{Gate: s.gate}
 	s.pages = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if sts.Takes(r) {

@@ -141,6 +141,9 @@ func (s *Server) buildKeys(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := s.buildIDKeys(); err != nil {
+		return err
+	}
 	s.keyring.Observe(s.revoked.KeysChanged)
 	s.replica.OnApply(s.keyring.Notice)
 	s.replica.OnApply(s.revoked.Notice)

@@ -80,6 +80,7 @@ type RotateKeysRequest struct {
 // SigningKeyInfo is a signing key as an operator sees it.
 type SigningKeyInfo struct {
 	ID         string    `json:"id"`
+	Signs      string    `json:"signs,omitempty"` // "ID tokens", or "" for IAM tokens
 	SignsFrom  time.Time `json:"signs_from"`
 	SignsUntil time.Time `json:"signs_until,omitzero"`
 }
@@ -100,8 +101,11 @@ func (s *Server) RotateKeys(ctx context.Context, r RotateKeysRequest) (*RotateKe
 			}
 			return revocation.Revoke(tx, kind, id)
 		})
-	} else {
-		err = s.keyring.Rotate(ctx)
+		if errors.Is(err, iam.NotFound) {
+			err = s.distrustIDKey(ctx, r.Distrust)
+		}
+	} else if err = s.keyring.Rotate(ctx); err == nil {
+		err = s.idKeys.Rotate(ctx)
 	}
 	if err != nil {
 		return nil, err
@@ -109,6 +113,13 @@ func (s *Server) RotateKeys(ctx context.Context, r RotateKeysRequest) (*RotateKe
 	out := &RotateKeysResult{}
 	for _, k := range s.keyring.PublicKeys() {
 		out.Keys = append(out.Keys, SigningKeyInfo{ID: k.ID, SignsFrom: k.SignsFrom, SignsUntil: k.SignsUntil})
+	}
+	ids, err := s.idKeys.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range ids {
+		out.Keys = append(out.Keys, SigningKeyInfo{ID: k.ID, Signs: "ID tokens", SignsFrom: k.SignsFrom, SignsUntil: k.SignsUntil})
 	}
 	return out, nil
 }

@@ -25,6 +25,9 @@ func (s *Server) Run(ctx context.Context) error {
 		background("change feed", s.replica.Run),
 		background("change feed wake", s.runWake),
 		background("signing keys", func(ctx context.Context) error { s.keyring.Run(ctx); return nil }),
+		background("keys of ID tokens", func(ctx context.Context) error {
+			return s.every(ctx, time.Hour, "keys of ID tokens", s.idKeys.RotateDue)
+		}),
 		background("revocations", func(ctx context.Context) error { s.revoked.Run(ctx); return nil }),
 		background("audit journal", s.runAudit),
 		background("last use", s.used.run),

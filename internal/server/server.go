@@ -58,6 +58,7 @@ type Server struct {
 	verifier   *token.Verifier
 	keyring    *mint.Keyring
 	minter     *mint.Minter
+	idKeys     *mint.IDKeys
 	revoked    *revocation.List
 	journal    *audit.Journal
 	refusals   *audit.Refusals
