@@ -155,7 +155,7 @@ func (w *wire) coveredQuery() []parameter {
 
 // readScope reads "id/20060102/region/service/aws4_request".
 func (s *signed4) readScope(text string) error {
-	parts := strings.Split(text, "/")
+	parts := strings.SplitN(text, "/", 6)
 	if len(parts) != 5 || parts[0] == "" || len(parts[1]) != len(v4Date) || !isName(parts[2], maxRegion) || !isName(parts[3], maxService) || parts[4] != v4Terminator {
 		return errIncomplete("Credential must be the access key ID, the date, the region, the service and %s, with slashes between them", v4Terminator)
 	}

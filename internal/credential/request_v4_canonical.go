@@ -30,7 +30,7 @@ func (w *wire) canonicalDigest(s *signed4, query []parameter, payload string) st
 			if i > 0 {
 				b.WriteByte(',')
 			}
-			b.WriteString(collapse(value))
+			collapse(&b, value)
 		}
 		b.WriteByte('\n')
 	}
@@ -120,10 +120,18 @@ func escape(b *strings.Builder, s string) {
 	}
 }
 
-// collapse makes one space of every run of white space.
-func collapse(value string) string {
-	if !strings.Contains(value, "  ") && !strings.Contains(value, "\t") {
-		return value
+// collapse writes a trimmed value with one space for every run of white space.
+func collapse(b *strings.Builder, value string) {
+	blank := false
+	for i := range len(value) {
+		c := value[i]
+		switch now := c == ' ' || c == '\t'; {
+		case !now:
+			b.WriteByte(c)
+			blank = false
+		case !blank:
+			b.WriteByte(' ')
+			blank = true
+		}
 	}
-	return strings.Join(strings.FieldsFunc(value, func(r rune) bool { return r == ' ' || r == '\t' }), " ")
 }

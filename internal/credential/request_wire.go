@@ -29,6 +29,9 @@ func readWire(r *HTTPRequest) (*wire, error) {
 	}
 	var query string
 	w.path, query, _ = strings.Cut(r.Target, "?")
+	if _, ok := unescape(w.path, false); !ok {
+		return nil, errEscape
+	}
 	return w, w.readQuery(query)
 }
 
