@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,7 +27,11 @@ func (c *caller) doREST(t *testing.T, method string, req, into proto.Message, he
 	verb, path, body := restOf(t, method, req)
 	r := c.w.Do(t, verb, c.token, path, body, headers...)
 	if r.Code == http.StatusOK {
-		if err := protojson.Unmarshal(r.Body, into); err != nil {
+		text := r.Body
+		if field := ruleOf(t, method).GetResponseBody(); field != "" {
+			text = slices.Concat([]byte(`{"`+field+`":`), text, []byte("}"))
+		}
+		if err := protojson.Unmarshal(text, into); err != nil {
 			t.Errorf("%s %s: the answer is no %s: %v\n%s", verb, path, into.ProtoReflect().Descriptor().Name(), err, r.Body)
 		}
 		c.w.told(into)
@@ -64,11 +69,16 @@ func (w *world) failure(t *testing.T, what string, r *propusktest.Response) answ
 	return a
 }
 
+// ruleOf is a method's google.api.http option.
+func ruleOf(t *testing.T, method string) *annotations.HttpRule {
+	t.Helper()
+	return proto.GetExtension(descriptorOf(t, fullMethod(method)).Options(), annotations.E_Http).(*annotations.HttpRule)
+}
+
 // restOf spells a request as its method's option has it.
 func restOf(t *testing.T, method string, req proto.Message) (verb, path string, body any) {
 	t.Helper()
-	md := descriptorOf(t, fullMethod(method))
-	rule := proto.GetExtension(md.Options(), annotations.E_Http).(*annotations.HttpRule)
+	rule := ruleOf(t, method)
 	switch p := rule.GetPattern().(type) {
 	case *annotations.HttpRule_Get:
 		verb, path = "GET", p.Get

@@ -1,14 +1,19 @@
 package server
 
 import (
+	"github.com/propusk/propusk/internal/cloudapi/leakapi"
 	"github.com/propusk/propusk/internal/gate"
 	propuskpb "github.com/propusk/propusk/proto/propusk/v1"
 )
 
 // leakArea is credentials that were found where they do not belong.
 var leakArea = area{
-	rules: gate.MissingRules("propusk.v1.LeakService"),
-	register: func(_ *Server, _ kit, r *gate.Registrar) {
-		propuskpb.RegisterLeakServiceServer(r, propuskpb.UnimplementedLeakServiceServer{})
+	rules: leakapi.Rules,
+	register: func(s *Server, k kit, r *gate.Registrar) {
+		propuskpb.RegisterLeakServiceServer(r, &leakapi.Service{
+			DB: s.db, Changes: k.changes, Accounts: s.replica, Open: s.box.Open, Verify: s.revoked.Verify,
+			Session: s.accessKeyProver().LiveSession, Sources: s.cfg.leakSources(), Record: s.journal.Record,
+			Report: func(err error) { s.log.Error("found credential", "error", err) }, Now: s.now,
+		})
 	},
 }

@@ -42,6 +42,9 @@ type Config struct {
 	// AccessCallers are the services that may ask on access-listen: each has a name, either the certificate's name (a DNS name, URI or common name in it) or the id of the service-account whose IAM token it sends, and the types of resource that it may ask about. On a command line, an entry is written name=ydb certificate=ydb.example.com types=ydb.database|resource-manager.folder.
 	AccessCallers []AccessCaller `config:"access-callers"`
 
+	// LeakSources are the code hosts and scanners that may report leaked credentials (/secret-types and /suspects): each has an id, which it names in its requests, and the id of the service-account whose IAM token it sends. On a command line, an entry is written id=github service-account=aje0000000000000000a.
+	LeakSources []LeakSource `config:"leak-sources"`
+
 	// TLSCert is a PEM file with the certificate chain of both public listeners and access-listen, leaf first. It is read again when it changes.
 	TLSCert string `config:"tls-cert"`
 	// TLSKey is the PEM file with the private key of tls-cert.

@@ -56,12 +56,13 @@ func parseAccessCaller(text string) (a AccessCaller, err error) {
 	return a, nil
 }
 
-// callers reads the list in the file: each entry as the text that a flag takes.
-func (l *loading) callers(path string, s setting, n *yaml.Node) {
+// entries reads a list of mappings in the file: each as the text that a flag
+// takes. needs says what one must hold.
+func (l *loading) entries(path string, s setting, n *yaml.Node, needs string) {
 	for _, item := range n.Content {
 		item = deref(item)
 		if item.Kind != yaml.MappingNode {
-			l.bad(path, item, s.path, "an entry must hold name, certificate or service-account, and types")
+			l.bad(path, item, s.path, "an entry must hold "+needs)
 			continue
 		}
 		var words []string
@@ -72,7 +73,11 @@ func (l *loading) callers(path string, s setting, n *yaml.Node) {
 				text, ok = joinScalars(value)
 			}
 			if !ok || strings.ContainsAny(text, " \t\r\n") {
-				l.bad(path, value, s.path+"."+key.Value, "must be a single text without spaces, or a list of such in types")
+				problem := "must be a single text without spaces"
+				if strings.HasSuffix(needs, "types") {
+					problem += ", or a list of such in types"
+				}
+				l.bad(path, value, s.path+"."+key.Value, problem)
 				continue
 			}
 			words = append(words, key.Value+"="+text)

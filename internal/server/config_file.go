@@ -110,10 +110,16 @@ func (l *loading) leaf(path string, s setting, n *yaml.Node) {
 	from := fmt.Sprintf("%s:%d: %s", path, n.Line, s.path)
 	_, isList := s.value.Interface().([]string)
 	_, isMap := s.value.Interface().(map[string]string)
-	_, isCallers := s.value.Interface().([]AccessCaller)
+	var entryNeeds string // of a list of mappings
+	switch s.value.Interface().(type) {
+	case []AccessCaller:
+		entryNeeds = "name, certificate or service-account, and types"
+	case []LeakSource:
+		entryNeeds = "id and service-account"
+	}
 	switch {
-	case isCallers && n.Kind == yaml.SequenceNode:
-		l.callers(path, s, n)
+	case entryNeeds != "" && n.Kind == yaml.SequenceNode:
+		l.entries(path, s, n, entryNeeds)
 	case isMap && n.Kind == yaml.MappingNode:
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			k, v := n.Content[i], deref(n.Content[i+1])
@@ -134,7 +140,7 @@ func (l *loading) leaf(path string, s setting, n *yaml.Node) {
 		}
 	case isMap:
 		l.bad(path, n, s.path, "must be a mapping of ids to addresses")
-	case n.Kind != yaml.ScalarNode && (isList || isCallers):
+	case n.Kind != yaml.ScalarNode && (isList || entryNeeds != ""):
 		l.bad(path, n, s.path, "must be a list")
 	case n.Kind != yaml.ScalarNode:
 		l.bad(path, n, s.path, "must be a single value")

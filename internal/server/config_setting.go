@@ -59,6 +59,7 @@ var (
 	levelType    = reflect.TypeFor[slog.Level]()
 	bytesType    = reflect.TypeFor[Bytes]()
 	callersType  = reflect.TypeFor[[]AccessCaller]()
+	leaksType    = reflect.TypeFor[[]LeakSource]()
 )
 
 // set stores a text in the setting; in a repeatable one it is added.
@@ -100,18 +101,26 @@ func (s setting) set(text string) error {
 		if text == "" {
 			return errors.New("an empty entry")
 		}
-		if s.value.Type() == callersType {
-			a, err := parseAccessCaller(text)
-			s.value.Set(reflect.Append(s.value, reflect.ValueOf(a)))
-			return err
-		}
-		s.value.Set(reflect.Append(s.value, reflect.ValueOf(text)))
+		return s.add(text)
 	case reflect.Map:
 		return s.setEntry(text)
 	default:
 		panic("server: setting " + s.name + " has a type without a text form")
 	}
 	return nil
+}
+
+// add appends what a text says to a list.
+func (s setting) add(text string) (err error) {
+	var entry any = text
+	switch s.value.Type() {
+	case callersType:
+		entry, err = parseAccessCaller(text)
+	case leaksType:
+		entry, err = parseLeakSource(text)
+	}
+	s.value.Set(reflect.Append(s.value, reflect.ValueOf(entry)))
+	return err
 }
 
 func (s setting) setEntry(text string) error {
@@ -141,11 +150,9 @@ func (s setting) texts() []string {
 	case []string:
 		return v
 	case []AccessCaller:
-		var all []string
-		for _, a := range v {
-			all = append(all, a.String())
-		}
-		return all
+		return textsOf(v)
+	case []LeakSource:
+		return textsOf(v)
 	case map[string]string:
 		var all []string
 		for k, a := range v {
@@ -156,6 +163,13 @@ func (s setting) texts() []string {
 	default:
 		return []string{fmt.Sprint(v)}
 	}
+}
+
+func textsOf[T fmt.Stringer](list []T) (all []string) {
+	for _, v := range list {
+		all = append(all, v.String())
+	}
+	return all
 }
 
 // parseDuration reads Go's durations, and whole days as "30d". Zero is
