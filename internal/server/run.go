@@ -33,6 +33,7 @@ func (s *Server) Run(ctx context.Context) error {
 		background("last use", s.used.run),
 		background("look-ups of access keys", s.runLookups),
 		background("planned deletions", func(ctx context.Context) error { return s.every(ctx, time.Second, "deletions", s.deletions.RunDue) }),
+		s.expiries(),
 		background("cleaning", func(ctx context.Context) error { return s.every(ctx, 10*time.Minute, "cleaning", s.clean) }),
 	}
 	if s.debug != nil {

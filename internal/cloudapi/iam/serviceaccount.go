@@ -13,6 +13,7 @@ import (
 	"github.com/propusk/propusk/internal/cloudapi"
 	"github.com/propusk/propusk/internal/gate"
 	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/mint"
 	"github.com/propusk/propusk/internal/quota"
 	"github.com/propusk/propusk/internal/resource"
 	"github.com/propusk/propusk/internal/revocation"
@@ -134,7 +135,7 @@ func (s *ServiceAccountService) Update(ctx context.Context, r *iampb.UpdateServi
 	return s.change(ctx, r.GetServiceAccountId(), "Update service account",
 		&iampb.UpdateServiceAccountMetadata{ServiceAccountId: r.GetServiceAccountId()},
 		func(tx *store.Tx, a *iam.ServiceAccount) (proto.Message, error) {
-			shortened := false
+			outlived := false
 			if mask.Has("name") {
 				a.Name = r.GetName()
 			}
@@ -145,14 +146,14 @@ func (s *ServiceAccountService) Update(ctx context.Context, r *iampb.UpdateServi
 				a.Labels = r.GetLabels()
 			}
 			if mask.Has("expires_at") {
-				shortened = !expires.IsZero() && (a.ExpiresAt.IsZero() || expires.Before(a.ExpiresAt))
+				outlived = mayBeOutlived(a.ExpiresAt, expires, tx.Now())
 				a.ExpiresAt = expires
 			}
 			if err := store.UpdateServiceAccount(tx, a); err != nil {
 				return nil, err
 			}
-			if shortened {
-				// Tokens made before carry the old, later end.
+			if outlived {
+				// Tokens made before carry a later end.
 				if err := revocation.Revoke(tx, token.KindSubject, a.ID); err != nil {
 					return nil, err
 				}
@@ -247,6 +248,16 @@ func (s *ServiceAccountService) proto(a *iam.ServiceAccount) *iampb.ServiceAccou
 		out.ExpiresAt = timestamppb.New(a.ExpiresAt)
 	}
 	return out
+}
+
+// lag is more than a node may be behind when it makes a token.
+const lag = time.Minute
+
+// mayBeOutlived tells whether tokens made under the old end may live longer
+// than the new one. Where none can, they are left alone: programs keep a token
+// for hours.
+func mayBeOutlived(old, end, now time.Time) bool {
+	return !end.IsZero() && (old.IsZero() || end.Before(old)) && end.Before(now.Add(mint.Life+lag))
 }
 
 // earlier is the earlier of two times of which zero means never.
