@@ -294,12 +294,12 @@ var File_propusk_v1_sts_service_proto protoreflect.FileDescriptor
 const file_propusk_v1_sts_service_proto_rawDesc = "" +
 	"\n" +
 	"\x1cpropusk/v1/sts_service.proto\x12\n" +
-	"propusk.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fpropusk/v1/signed_request.proto\x1a\x1dyandex/cloud/validation.proto\"\xc4\x02\n" +
+	"propusk.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fpropusk/v1/signed_request.proto\x1a\x1dyandex/cloud/validation.proto\"\xc2\x02\n" +
 	"\x11AssumeRoleRequest\x129\n" +
 	"\arequest\x18\x01 \x01(\v2\x19.propusk.v1.SignedRequestB\x04\xe8\xc71\x01R\arequest\x12C\n" +
 	"\brole_arn\x18\x02 \x01(\tB(\xe8\xc71\x01\xf2\xc71\x15[A-Za-z0-9_:/.=,@+-]+\x8a\xc81\a20-2048R\aroleArn\x12O\n" +
-	"\x11role_session_name\x18\x03 \x01(\tB#\xe8\xc71\x01\xf2\xc71\x13[A-Za-z0-9_+=,.@-]+\x8a\xc81\x042-64R\x0froleSessionName\x12:\n" +
-	"\x10duration_seconds\x18\x04 \x01(\x03B\x0f\xfa\xc71\v0,900-43200R\x0fdurationSeconds\x12\"\n" +
+	"\x11role_session_name\x18\x03 \x01(\tB#\xe8\xc71\x01\xf2\xc71\x13[A-Za-z0-9_+=,.@-]+\x8a\xc81\x042-64R\x0froleSessionName\x128\n" +
+	"\x10duration_seconds\x18\x04 \x01(\x03B\r\xfa\xc71\t900-43200R\x0fdurationSeconds\x12\"\n" +
 	"\x06policy\x18\x05 \x01(\tB\n" +
 	"\x8a\xc81\x06<=2048R\x06policy\"\xf2\x01\n" +
 	"\x12AssumeRoleResponse\x12\"\n" +
