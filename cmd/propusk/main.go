@@ -46,11 +46,12 @@ var commands = []command{
 	{"resource", "keep the resources of other services, and who has access to them", runResource},
 	{"access", "tell why a subject may do something, or may not: access explain", runAccess},
 	{"quota", "show and set how much clouds and organizations may hold; decide requests for more", runQuota},
+	{"scan", "find credentials in files, in git's history or in standard input; verify and revoke them", runScan},
 	{"config", "print the settings in force, as a config file", runConfig},
 	{"version", "print the version", runVersion},
 }
 
-// Exit codes: 0 done, 1 failed, 2 misused.
+// Exit codes: 0 done, 1 failed, 2 misused; `propusk scan` has one more.
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// A second signal ends the program at once.
@@ -92,6 +93,12 @@ func (p *program) exit(name string, err error) int {
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return 0
+	}
+	if scanned, ok := errors.AsType[*cli.ScanOutcome](err); ok {
+		if text := scanned.Error(); text != "" {
+			fmt.Fprintf(p.stderr, "propusk %s: %s\n", name, text)
+		}
+		return scanned.Code
 	}
 	text := err.Error()
 	if errors.Is(err, context.Canceled) {

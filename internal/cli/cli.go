@@ -18,6 +18,7 @@ import (
 // Environment is what a client command may touch of the world outside.
 type Environment struct {
 	Environ []string // "NAME=value"
+	Stdin   io.Reader
 	Stdout  io.Writer
 	Stderr  io.Writer
 	Now     func() time.Time

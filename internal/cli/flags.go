@@ -32,6 +32,10 @@ func (c command) help(w io.Writer, f *flag.FlagSet) {
 		fmt.Fprintf(w, " %s", c.takes)
 	}
 	fmt.Fprintf(w, " [flags]\n\n")
+	printFlags(w, f)
+}
+
+func printFlags(w io.Writer, f *flag.FlagSet) {
 	f.VisitAll(func(v *flag.Flag) {
 		name := "--" + v.Name
 		if b, ok := v.Value.(interface{ IsBoolFlag() bool }); !ok || !b.IsBoolFlag() {

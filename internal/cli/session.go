@@ -42,12 +42,17 @@ const (
 )
 
 func (s *session) declare(f *flag.FlagSet) {
+	s.declareServer(f)
+	f.StringVar(&s.format, "format", "text", "how answers are printed: text, yaml or json")
+}
+
+// declareServer declares who asks, and where.
+func (s *session) declareServer(f *flag.FlagSet) {
 	f.StringVar(&s.endpoint, "endpoint", "", "host:port of the API's gRPC; otherwise $"+envEndpoint+", otherwise "+defaultEndpoint)
 	f.StringVar(&s.caFile, "ca-file", "", "PEM file of the certificates to trust instead of the system's")
 	f.BoolVar(&s.plaintext, "plaintext", false, "no TLS, on loopback only; so it is there unless --ca-file or --plaintext=false is given")
 	f.StringVar(&s.token, "token", "", "IAM token; better in $"+envToken+", because others on the machine can see a command's flags")
 	f.StringVar(&s.keyFile, "key-file", "", "authorized-key file to get an IAM token with; otherwise $"+envKeyFile)
-	f.StringVar(&s.format, "format", "text", "how answers are printed: text, yaml or json")
 	f.BoolVar(&s.debug, "debug", false, "tell of every call on standard error")
 }
 
@@ -56,6 +61,10 @@ func (s *session) check(f *flag.FlagSet) error {
 	if !slices.Contains([]string{"text", "yaml", "json"}, s.format) {
 		return misuse("--format: %q is not text, yaml or json", s.format)
 	}
+	return s.checkServer(f)
+}
+
+func (s *session) checkServer(f *flag.FlagSet) error {
 	if s.endpoint == "" {
 		s.endpoint = s.env.variable(envEndpoint)
 	}

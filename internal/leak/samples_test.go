@@ -60,9 +60,9 @@ func randomID(prefix string) string { return prefix + hex.EncodeToString(random(
 
 func iamToken(t testing.TB) string {
 	t.Helper()
-	id, subject := randomID("aje"), randomID("aje")
+	id, subject, now := randomID("aje"), randomID("aje"), time.Now()
 	text, err := token.Sign(&token.Claims{
-		ID: id, KeyID: randomID("aje"), Installation: randomID("ins"), IssuedAt: time.Now(), ExpiresAt: time.Now().Add(12 * time.Hour),
+		ID: id, KeyID: randomID("aje"), Installation: randomID("ins"), IssuedAt: now, ExpiresAt: now.Add(12 * time.Hour),
 		Position: 4711, SubjectType: token.SubjectServiceAccount, SubjectID: subject, OrganizationID: randomID("bpf"), FolderID: randomID("b1g"),
 		DependsOn: []token.Dependency{{Kind: token.KindToken, ID: id}, {Kind: token.KindSubject, ID: subject}},
 	}, signingKey)
@@ -78,11 +78,11 @@ func sessionToken(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, subject := randomID("aje"), randomID("aje")
+	id, subject, now := randomID("aje"), randomID("aje"), time.Now()
 	text, _, err := key.Make(&temporary.Session{
 		ID: id, AccessKeyID: "YC" + text64(18)[:23], Name: "backup", Subject: iam.Subject{ID: iam.SubjectID(subject), Type: iam.TypeServiceAccount},
 		OrganizationID: randomID("bpf"), CloudID: randomID("b1g"), FolderID: randomID("b1g"),
-		IssuedAt: time.Now(), ExpiresAt: time.Now().Add(time.Hour), Position: 4711,
+		IssuedAt: now, ExpiresAt: now.Add(time.Hour), Position: 4711,
 		Policy:    strings.Repeat("p", mathrand.IntN(1000)),
 		DependsOn: []token.Dependency{{Kind: token.KindSession, ID: id}, {Kind: token.KindSubject, ID: subject}},
 	})

@@ -1,0 +1,259 @@
+package cli
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/leak"
+)
+
+// exposure is a credential that was found. It does not hold the credential.
+type exposure struct {
+	Kind        leak.Kind `json:"kind"`
+	Masked      string    `json:"masked"`
+	Fingerprint string    `json:"fingerprint"`
+	Path        string    `json:"path"`
+	Commit      string    `json:"commit,omitempty"` // the first that holds it
+	Line        int       `json:"line"`
+	Column      int       `json:"column"`
+	Offset      int64     `json:"offset"`
+
+	// What the server says; empty when it was not asked.
+	State        string `json:"state,omitempty"`
+	SubjectID    string `json:"subject_id,omitempty"`
+	CredentialID string `json:"credential_id,omitempty"`
+	Revoked      bool   `json:"revoked,omitempty"`
+}
+
+// secretOf is what the server is asked about.
+type secretOf struct {
+	kind leak.Kind
+	text iam.Secret
+}
+
+// fingerprintBytes is how much of the SHA-256 of a kind and a credential tells
+// it from others. Every kind holds at least 160 random bits, so its hash gives
+// nothing away.
+const fingerprintBytes = 16
+
+func fingerprint(kind leak.Kind, text string) string {
+	if kind == leak.AuthorizedKey {
+		text = leak.PublicHalf(text) // one key, however its lines are written
+	}
+	sum := sha256.Sum256([]byte(string(kind) + "\x00" + text))
+	return hex.EncodeToString(sum[:fingerprintBytes])
+}
+
+// mostInFile bounds what one file may hold, so that a file of nothing else
+// cannot fill the memory.
+const mostInFile = 10_000
+
+// searched is one text that was gone through.
+type searched struct {
+	name    string // as shown
+	found   []*exposure
+	secrets map[string]secretOf
+	bytes   int64
+	allowed int64
+	err     error
+}
+
+// search goes through one text.
+func (s *scan) search(scanner *leak.Scanner, r io.Reader, name string, ignore *ignored) *searched {
+	out := &searched{name: name}
+	n, err := scanner.Scan(r, func(f leak.Finding) {
+		text := string(f.Text)
+		print := fingerprint(f.Kind, text)
+		if f.Allowed || ignore.fingerprints[print] {
+			out.allowed++
+			return
+		}
+		if len(out.found) == mostInFile {
+			out.err = fmt.Errorf("holds more than %d credentials; the rest is not listed", mostInFile)
+			return
+		}
+		if s.verify {
+			if out.secrets == nil {
+				out.secrets = map[string]secretOf{}
+			}
+			out.secrets[print] = secretOf{f.Kind, iam.NewSecret(text)}
+		}
+		out.found = append(out.found, &exposure{Kind: f.Kind, Masked: leak.Mask(f.Kind, text), Fingerprint: print,
+			Path: name, Line: f.Line, Column: f.Column, Offset: f.Offset})
+	})
+	out.bytes = n
+	if err != nil {
+		out.err = err
+	}
+	return out
+}
+
+// take counts what was searched and passes on what was found.
+func (s *scan) take(r *searched, emit func(*exposure) error) error {
+	s.total.Files++
+	s.total.Bytes += r.bytes
+	s.total.Allowed += r.allowed
+	if r.err != nil {
+		s.trouble(r.name, r.err)
+	}
+	for print, secret := range r.secrets {
+		s.secrets[print] = secret
+	}
+	for _, e := range r.found {
+		if err := emit(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *scan) scanInput(ctx context.Context, emit func(*exposure) error) error {
+	stop := context.AfterFunc(ctx, func() {
+		if f, ok := s.env.Stdin.(io.Closer); ok {
+			_ = f.Close() // ends a read that waits
+		}
+	})
+	defer stop()
+	found := s.search(new(leak.Scanner), s.env.Stdin, "-", &ignored{})
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return s.take(found, emit)
+}
+
+// walk goes through a file, or a folder and all below it: names in byte order,
+// findings in the order of the files, whoever is done first.
+func (s *scan) walk(ctx context.Context, root string, ignore *ignored, emit func(*exposure) error) error {
+	if _, err := os.Stat(root); err != nil {
+		return misuse("%s", printable(err.Error()))
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	workers := runtime.GOMAXPROCS(0)
+	type job struct {
+		file string
+		err  error // of the walk itself
+		done chan *searched
+	}
+	work, order := make(chan *job), make(chan *job, 64*workers)
+	for range workers {
+		go func() {
+			var scanner leak.Scanner
+			for j := range work {
+				j.done <- s.searchFile(&scanner, j.file, ignore)
+			}
+		}()
+	}
+	var walked error
+	go func() {
+		defer close(order)
+		defer close(work)
+		walked = walkFiles(root, ignore, func(file string, err error) error {
+			j := &job{file, err, make(chan *searched, 1)}
+			select {
+			case order <- j:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			if err != nil {
+				j.done <- &searched{name: file, err: err}
+				return nil
+			}
+			select {
+			case work <- j:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+	}()
+	for j := range order {
+		select {
+		case r := <-j.done:
+			if r == nil {
+				continue
+			}
+			if err := s.take(r, emit); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return walked
+}
+
+// walkFiles calls for every file that is to be searched, and with an error for
+// what could not be read or is no file.
+func walkFiles(root string, ignore *ignored, visit func(string, error) error) error {
+	if info, err := os.Stat(root); err == nil && !info.IsDir() {
+		if info.Mode().IsRegular() {
+			if root, err = filepath.EvalSymlinks(root); err != nil { // named by the user: a link is followed
+				return visit(root, err)
+			}
+		}
+		return visit(root, nil)
+	}
+	start, err := filepath.EvalSymlinks(root)
+	if err != nil {
+		return visit(root, err)
+	}
+	return filepath.WalkDir(start, func(path string, d fs.DirEntry, err error) error {
+		rel, _ := filepath.Rel(start, path)
+		shown := filepath.Join(root, rel)
+		if err != nil {
+			return visit(shown, err)
+		}
+		switch {
+		case rel == ".":
+		case d.Name() == ".git", ignore.skips(filepath.ToSlash(rel)):
+			if d.IsDir() {
+				return filepath.SkipDir
+			}
+		case d.Type().IsRegular():
+			return visit(shown, nil)
+		}
+		return nil
+	})
+}
+
+var errNoFile = errors.New("is no regular file")
+
+// openRegular opens a file that is one, and nothing else.
+func openRegular(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|openSafely, 0)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		_ = f.Close()
+		return nil, errors.Join(err, fmt.Errorf("%s %w", path, errNoFile))
+	}
+	return f, nil
+}
+
+func (s *scan) searchFile(scanner *leak.Scanner, path string, ignore *ignored) *searched {
+	f, err := openRegular(path)
+	if err != nil {
+		return &searched{name: path, err: err}
+	}
+	defer f.Close()
+	if s.maxSize > 0 {
+		if info, err := f.Stat(); err != nil || info.Size() > int64(s.maxSize) {
+			if err != nil {
+				return &searched{name: path, err: err}
+			}
+			return nil
+		}
+	}
+	return s.search(scanner, f, path, ignore)
+}
