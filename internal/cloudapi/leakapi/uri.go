@@ -1,7 +1,7 @@
 package leakapi
 
 import (
-	"net/url"
+	"encoding/hex"
 	"strings"
 
 	"github.com/propusk/propusk/internal/iam"
@@ -33,10 +33,32 @@ func concealURI(uri string) string {
 	if fragment != "" {
 		address += "#" + fragment
 	}
-	if plain, err := url.PathUnescape(address); err == nil && plain != address && iam.Conceal(plain) != plain {
-		address = plain
+	for plain, times := address, 0; times < maxEscaped; times++ {
+		if plain = unescape(plain); iam.Conceal(plain) != plain {
+			return iam.Conceal(plain)
+		}
 	}
 	return iam.Conceal(address)
+}
+
+// maxEscaped is how often an address is looked through: escapes may be escaped.
+const maxEscaped = 3
+
+// unescape reads what percent-encoding there is and leaves the rest: addresses
+// come from anywhere.
+func unescape(s string) string {
+	var b []byte
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) {
+			if c, err := hex.DecodeString(s[i+1 : i+3]); err == nil {
+				b = append(b, c...)
+				i += 2
+				continue
+			}
+		}
+		b = append(b, s[i])
+	}
+	return string(b)
 }
 
 func concealValues(query string) string {
