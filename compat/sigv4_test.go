@@ -25,7 +25,7 @@ import (
 )
 
 // fewestSigned is how many requests each signer signs at least.
-const fewestSigned = 5
+const fewestSigned = 12
 
 // signed is what a signer prints of a request.
 type signed struct {
@@ -35,6 +35,8 @@ type signed struct {
 	Service      string    `json:"service"`
 	Region       string    `json:"region"`
 	V2           string    `json:"v2"` // method of version 2
+	Token        string    `json:"token"`
+	Request      *sent     `json:"request"`
 }
 
 func (s signed) request(keyID string) *pb.AuthenticateRequest {
@@ -49,8 +51,10 @@ func (s signed) request(keyID string) *pb.AuthenticateRequest {
 	return &pb.AuthenticateRequest{Credentials: &pb.AuthenticateRequest_Signature{Signature: m}}
 }
 
-// testSigner makes a static access key, has a signer sign with it, and asks
-// AccessService whose the signatures are, before and after the key's end.
+// testSigner makes a static access key and has a signer sign with it: requests
+// that it prints, or sends to where they are recorded. They are read as a
+// service reads them, and AccessService is asked whose the signatures are,
+// before and after the key's end.
 func (s *suite) testSigner(t *testing.T, client string) {
 	s.build(t, client)
 	const keys = "/iam/aws-compatibility/v1/accessKeys"
@@ -60,7 +64,8 @@ func (s *suite) testSigner(t *testing.T, client string) {
 		Secret    string
 	}
 	s.rest(t, "POST", keys, token, map[string]string{"description": client}, &key)
-	out, err := s.execute(t, client, "./run", "", "AWS_ACCESS_KEY_ID="+key.AccessKey.KeyID, "AWS_SECRET_ACCESS_KEY="+key.Secret)
+	at, requests := recorder(t)
+	out, err := s.execute(t, client, "./run", "", "AWS_ACCESS_KEY_ID="+key.AccessKey.KeyID, "AWS_SECRET_ACCESS_KEY="+key.Secret, "RECORDER="+at)
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", client, err, out.all())
 	}
@@ -72,8 +77,15 @@ func (s *suite) testSigner(t *testing.T, client string) {
 		}
 		all = append(all, one)
 	}
+	for len(requests) > 0 {
+		one := <-requests
+		all = append(all, one.claim(t))
+	}
 	if len(all) < fewestSigned {
 		t.Fatalf("%s signed %d requests, want at least %d", client, len(all), fewestSigned)
+	}
+	for _, one := range all {
+		one.read(t, key.AccessKey.KeyID)
 	}
 	s.whose(t, all, key.AccessKey.KeyID, key.AccessKey.ServiceAccountID)
 	s.rest(t, "DELETE", keys+"/"+key.AccessKey.ID, token, nil, &struct{}{})
