@@ -15,13 +15,16 @@ import (
 	"github.com/propusk/propusk/internal/iam"
 )
 
+// awsDomain is that of ErrorInfo whose reason is a code of AWS.
+const awsDomain = "aws"
+
 // maxMessage is the longest text of a status in bytes. gRPC sends it in a
 // header, and some texts repeat an id that the caller made up.
 const maxMessage = 4 << 10
 
 // Status is the one map from errors to the wire: an iam.Error shows its text,
-// field violations, exceeded quota and retry delay; anything else becomes INTERNAL and keeps
-// its text to itself. What looks like a credential in a text is hidden. Every
+// field violations, exceeded quota, AWS's code and retry delay; anything else
+// becomes INTERNAL and keeps its text to itself. What looks like a credential in a text is hidden. Every
 // status carries RequestInfo [API fact: error body].
 func Status(err error, requestID string) *spb.Status {
 	out := &spb.Status{}
@@ -41,6 +44,9 @@ func Status(err error, requestID string) *spb.Status {
 		if q := e.Quota; q != nil {
 			details = append(details, &quotapb.QuotaFailure{Violations: []*quotapb.QuotaFailure_Violation{{
 				Metric: &quotapb.QuotaMetric{Name: q.Metric, Limit: q.Limit, Usage: float64(q.Usage)}, Required: q.Required}}})
+		}
+		if e.AWS != "" {
+			details = append(details, &errdetails.ErrorInfo{Reason: e.AWS, Domain: awsDomain})
 		}
 		if e.RetryAfter > 0 {
 			details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(e.RetryAfter)})

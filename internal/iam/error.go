@@ -71,6 +71,7 @@ type Error struct {
 	RetryAfter time.Duration // > 0 adds google.rpc.RetryInfo
 	Quota      *QuotaViolation
 	Reason     string // short stable word for metrics and audit, such as "expired"; may be empty
+	AWS        string // what AWS calls it, for a service whose clients are AWS's; not "" adds google.rpc.ErrorInfo
 
 	cause error
 }

@@ -45,7 +45,7 @@ func (a *S3Auth) Authorize(ctx context.Context, r *propuskpb.S3AuthorizeRequest)
 	}
 	who, err := a.prove(ctx, r, bucket)
 	if err != nil {
-		return nil, answer(call, err)
+		return nil, answer(call, inS3Words(err, r))
 	}
 	out := &propuskpb.S3AuthorizeResponse{
 		SubjectId: string(who.Subject.ID), SubjectType: string(who.Subject.Type),

@@ -34,8 +34,9 @@ const (
 // an IAM token asks AccessService instead.
 type S3AuthServiceClient interface {
 	// Authorize tells who signed, and whether he may do it. That he may not is an
-	// answer with a reason; a signature that is not good, or a session token that
-	// has ended, is UNAUTHENTICATED.
+	// answer with a reason, and AccessDenied to the client; a signature that is
+	// not good, or a session token that has ended, is UNAUTHENTICATED with S3's
+	// code for the client in google.rpc.ErrorInfo.reason, of the domain "aws".
 	Authorize(ctx context.Context, in *S3AuthorizeRequest, opts ...grpc.CallOption) (*S3AuthorizeResponse, error)
 }
 
@@ -67,8 +68,9 @@ func (c *s3AuthServiceClient) Authorize(ctx context.Context, in *S3AuthorizeRequ
 // an IAM token asks AccessService instead.
 type S3AuthServiceServer interface {
 	// Authorize tells who signed, and whether he may do it. That he may not is an
-	// answer with a reason; a signature that is not good, or a session token that
-	// has ended, is UNAUTHENTICATED.
+	// answer with a reason, and AccessDenied to the client; a signature that is
+	// not good, or a session token that has ended, is UNAUTHENTICATED with S3's
+	// code for the client in google.rpc.ErrorInfo.reason, of the domain "aws".
 	Authorize(context.Context, *S3AuthorizeRequest) (*S3AuthorizeResponse, error)
 	mustEmbedUnimplementedS3AuthServiceServer()
 }
