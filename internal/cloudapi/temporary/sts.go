@@ -12,7 +12,6 @@ import (
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/mint"
 	"github.com/propusk/propusk/internal/sessionpolicy"
-	format "github.com/propusk/propusk/internal/temporary"
 	propuskpb "github.com/propusk/propusk/proto/propusk/v1"
 )
 
@@ -42,8 +41,8 @@ type SecurityTokenService struct {
 }
 
 // AssumeRole makes a temporary key of the account that signed with a static one.
-// It needs no role: the key may do nothing that the account may not. It lives no
-// longer than the account, dies with the static key, and shares its id
+// It needs no role, for the key may do nothing that the account may not; but an
+// access policy may forbid it. It lives no longer than the account, dies with the static key, and shares its id
 // [API fact: AssumeRole].
 func (s *SecurityTokenService) AssumeRole(ctx context.Context, r *propuskpb.AssumeRoleRequest) (*propuskpb.AssumeRoleResponse, error) {
 	call := gate.From(ctx)
@@ -56,8 +55,10 @@ func (s *SecurityTokenService) AssumeRole(ctx context.Context, r *propuskpb.Assu
 		return nil, &iam.Error{Kind: iam.PermissionDenied, Reason: "temporary-key",
 			Message: "A temporary key makes no other temporary keys: sign with the static access key"}
 	}
-	if err := checkPolicy(r.GetPolicy()); err != nil {
-		return nil, err
+	if r.GetPolicy() != "" {
+		if _, err := sessionpolicy.Parse(r.GetPolicy()); err != nil {
+			return nil, aboutPolicy(err, "policy_malformed")
+		}
 	}
 	if err := gate.NotForbidden(ctx, makeTemporary, account); err != nil {
 		return nil, err
@@ -76,7 +77,7 @@ func (s *SecurityTokenService) AssumeRole(ctx context.Context, r *propuskpb.Assu
 		Life: life, AccessKeyID: keyID, Name: r.GetRoleSessionName(), Policy: r.GetPolicy(),
 	})
 	if err != nil {
-		return nil, err
+		return nil, aboutPolicy(err, "policy_too_large") // of one that is understood
 	}
 	call.Note("session_id", key.SessionID)
 	call.NoteDetail(audit.Time("expires_at", key.ExpiresAt))
@@ -86,24 +87,16 @@ func (s *SecurityTokenService) AssumeRole(ctx context.Context, r *propuskpb.Assu
 	}, nil
 }
 
-// checkPolicy sees that a policy is understood whole, and fits into a session
-// token: what a key carries is counted in bytes.
-func checkPolicy(text string) error {
-	if text == "" {
-		return nil
+// aboutPolicy gives a refusal of a policy the reason by which the door words it;
+// other errors stay as they are.
+func aboutPolicy(err error, reason string) error {
+	e, ok := errors.AsType[*iam.Error](err)
+	if !ok || e.Kind != iam.InvalidArgument || len(e.Fields) != 1 || e.Fields[0].Field != "policy" {
+		return err
 	}
-	_, err := sessionpolicy.Parse(text)
-	if e, ok := errors.AsType[*iam.Error](err); ok {
-		named := *e
-		named.Reason = "policy_malformed"
-		return &named
-	}
-	if err == nil && len(text) > format.MaxPolicy {
-		tooLarge := iam.InvalidField("policy", "has %d bytes, and a session token holds %d", len(text), format.MaxPolicy)
-		tooLarge.Reason = "policy_too_large"
-		return tooLarge
-	}
-	return err
+	named := *e
+	named.Reason = reason
+	return &named
 }
 
 // goneMeanwhile words what is found when a key ends while it is used.
