@@ -44,6 +44,7 @@ var commands = []command{
 	{"audit", "read and check the audit log: audit list, audit verify", runAudit},
 	{"role", "import, list, export and delete roles, scopes of API keys and resource types", runRole},
 	{"resource", "keep the resources of other services, and who has access to them", runResource},
+	{"iam", "make ID tokens, and end tokens by themselves or by what they were made from", runIAM},
 	{"access", "tell why a subject may do something, or may not: access explain", runAccess},
 	{"quota", "show and set how much clouds and organizations may hold; decide requests for more", runQuota},
 	{"scan", "find credentials in files, in git's history or in standard input; verify and revoke them", runScan},

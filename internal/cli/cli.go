@@ -55,7 +55,7 @@ type command struct {
 // action runs a command with what stood beside its flags.
 type action func(ctx context.Context, s *session, args []string) error
 
-func commands() []command { return slices.Concat(resourceCommands(), accessCommands()) }
+func commands() []command { return slices.Concat(resourceCommands(), accessCommands(), iamCommands()) }
 
 // Run runs a client command of a noun. Its errors are *Misuse, *Failure (an
 // answer of the server) and flag.ErrHelp after help was printed.

@@ -56,6 +56,8 @@ func newFake(t *testing.T, options ...grpc.ServerOption) *fake {
 		}))...)
 	propuskpb.RegisterResourceServiceServer(s, propuskpb.UnimplementedResourceServiceServer{})
 	propuskpb.RegisterExplainServiceServer(s, propuskpb.UnimplementedExplainServiceServer{})
+	propuskpb.RegisterIdTokenServiceServer(s, propuskpb.UnimplementedIdTokenServiceServer{})
+	propuskpb.RegisterRevocationServiceServer(s, propuskpb.UnimplementedRevocationServiceServer{})
 	iampb.RegisterIamTokenServiceServer(s, iampb.UnimplementedIamTokenServiceServer{})
 	operationpb.RegisterOperationServiceServer(s, operationpb.UnimplementedOperationServiceServer{})
 	go func() { _ = s.Serve(listener) }()
