@@ -114,9 +114,12 @@ func (s *suite) whose(t *testing.T, all []signed, keyID, account string) {
 }
 
 // token is an IAM token of the account that the server's key file is of.
-func (s *suite) token(t *testing.T) string {
+func (s *suite) token(t *testing.T) string { return s.tokenOf(t, "key.json") }
+
+// tokenOf is an IAM token of the account that a key file of the server is of.
+func (s *suite) tokenOf(t *testing.T, name string) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(s.server.data, "key.json"))
+	text, err := os.ReadFile(filepath.Join(s.server.data, name))
 	if err != nil {
 		t.Fatal(err)
 	}
