@@ -61,6 +61,9 @@ func TestClients(t *testing.T) {
 	for _, form := range curlForms {
 		suite.run(t, "curl/"+form, func(t *testing.T, _ string) { suite.testCurl(t, form) })
 	}
+	for _, client := range folders(t, "idtoken") {
+		suite.run(t, client, suite.testRelyingParty)
+	}
 }
 
 type suite struct {
