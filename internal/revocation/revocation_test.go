@@ -73,12 +73,18 @@ func TestTakesNothingWhileBehind(t *testing.T) {
 		if _, err := n.list.Verify(text); !errors.Is(err, token.ErrStale) {
 			t.Errorf("behind: %v", err)
 		}
+		if err := n.list.Ended(0, nil); !errors.Is(err, token.ErrStale) {
+			t.Errorf("behind: %v", err)
+		}
 		n.ring.mu.Lock()
 		n.ring.fail = nil
 		n.ring.mu.Unlock()
 		time.Sleep(time.Second + time.Millisecond)
 		synctest.Wait()
 		if _, err := n.list.Verify(text); err != nil {
+			t.Errorf("caught up: %v", err)
+		}
+		if err := n.list.Ended(0, nil); err != nil {
 			t.Errorf("caught up: %v", err)
 		}
 		cancel()
