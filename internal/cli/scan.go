@@ -136,9 +136,15 @@ func (s *scan) checkScan(f *flag.FlagSet, paths []string) error {
 			return misuse("--exclude: %v", err)
 		}
 	}
-	if s.verify {
-		s.secrets = map[string]secretOf{}
-		return s.checkServer(f)
+	if !s.verify {
+		return nil
+	}
+	s.secrets = map[string]secretOf{}
+	if err := s.checkServer(f); err != nil {
+		return err
+	}
+	if s.token == "" && s.keyFile == "" && s.env.variable(envToken) == "" && s.env.variable(envKeyFile) == "" {
+		return s.authenticate(context.Background()) // says what is missing, before the work
 	}
 	return nil
 }

@@ -150,6 +150,9 @@ func (s *scan) object(scanner *leak.Scanner, r io.Reader, size int64, folder, ki
 		if s.maxSize > 0 && size > int64(s.maxSize) || ignore.skipsBelow(path) {
 			kind = ""
 		}
+		if path == "" { // a tag of a file
+			path = "(no path)"
+		}
 	case "commit":
 		path = "(commit message)"
 	case "tag":

@@ -58,6 +58,7 @@ func newFake(t *testing.T, options ...grpc.ServerOption) *fake {
 	propuskpb.RegisterExplainServiceServer(s, propuskpb.UnimplementedExplainServiceServer{})
 	propuskpb.RegisterIdTokenServiceServer(s, propuskpb.UnimplementedIdTokenServiceServer{})
 	propuskpb.RegisterRevocationServiceServer(s, propuskpb.UnimplementedRevocationServiceServer{})
+	propuskpb.RegisterLeakServiceServer(s, propuskpb.UnimplementedLeakServiceServer{})
 	iampb.RegisterIamTokenServiceServer(s, iampb.UnimplementedIamTokenServiceServer{})
 	operationpb.RegisterOperationServiceServer(s, operationpb.UnimplementedOperationServiceServer{})
 	go func() { _ = s.Serve(listener) }()
