@@ -36,18 +36,20 @@ func Bearer(authorization string) (string, error) {
 		return "", errWrongKind("an AWS signature")
 	case strings.EqualFold(scheme, "DPoP"):
 		return "", errWrongKind("a DPoP-bound token")
-	case value == "" && kindOf(scheme) != "":
+	}
+	if given := kindOf(authorization); given != "" {
 		return "", refuse("credential_scheme",
-			"The Authorization header holds %s without the word 'Bearer' before it: an IAM token is expected as 'Bearer <token>'", kindOf(scheme))
+			"The Authorization header holds %s without the word 'Bearer' before it: an IAM token is expected as 'Bearer <token>'", given)
 	}
 	return "", errWrongKind("another scheme")
 }
 
 const (
-	kindIAMToken = "an IAM token"
-	kindJWT      = "a JWT"
-
+	kindIAMToken     = "an IAM token"
+	kindJWT          = "a JWT"
 	kindSessionToken = "a session token"
+	kindOAuthToken   = "an OAuth token"
+	kindAccessKeyID  = "a static access key's id"
 )
 
 // kindOf names the kind of a credential by its looks; "" when it looks like
@@ -67,11 +69,37 @@ func kindOf(s string) string {
 	case strings.HasPrefix(s, "eyJ"):
 		return kindJWT
 	case len(s) > 3 && s[0] == 'y' && s[1] >= '0' && s[1] <= '6' && s[2] == '_':
-		return "an OAuth token"
-	case strings.HasPrefix(s, "YC") && len(s) == 40:
-		return "a static access key's secret"
+		return kindOAuthToken
+	case strings.HasPrefix(s, "yccs__"):
+		return "an OAuth client's secret"
+	case strings.HasPrefix(s, "ysc2_"):
+		return "a SmartCaptcha key"
+	case strings.HasPrefix(s, "PLEASE DO NOT REMOVE THIS LINE!"), strings.HasPrefix(s, "-----BEGIN"),
+		strings.HasPrefix(s, "{") && strings.Contains(s, "PRIVATE KEY-----"):
+		return "an authorized key"
+	case strings.HasPrefix(s, "YC"):
+		return ofAccessKey[len(s)]
 	}
 	return ""
+}
+
+// ofAccessKey tells by its length what begins with "YC" [API fact: lengths of
+// key ids and secrets, static and ephemeral].
+var ofAccessKey = map[int]string{
+	accessKeyIDLength: kindAccessKeyID, accessKeySecretLength: "a static access key's secret", 43: "a temporary access key's secret",
+}
+
+// KindOf names the kind of a credential by its looks, with its article; "" when
+// it looks like none.
+func KindOf(text string) string { return kindOf(text) }
+
+// RefuseOAuthToken says why an OAuth token is not taken: this server has given
+// out none.
+func RefuseOAuthToken(text string) *iam.Error {
+	if given := kindOf(text); given != "" && given != kindOAuthToken {
+		return refuse("credential_kind", "The OAuth token is %s: a token that begins with y0_ is expected", given)
+	}
+	return refuse("oauth", "OAuth token is invalid or expired")
 }
 
 var errNoCredential = refuse("credential_missing",

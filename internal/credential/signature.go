@@ -67,7 +67,7 @@ type AccessKey struct {
 // presigned request of version 2 names. It fails with UNAUTHENTICATED, or as
 // the reads fail.
 func (p *AccessKey) Prove(ctx context.Context, s Signature) (*Identity, error) {
-	if given := kindOf(s.AccessKeyID); given != "" {
+	if given := kindOf(s.AccessKeyID); given != "" && given != kindAccessKeyID {
 		return nil, errNotAccessKeyID(given)
 	}
 	now := p.Now()

@@ -13,7 +13,6 @@ import (
 	iamapi "github.com/propusk/propusk/internal/cloudapi/iam"
 	"github.com/propusk/propusk/internal/credential"
 	"github.com/propusk/propusk/internal/gate"
-	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/resource"
 )
 
@@ -55,7 +54,7 @@ func (s *Server) proveExchange(jwt *credential.JWTKey) bodyProof {
 	return func(ctx context.Context, m proto.Message) (*credential.Identity, error) {
 		r := m.(*iampb.CreateIamTokenRequest)
 		if _, ok := r.GetIdentity().(*iampb.CreateIamTokenRequest_Jwt); !ok {
-			return nil, &iam.Error{Kind: iam.Unauthenticated, Message: "OAuth token is invalid or expired", Reason: "oauth"}
+			return nil, credential.RefuseOAuthToken(r.GetYandexPassportOauthToken())
 		}
 		id, err := jwt.Prove(ctx, r.GetJwt())
 		if err == nil {

@@ -5,12 +5,14 @@ package iam
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	iampb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/propusk/propusk/internal/cloudapi"
+	"github.com/propusk/propusk/internal/credential"
 	"github.com/propusk/propusk/internal/gate"
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/mint"
@@ -113,6 +115,9 @@ func (s *TokenService) Revoke(ctx context.Context, r *iampb.RevokeIamTokenReques
 	}
 	if errors.Is(err, token.ErrStale) {
 		return nil, &iam.Error{Kind: iam.Unavailable, Message: "Tokens cannot be checked yet", RetryAfter: time.Second}
+	}
+	if given := credential.KindOf(r.GetIamToken()); err != nil && given != "" && !strings.HasPrefix(r.GetIamToken(), "t1.") {
+		return nil, iam.InvalidField("iam_token", "not an IAM token, which begins with t1., but %s", given)
 	}
 	if err != nil {
 		return nil, iam.InvalidField("iam_token", "not an IAM token of this server")
