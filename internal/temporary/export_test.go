@@ -5,7 +5,8 @@ import "github.com/propusk/propusk/internal/iam"
 // Tagged is a token of this key with any payload.
 func (k *Key) Tagged(payload []byte) string {
 	signed := prefix + encoding.EncodeToString(payload)
-	return signed + "." + encoding.EncodeToString(k.mac(k.tag, signed))
+	tag := k.tag.sum(signed)
+	return signed + "." + encoding.EncodeToString(tag[:])
 }
 
 // Payload is what stands between the dots of a token that was made here.

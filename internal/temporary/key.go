@@ -20,8 +20,8 @@ const KeySize = 32
 // to each. It is safe for use by many goroutines.
 type Key struct {
 	id     string
-	tag    []byte // key of the tags
-	secret []byte // key that secrets are derived with
+	tag    *authenticator // makes the tags
+	secret *authenticator // derives the secrets
 }
 
 // What the two keys are for; neither tells anything of the other.
@@ -40,14 +40,14 @@ func NewKey(id string, secret []byte) (*Key, error) {
 	}
 	k := &Key{id: id}
 	for _, part := range []struct {
-		into    *[]byte
+		into    **authenticator
 		context string
 	}{{&k.tag, tagContext}, {&k.secret, secretContext}} {
 		derived, err := hkdf.Expand(sha512.New, secret, part.context, sha512.Size)
 		if err != nil {
 			return nil, fmt.Errorf("temporary: key %s: %w", id, err)
 		}
-		*part.into = derived
+		*part.into = newAuthenticator(derived)
 	}
 	return k, nil
 }
@@ -82,7 +82,8 @@ func (k *Key) Make(s *Session) (sessionToken, secret iam.Secret, err error) {
 		return sessionToken, secret, fmt.Errorf("%w: it needs %d bytes of %d", ErrSession, len(payload), maxPayload)
 	}
 	signed := encoding.AppendEncode([]byte(prefix), payload)
-	text := encoding.AppendEncode(append(signed, '.'), k.mac(k.tag, string(signed)))
+	tag := k.tag.sum(string(signed))
+	text := encoding.AppendEncode(append(signed, '.'), tag[:])
 	return iam.NewSecret(string(text)), k.secretOf(s, string(signed)), nil
 }
 
@@ -94,7 +95,7 @@ func (k *Key) Parse(text string) (*Session, iam.Secret, error) {
 	if err != nil {
 		return nil, iam.Secret{}, err
 	}
-	if !hmac.Equal(tag[:], k.mac(k.tag, signed)) {
+	if want := k.tag.sum(signed); !hmac.Equal(tag[:], want[:]) {
 		return nil, iam.Secret{}, malformed("its tag does not match")
 	}
 	payload, err := encoding.DecodeString(signed[len(prefix):])
@@ -153,12 +154,6 @@ func split(text string) (signed string, tag [sha512.Size]byte, err error) {
 // malformed is an ErrMalformed with the reason; it never quotes the token.
 func malformed(reason string) error { return fmt.Errorf("%w: %s", ErrMalformed, reason) }
 
-func (k *Key) mac(key []byte, signed string) []byte {
-	h := hmac.New(sha512.New, key)
-	h.Write([]byte(signed))
-	return h.Sum(nil)
-}
-
 // Secrets begin with "YC", which base64url reads as these twelve bits.
 const (
 	ycByte0 = 24 << 2
@@ -176,11 +171,11 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // a static access key, its CRC-32C inside, or 43 characters for an ephemeral
 // key [API fact: formats of secrets]. 196 and 246 bits come from the key.
 func (k *Key) secretOf(s *Session, signed string) iam.Secret {
-	raw := k.mac(k.secret, signed)
+	sum := k.secret.sum(signed)
 	if s.Ephemeral {
-		return iam.NewSecret(("YC" + base64.RawURLEncoding.EncodeToString(raw))[:ephemeralSecret])
+		return iam.NewSecret(("YC" + base64.RawURLEncoding.EncodeToString(sum[:]))[:ephemeralSecret])
 	}
-	raw = raw[:staticSecret]
+	raw := sum[:staticSecret]
 	raw[0], raw[1] = ycByte0, ycByte1|raw[1]&0x0f
 	binary.BigEndian.PutUint32(raw[staticChecked:], crc32.Checksum(raw[:staticChecked], castagnoli))
 	return iam.NewSecret(base64.RawURLEncoding.EncodeToString(raw))
