@@ -90,7 +90,7 @@ func (p *plan) accessService(ctx context.Context, t *table, few *installation) e
 	}
 	empty := base.emptyDoor()
 	for n, d := range doors {
-		promise := []float64{authenticatePromise, authorizePromise, authenticatePromise}[n]
+		promise := []float64{authenticatePromise, authorizePromise, authenticatePromise, authenticatePromise}[n]
 		for _, connections := range p.connections {
 			say("%s, %d connections", d.name, connections)
 			pairs, err := contest(ctx, p.rounds,
@@ -145,6 +145,9 @@ func (i *installation) admitService(ctx context.Context) (at place, err error) {
 		if err := give(at.organization, "iam.accessService.user", 0); err != nil {
 			return err
 		}
+		if err := give(at.folder, "iam.serviceAccounts.accessKeyAdmin", 0); err != nil {
+			return err
+		}
 		for n := range askedAbout {
 			if err := give(at.folder, "viewer", n); err != nil {
 				return err
@@ -156,7 +159,8 @@ func (i *installation) admitService(ctx context.Context) (at place, err error) {
 	return at, err
 }
 
-// askDoors are the questions, with tokens that have been seen before and with API keys.
+// askDoors are the questions, with tokens that have been seen before, with API
+// keys and with signatures of static access keys.
 func (i *installation) askDoors(ctx context.Context, r *running, at place) ([]door, error) {
 	conn, err := grpc.NewClient(r.calls, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
@@ -187,6 +191,10 @@ func (i *installation) askDoors(ctx context.Context, r *running, at place) ([]do
 	with := func(ctx context.Context) context.Context {
 		return metadata.AppendToOutgoingContext(ctx, "authorization", own)
 	}
+	keys, err := i.accessKeys(with(ctx), conn)
+	if err != nil {
+		return nil, err
+	}
 	return []door{
 		askDoor("Authenticate", r.access, func(ctx context.Context, conn *grpc.ClientConn, n int) error {
 			_, err := accesspb.NewAccessServiceClient(conn).Authenticate(with(ctx), authenticate[n%askedAbout])
@@ -201,6 +209,7 @@ func (i *installation) askDoors(ctx context.Context, r *running, at place) ([]do
 				Credentials: &accesspb.AuthenticateRequest_ApiKey{ApiKey: at.apiKeys[n%askedAbout]}})
 			return err
 		}),
+		signatureDoor(r.access, keys, with),
 	}, nil
 }
 

@@ -49,3 +49,10 @@ func ParseOnly(h, c []byte) error {
 	_, err := parseClaims(c, parseOnlyAudiences)
 	return err
 }
+
+// DerivedKept is how many derived keys a prover remembers.
+func DerivedKept(p *AccessKey) int {
+	p.derived.mu.RLock()
+	defer p.derived.mu.RUnlock()
+	return len(p.derived.all)
+}

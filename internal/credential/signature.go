@@ -57,6 +57,8 @@ type AccessKey struct {
 	// position that Reads.Position returns.
 	Sessions Sessions
 	Ended    func(position uint64, depends []token.Dependency) error
+
+	derived derivedKeys
 }
 
 // Prove checks a signature. The string to sign is judged first: its form, that
@@ -85,7 +87,7 @@ func (p *AccessKey) Prove(ctx context.Context, s Signature) (*Identity, error) {
 	if err != nil {
 		return nil, goneOr(err, errAccessKey)
 	}
-	if !s.madeWith(key.Secret) {
+	if !p.derived.made(&s, key) {
 		return nil, errAccessKey
 	}
 	account, err := activeAccount(ctx, p.Reads, key.ServiceAccountID, now)
@@ -118,18 +120,28 @@ func (s *Signature) judge(now time.Time) error {
 	return errSignatureMethod
 }
 
-// madeWith tells whether a secret made the signature. The signature has one
+// madeWith tells whether a secret made the signature.
+func (s *Signature) madeWith(secret iam.Secret) bool { return s.matches(s.keyOf(secret)) }
+
+// keyOf is the key of the HMAC that a secret makes the signature with.
+func (s *Signature) keyOf(secret iam.Secret) []byte {
+	if s.V2 == "" {
+		return signingKey(secret, s.SignedAt, s.Region, s.Service)
+	}
+	return []byte(secret.Reveal())
+}
+
+// matches tells whether a key made the signature. The signature has one
 // spelling, and comparing takes the same time wherever it differs.
-func (s *Signature) madeWith(secret iam.Secret) bool {
+func (s *Signature) matches(key []byte) bool {
 	var want string
 	switch s.V2 {
 	case "":
-		key := signingKey(secret, s.SignedAt, s.Region, s.Service)
 		want = hex.EncodeToString(mac(sha256.New, key, s.StringToSign))
 	case hmacSHA1:
-		want = base64.StdEncoding.EncodeToString(mac(sha1.New, []byte(secret.Reveal()), s.StringToSign))
+		want = base64.StdEncoding.EncodeToString(mac(sha1.New, key, s.StringToSign))
 	case hmacSHA256:
-		want = base64.StdEncoding.EncodeToString(mac(sha256.New, []byte(secret.Reveal()), s.StringToSign))
+		want = base64.StdEncoding.EncodeToString(mac(sha256.New, key, s.StringToSign))
 	default:
 		return false
 	}

@@ -17,7 +17,8 @@ func TestSecretsAreComparedInConstantTime(t *testing.T) {
 		field string
 		want  int
 	}{
-		"signature.go": {"Signature", 1}, "signature_v4.go": {"Signature", 0}, "signature_v2.go": {"Signature", 0}, "apikey.go": {"Hash", 1},
+		"signature.go": {"Signature", 1}, "signature_v4.go": {"Signature", 0}, "signature_v2.go": {"Signature", 0},
+		"signature_derived.go": {"Signature", 0}, "temporary.go": {"Signature", 0}, "apikey.go": {"Hash", 1},
 	} {
 		f, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
 		if err != nil {
@@ -65,7 +66,7 @@ func TestReadingKnowsNoSecret(t *testing.T) {
 			t.Fatal(err)
 		}
 		ast.Inspect(f, func(n ast.Node) bool {
-			if id, ok := n.(*ast.Ident); ok && slices.Contains([]string{"hmac", "mac", "signingKey", "Reveal", "madeWith", "FindAccessKey"}, id.Name) {
+			if id, ok := n.(*ast.Ident); ok && slices.Contains([]string{"hmac", "mac", "signingKey", "Reveal", "madeWith", "matches", "keyOf", "FindAccessKey"}, id.Name) {
 				t.Errorf("%s uses %s", name, id.Name)
 			}
 			return true
