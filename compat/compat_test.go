@@ -55,14 +55,17 @@ func TestClients(t *testing.T) {
 	for _, client := range folders(t, "sigv4") {
 		suite.run(t, client, suite.testSigner)
 	}
+	for _, client := range folders(t, "sts") {
+		suite.run(t, client, suite.testSTS)
+	}
 	for _, client := range folders(t, "s3") {
 		suite.run(t, client, suite.testS3)
 	}
-	for _, form := range curlForms {
-		suite.run(t, "curl/"+form, func(t *testing.T, _ string) { suite.testCurl(t, form) })
-	}
 	for _, client := range folders(t, "idtoken") {
 		suite.run(t, client, suite.testRelyingParty)
+	}
+	for _, form := range curlForms {
+		suite.run(t, "curl/"+form, func(t *testing.T, _ string) { suite.testCurl(t, form) })
 	}
 }
 

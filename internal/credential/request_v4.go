@@ -94,8 +94,8 @@ func (w *wire) headerV4(parts string) (Signature, error) {
 // session token in front of the signature is signed; some signers append it
 // behind, and then it is not: the secret is the token's own anyway.
 func (w *wire) queryV4() (Signature, error) {
-	got := make(map[string]string, 6)
-	for _, name := range [...]string{queryAlgorithm, queryCredential, queryDate, queryExpires, querySigned, querySignature} {
+	got := make(map[string]string, 5)
+	for _, name := range [...]string{queryAlgorithm, queryCredential, queryDate, querySigned, querySignature} {
 		value, err := w.parameterValue(name)
 		if err != nil {
 			return Signature{}, err
@@ -109,16 +109,15 @@ func (w *wire) queryV4() (Signature, error) {
 	if err := s.readScope(got[queryCredential]); err != nil {
 		return Signature{}, err
 	}
-	seconds, ok := digits(got[queryExpires])
-	if !ok || seconds < 1 || seconds > int64(presignedMost/time.Second) {
-		return Signature{}, errIncomplete("The parameter '%s' must be from 1 to %d seconds", queryExpires, int64(presignedMost/time.Second))
+	err := w.readLife(&s)
+	if err != nil {
+		return Signature{}, err
 	}
-	s.life = time.Duration(seconds) * time.Second
+	var ok bool
 	if s.SignedAt, ok = compactTime(got[queryDate]); !ok {
 		return Signature{}, errIncomplete("The parameter '%s' must be a time as %s is", queryDate, v4Time)
 	}
-	err := w.readSignedHeaders(&s, got[querySigned])
-	if err != nil {
+	if err := w.readSignedHeaders(&s, got[querySigned]); err != nil {
 		return Signature{}, err
 	}
 	if s.SessionToken, err = w.token(queryToken); err != nil {
@@ -135,6 +134,26 @@ func (w *wire) queryV4() (Signature, error) {
 		return Signature{}, err
 	}
 	return w.finishV4(&s, w.coveredQuery(), payload)
+}
+
+// readLife reads how long a presigned request is good. Only S3 demands that it
+// be said; aws-sdk-go-v2 leaves it out for other services, where it then is as
+// long as that of a request signed in its header.
+func (w *wire) readLife(s *signed4) error {
+	if s.Service != serviceS3 && !w.has(queryExpires) {
+		s.life = signatureWindow
+		return nil
+	}
+	text, err := w.parameterValue(queryExpires)
+	if err != nil {
+		return err
+	}
+	seconds, ok := digits(text)
+	if !ok || seconds < 1 || seconds > int64(presignedMost/time.Second) {
+		return errIncomplete("The parameter '%s' must be from 1 to %d seconds", queryExpires, int64(presignedMost/time.Second))
+	}
+	s.life = time.Duration(seconds) * time.Second
+	return nil
 }
 
 // coveredQuery is what a presigned request's signature covers of its query.

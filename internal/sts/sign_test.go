@@ -103,9 +103,11 @@ type signer struct {
 	key
 	at      time.Time
 	service string
-	presign int    // seconds; 0 signs in a header
+	presign int    // seconds; 0 signs in a header, and endless names no end
 	payload string // what is said of the body, in place of its hash
 }
+
+const endless = -1
 
 func (s signer) sign(r *http.Request, body string) {
 	at := s.at.UTC().Format("20060102T150405Z")
@@ -118,10 +120,10 @@ func (s signer) sign(r *http.Request, body string) {
 	}
 	query := r.URL.Query()
 	headers := map[string]string{"host": r.URL.Host}
-	if s.presign > 0 {
+	if s.presign != 0 {
 		for name, value := range map[string]string{"Algorithm": "AWS4-HMAC-SHA256", "Credential": s.id + "/" + scope, "Date": at,
 			"Expires": fmt.Sprint(s.presign), "SignedHeaders": "host", "Security-Token": s.token} {
-			if value != "" {
+			if value != "" && value != "-1" {
 				query.Set("X-Amz-"+name, value)
 			}
 		}
@@ -150,7 +152,7 @@ func (s signer) sign(r *http.Request, body string) {
 		h.Write([]byte(part))
 		mac = h.Sum(nil)
 	}
-	if s.presign > 0 {
+	if s.presign != 0 {
 		r.URL.RawQuery += "&X-Amz-Signature=" + hex.EncodeToString(mac)
 		return
 	}

@@ -60,6 +60,8 @@ func TestBadSignatures(t *testing.T) {
 		"of 15 minutes ahead":          {change(func(s *signer) { s.at = now.Add(15*time.Minute - 5*time.Second) }), nil, 200, ""},
 		"newer":                        {change(func(s *signer) { s.at = now.Add(15*time.Minute + 5*time.Second) }), nil, 403, mismatch},
 		"presigned":                    {query(900), nil, 200, ""},
+		"presigned without an end":     {query(endless), nil, 200, ""},
+		"the same, long ago":           {change(func(s *signer) { s.presign, s.at = endless, now.Add(-16*time.Minute) }), nil, 403, mismatch},
 		"presigned, another body":      {query(900), func(r *http.Request) { setBody(r, role("DurationSeconds", "43200")) }, 403, mismatch},
 		"presigned for 8 days":         {query(8 * 86400), nil, 400, incomplete},
 		"presigned long ago":           {change(func(s *signer) { s.presign, s.at = 86400, now.Add(-time.Hour) }), nil, 403, mismatch},
