@@ -80,12 +80,12 @@ type RotateKeysRequest struct {
 // SigningKeyInfo is a signing key as an operator sees it.
 type SigningKeyInfo struct {
 	ID         string    `json:"id"`
-	Signs      string    `json:"signs,omitempty"` // "ID tokens", or "" for IAM tokens
+	Signs      string    `json:"signs,omitempty"` // "ID tokens", "session tokens", or "" for IAM tokens
 	SignsFrom  time.Time `json:"signs_from"`
 	SignsUntil time.Time `json:"signs_until,omitzero"`
 }
 
-// RotateKeysResult lists the published keys after the command.
+// RotateKeysResult lists the keys after the command.
 type RotateKeysResult struct {
 	Keys []SigningKeyInfo `json:"keys"`
 }
@@ -113,6 +113,9 @@ func (s *Server) RotateKeys(ctx context.Context, r RotateKeysRequest) (*RotateKe
 	out := &RotateKeysResult{}
 	for _, k := range s.keyring.PublicKeys() {
 		out.Keys = append(out.Keys, SigningKeyInfo{ID: k.ID, SignsFrom: k.SignsFrom, SignsUntil: k.SignsUntil})
+	}
+	for _, k := range s.keyring.SessionKeys() {
+		out.Keys = append(out.Keys, SigningKeyInfo{ID: k.ID, Signs: "session tokens", SignsFrom: k.SignsFrom, SignsUntil: k.SignsUntil})
 	}
 	ids, err := s.idKeys.List(ctx)
 	if err != nil {
