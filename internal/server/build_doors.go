@@ -18,6 +18,9 @@ func (s *Server) buildDoors(ctx context.Context) (err error) {
 	switch {
 	case s.opts.Dev && !s.opts.Memory:
 		extra := append(slices.Clone(s.cfg.TLSNames), hostOf(s.cfg.APIHost), hostOf(s.cfg.HTTPListen), hostOf(s.cfg.GRPCListen))
+		if h := hostOf(s.cfg.APIHost); h != "" && net.ParseIP(h) == nil {
+			extra = append(extra, "iam."+h, "sts."+h) // where the public cloud's clients look for these two
+		}
 		ca, err := OpenDevCA(s.cfg.Data, slices.DeleteFunc(extra, func(n string) bool { return n == "" }), s.now)
 		if err != nil {
 			return err

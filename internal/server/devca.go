@@ -39,7 +39,7 @@ const (
 // refuse a wildcard right below the top, so the names that a client is likely
 // to use are there by themselves.
 var devNames = []string{"localhost", "127.0.0.1", "::1", "*.localhost",
-	"api.localhost", "*.api.localhost", "iam.localhost"}
+	"api.localhost", "*.api.localhost", "iam.localhost", "sts.localhost"}
 
 // DevCA is the private certificate authority of `dev`. It signs the server's
 // own certificate and nothing else; the certificate lives in memory and is

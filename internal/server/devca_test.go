@@ -50,7 +50,7 @@ func TestDevCA(t *testing.T) {
 	data := t.TempDir()
 	ca := openCA(t, data, time.Now, "iam.api.cloud.yandex.net", "192.0.2.7", "localhost")
 	leaf, roots := leafOf(t, ca), rootsOf(t, ca)
-	for _, name := range []string{"localhost", "127.0.0.1", "::1", "x.localhost", "iam.localhost", "iam.api.localhost", "iam.api.cloud.yandex.net", "192.0.2.7"} {
+	for _, name := range []string{"localhost", "127.0.0.1", "::1", "x.localhost", "iam.localhost", "iam.api.localhost", "sts.localhost", "sts.api.localhost", "iam.api.cloud.yandex.net", "192.0.2.7"} {
 		if _, err := leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: name}); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -21,6 +21,8 @@ type DevWorld struct {
 	AdminID string `json:"admin_id"`
 	AliceID string `json:"alice_id"` // owns the organization and the cloud
 	BobID   string `json:"bob_id"`   // belongs to the organization, without roles
+
+	signer devSigner // static access key of the service account; its row holds the secret
 }
 
 // Files that `dev` leaves in its data folder.
@@ -46,6 +48,9 @@ func (s *Server) openDevWorld(ctx context.Context) (*DevWorld, error) {
 		}
 		return s.plantDev(tx, w)
 	})
+	if err == nil {
+		w.signer, err = s.ensureDevSigner(ctx, w.ServiceAccountID)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("development data: %w", err)
 	}
@@ -132,15 +137,20 @@ func (s *Server) DevKey(name string) []byte {
 	return text
 }
 
-// DevEnv is the shell file that says where everything is.
+// DevEnv is the shell file that says where everything is. It holds a secret.
 func (s *Server) DevEnv() string {
 	w := s.dev
 	var b strings.Builder
-	for _, v := range [][2]string{
+	vars := [][2]string{
 		{"ENDPOINT", s.GRPCAddr()}, {"HTTP_URL", "http://" + s.HTTPAddr()},
 		{"ORGANIZATION_ID", w.OrganizationID}, {"CLOUD_ID", w.CloudID}, {"FOLDER_ID", w.FolderID},
 		{"SERVICE_ACCOUNT_ID", w.ServiceAccountID}, {"ACCESS_ENDPOINT", s.AccessAddr()},
-	} {
+		{"AWS_REGION", "ru-central1"}, {"AWS_ENDPOINT_URL_STS", "http://" + s.HTTPAddr()},
+	}
+	if w.signer.keyID != "" {
+		vars = append(vars, [2]string{"AWS_ACCESS_KEY_ID", w.signer.keyID}, [2]string{"AWS_SECRET_ACCESS_KEY", w.signer.secret.Reveal()})
+	}
+	for _, v := range vars {
 		fmt.Fprintf(&b, "%s=%s\n", v[0], v[1])
 	}
 	return b.String()
