@@ -36,7 +36,7 @@ func (s *Server) buildAudit(ctx context.Context) error {
 	s.refusals = audit.NewRefusals(audit.RefusalsConfig{Record: s.journal.Record, Now: s.now, Report: report})
 	s.later(func() error { s.refusals.Close(); return nil })
 	s.metrics.MustRegister(s.journal, s.refusals)
-	s.used = newLastUsed(s.db)
+	s.used = newLastUsed(s.db, s.now, s.log)
 	return nil
 }
 

@@ -30,7 +30,7 @@ func (s *Server) Run(ctx context.Context) error {
 		}),
 		background("revocations", func(ctx context.Context) error { s.revoked.Run(ctx); return nil }),
 		background("audit journal", s.runAudit),
-		background("last use", s.used.run),
+		s.used.component(),
 		background("look-ups of access keys", s.runLookups),
 		background("planned deletions", func(ctx context.Context) error { return s.every(ctx, time.Second, "deletions", s.deletions.RunDue) }),
 		s.expiries(),
