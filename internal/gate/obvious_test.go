@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/propusk/propusk/internal/cloudapi/accessservice"
 	"github.com/propusk/propusk/internal/gate"
@@ -30,24 +31,35 @@ func TestObviousIsValid(t *testing.T) {
 		for range lengths[random.IntN(len(lengths))] {
 			path = append(path, &v2.Resource{Id: text("b1g"), Type: text("resource-manager.folder")})
 		}
-		switch random.IntN(4) {
+		switch random.IntN(5) {
 		case 0:
 			return &v2.AuthenticateRequest{Credentials: &v2.AuthenticateRequest_IamToken{IamToken: text("t1.a.b")}}
 		case 1:
 			return &v2.AuthenticateRequest{Credentials: &v2.AuthenticateRequest_ApiKey{ApiKey: text("AQVN")}}
 		case 2:
+			s := &v2.AccessKeySignature{AccessKeyId: text("YCa"), StringToSign: text(strings.Repeat("x", 8192)), Signature: text("0a")}
+			at := []*timestamppb.Timestamp{{Seconds: 1}, {Seconds: 1 << 60}, {Nanos: -1}, nil}[random.IntN(4)]
+			if random.IntN(8) > 0 {
+				s.Parameters = &v2.AccessKeySignature_V4Parameters{V4Parameters: &v2.AccessKeySignature_Version4Parameters{
+					SignedAt: at, Service: text("s3"), Region: text("ru-central1")}}
+			}
+			return &v2.AuthenticateRequest{Credentials: &v2.AuthenticateRequest_Signature{Signature: s}}
+		case 3:
 			return &v2.AuthorizeRequest{Permission: text("a.b.c"), ResourcePath: path,
 				Identity: &v2.AuthorizeRequest_Subject{Subject: &v2.Subject{}}}
 		}
 		return &v2.AuthorizeRequest{Permission: text("a.b.c"), ResourcePath: path, Identity: &v2.AuthorizeRequest_IamToken{IamToken: text("t1.a.b")}}
 	}
-	count := 0
+	count, signatures := 0, 0
 	for range 20_000 {
 		m := message()
 		if !(accessservice.AccessService{}).Obvious(m) {
 			continue
 		}
 		count++
+		if a, ok := m.(*v2.AuthenticateRequest); ok && a.GetSignature() != nil {
+			signatures++
+		}
 		if err := gate.Validate(m); err != nil {
 			t.Fatalf("%v is called obvious: %v", m, err)
 		}
@@ -59,8 +71,8 @@ func TestObviousIsValid(t *testing.T) {
 			t.Fatalf("%v is called obvious: %v", other, err)
 		}
 	}
-	if count < 1000 {
-		t.Errorf("only %d messages were obvious", count)
+	if count < 1000 || signatures < 100 {
+		t.Errorf("only %d messages were obvious, %d of them signatures", count, signatures)
 	}
 }
 

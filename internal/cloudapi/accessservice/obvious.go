@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	v2 "github.com/propusk/propusk/proto/yandex/cloud/priv/accessservice/v2"
 	v1 "github.com/propusk/propusk/proto/yandex/cloud/priv/servicecontrol/v1"
@@ -18,11 +19,14 @@ const (
 	mostElements   = 128
 	mostID         = 50
 	mostType       = 64
+	mostText       = 8192 // string to sign
+	mostSignature  = 128
+	mostRegion     = 32
 )
 
-// obvious tells of the usual questions, with an IAM token or an API key, that
-// they keep the rules of their descriptors. It implements gate.Obvious for both
-// packages.
+// obvious tells of the usual questions, with an IAM token, an API key or (who
+// somebody is) a signature of version 4, that they keep the rules of their
+// descriptors. It implements gate.Obvious for both packages.
 func obvious(m proto.Message) bool {
 	switch m := m.(type) {
 	case *v2.AuthorizeRequest:
@@ -30,11 +34,30 @@ func obvious(m proto.Message) bool {
 	case *v1.AuthorizeRequest:
 		return obviousQuestion(usual(m), m.GetPermission(), m.GetResourcePath())
 	case *v2.AuthenticateRequest:
+		if s := m.GetSignature(); s != nil {
+			return obviousSignature(s, s.GetV4Parameters())
+		}
 		return within(usual(m), mostToken)
 	case *v1.AuthenticateRequest:
+		if s := m.GetSignature(); s != nil {
+			return obviousSignature(s, s.GetV4Parameters())
+		}
 		return within(usual(m), mostToken)
 	}
 	return false
+}
+
+func obviousSignature(s interface {
+	GetAccessKeyId() string
+	GetStringToSign() string
+	GetSignature() string
+}, v4 interface {
+	GetSignedAt() *timestamppb.Timestamp
+	GetService() string
+	GetRegion() string
+}) bool {
+	return within(s.GetAccessKeyId(), mostID) && within(s.GetStringToSign(), mostText) && within(s.GetSignature(), mostSignature) &&
+		v4.GetSignedAt().IsValid() && within(v4.GetService(), mostType) && within(v4.GetRegion(), mostRegion)
 }
 
 // usual is the IAM token or API key of a request; "" when it has another
