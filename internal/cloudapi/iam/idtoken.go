@@ -3,6 +3,7 @@ package iam
 import (
 	"cmp"
 	"context"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -16,6 +17,7 @@ import (
 	"github.com/propusk/propusk/internal/resource"
 	"github.com/propusk/propusk/internal/store"
 	propuskpb "github.com/propusk/propusk/proto/propusk/v1"
+	"github.com/propusk/propusk/token"
 )
 
 // IDTokenRules are the rows of IdTokenService.
@@ -83,15 +85,28 @@ func (s *IDTokenService) Create(ctx context.Context, r *propuskpb.CreateIdTokenR
 }
 
 // account is an active account as it is in the store now: what this node
-// remembers may be a second old, and an ID token cannot be called back.
+// remembers may be a second old, and an ID token cannot be called back. For the
+// same reason the caller is proved again when something that the proof rests on
+// has ended and this node has not heard.
 func (s *IDTokenService) account(ctx context.Context, id string) (*iam.ServiceAccount, error) {
 	var account *iam.ServiceAccount
 	var path []resource.Ref
+	caller := gate.From(ctx).Identity
 	err := s.DB.View(ctx, func(tx *store.Tx) (err error) {
 		if account, err = store.GetServiceAccount(tx, id); err != nil {
 			return err
 		}
-		path, err = store.Ancestors(tx, id)
+		if path, err = store.Ancestors(tx, id); err != nil {
+			return err
+		}
+		ended, err := store.ListRevocations(tx, caller.Position)
+		if err == nil && slices.ContainsFunc(ended, func(r store.Revocation) bool {
+			return slices.ContainsFunc(caller.DependsOn, func(d token.Dependency) bool {
+				return token.Kind(r.Kind) == d.Kind && r.Hash == token.HashID(d.Kind, d.ID)
+			})
+		}) {
+			err = store.ErrMoved
+		}
 		return err
 	})
 	if err != nil {
