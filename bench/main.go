@@ -58,7 +58,7 @@ func parse(args []string) (*plan, error) {
 	f.StringVar(&p.profiles, "profile", "", "`folder` for CPU profiles of both servers at 8 connections; nothing else is done")
 	f.IntVar(&p.keys, "keys", -1, "`keys` of the big installation; 0 leaves it out (default 100,000, or 20,000 with --short)")
 	connections := f.String("connections", "1,8,64", "how `many` connections there are, in turn")
-	f.StringVar(&p.only, "only", "", "the one `part` to measure: exchange, growth, start, verify, ask, check, bindings or openfga (with --profile: bare-REST, bare-gRPC, propusk-REST, propusk-gRPC or ask)")
+	f.StringVar(&p.only, "only", "", "the one `part` to measure: exchange, growth, start, verify, ask, check, bindings, scan or openfga (with --profile: bare-REST, bare-gRPC, propusk-REST, propusk-gRPC or ask)")
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
@@ -141,7 +141,7 @@ func (p *plan) run(ctx context.Context, t *table) error {
 		name string
 		run  func(context.Context, *table, *installation) error
 	}{{"exchange", p.exchange}, {"growth", p.growth}, {"start", p.start}, {"verify", p.verify}, {"ask", p.accessService},
-		{"check", p.check}, {"bindings", p.manyBindings}, {"openfga", p.openfga}} {
+		{"check", p.check}, {"bindings", p.manyBindings}, {"scan", p.scan}, {"openfga", p.openfga}} {
 		if p.only != "" && p.only != part.name {
 			continue
 		}

@@ -73,19 +73,19 @@ func inRun(text []byte, start, end int, from *int, limit int, take func(Match)) 
 		take(Match{kind, first, last})
 		return
 	}
-	apiKeys := max(start, end-apiKeyMost)
-	for i := max(start, *from); i < min(end-leastRun+1, limit); i++ {
-		switch c := text[i]; {
-		case c == 'y', c == 'Y':
-			if kind, last := checkedAt(text, i, end); kind != "" {
-				take(Match{kind, i, last})
-				i = last - 1
-			}
-		case c == 'A' && i >= apiKeys:
-			if last := apiKeyAt(text, i, end); last > 0 {
-				take(Match{APIKey, i, last})
-				return
-			}
+	for i := max(start, *from); i <= end-accessSecretLength && i < limit; i++ {
+		if text[i]|0x20 != 'y' { // all with a checksum begin so
+			continue
+		}
+		if kind, last := checkedAt(text, i, end); kind != "" {
+			take(Match{kind, i, last})
+			i = last - 1
+		}
+	}
+	for i := max(start, *from, end-apiKeyMost); i <= end-apiKeyLeast && i < limit; i++ {
+		if last := apiKeyAt(text, i, end); last > 0 {
+			take(Match{APIKey, i, last})
+			return
 		}
 	}
 }
