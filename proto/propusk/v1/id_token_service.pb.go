@@ -30,7 +30,8 @@ type CreateIdTokenRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Whose token; the caller's own when it is empty.
 	ServiceAccountId string `protobuf:"bytes,1,opt,name=service_account_id,json=serviceAccountId,proto3" json:"service_account_id,omitempty"`
-	// Whom it is for; the account's id when it is empty.
+	// Whom it is for; the account's id when it is empty. Printable characters
+	// without a space at either end.
 	Audience      string `protobuf:"bytes,2,opt,name=audience,proto3" json:"audience,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -31,7 +31,8 @@ const (
 // IdTokenService makes JWTs by which a service account proves itself to third
 // parties. They are not accepted by this API.
 type IdTokenServiceClient interface {
-	// Create makes an ID token that lives for one hour.
+	// Create makes an ID token. It lives for one hour, and no longer than the
+	// account and the caller's own token.
 	Create(ctx context.Context, in *CreateIdTokenRequest, opts ...grpc.CallOption) (*CreateIdTokenResponse, error)
 }
 
@@ -60,7 +61,8 @@ func (c *idTokenServiceClient) Create(ctx context.Context, in *CreateIdTokenRequ
 // IdTokenService makes JWTs by which a service account proves itself to third
 // parties. They are not accepted by this API.
 type IdTokenServiceServer interface {
-	// Create makes an ID token that lives for one hour.
+	// Create makes an ID token. It lives for one hour, and no longer than the
+	// account and the caller's own token.
 	Create(context.Context, *CreateIdTokenRequest) (*CreateIdTokenResponse, error)
 	mustEmbedUnimplementedIdTokenServiceServer()
 }

@@ -34,10 +34,11 @@ const (
 // was made from those tokens, everywhere within a second. What comes after the
 // revocation is untouched: the account and its keys go on working.
 type RevocationServiceClient interface {
-	// RevokeSubject ends all tokens and temporary keys of a subject.
+	// RevokeSubject ends all tokens and temporary keys of a subject: a service
+	// account or a person. API keys and static access keys are no tokens.
 	RevokeSubject(ctx context.Context, in *RevokeSubjectRequest, opts ...grpc.CallOption) (*RevokeResponse, error)
 	// RevokeCredential ends all tokens and temporary keys made with an authorized
-	// key or a static access key.
+	// key or a static access key. An API key makes none: that is refused.
 	RevokeCredential(ctx context.Context, in *RevokeCredentialRequest, opts ...grpc.CallOption) (*RevokeResponse, error)
 	// RevokeSession ends the temporary key that a session token belongs to.
 	// Whoever holds the session token may end it.
@@ -90,10 +91,11 @@ func (c *revocationServiceClient) RevokeSession(ctx context.Context, in *RevokeS
 // was made from those tokens, everywhere within a second. What comes after the
 // revocation is untouched: the account and its keys go on working.
 type RevocationServiceServer interface {
-	// RevokeSubject ends all tokens and temporary keys of a subject.
+	// RevokeSubject ends all tokens and temporary keys of a subject: a service
+	// account or a person. API keys and static access keys are no tokens.
 	RevokeSubject(context.Context, *RevokeSubjectRequest) (*RevokeResponse, error)
 	// RevokeCredential ends all tokens and temporary keys made with an authorized
-	// key or a static access key.
+	// key or a static access key. An API key makes none: that is refused.
 	RevokeCredential(context.Context, *RevokeCredentialRequest) (*RevokeResponse, error)
 	// RevokeSession ends the temporary key that a session token belongs to.
 	// Whoever holds the session token may end it.
