@@ -16,9 +16,12 @@ const quickElements = 8
 type span struct{ from, to int }
 
 // Decode implements gate.QuickDecoder: it reads the usual AuthorizeRequest,
-// with an IAM token, each field once. What looks any different, or is no
-// message, is left to the framework.
+// with an IAM token, each field once, and the usual signature. What looks any
+// different, or is no message, is left to the framework.
 func (AccessService) Decode(wire []byte, m proto.Message) bool {
+	if r, ok := m.(*v2.AuthenticateRequest); ok {
+		return decodeSigned(wire, r)
+	}
 	r, ok := m.(*v2.AuthorizeRequest)
 	if !ok {
 		return false
