@@ -145,7 +145,8 @@ func (s *Server) DevEnv() string {
 		{"ENDPOINT", s.GRPCAddr()}, {"HTTP_URL", "http://" + s.HTTPAddr()},
 		{"ORGANIZATION_ID", w.OrganizationID}, {"CLOUD_ID", w.CloudID}, {"FOLDER_ID", w.FolderID},
 		{"SERVICE_ACCOUNT_ID", w.ServiceAccountID}, {"ACCESS_ENDPOINT", s.AccessAddr()},
-		{"AWS_REGION", "ru-central1"}, {"AWS_ENDPOINT_URL_STS", "http://" + s.HTTPAddr()},
+		{"AWS_REGION", "ru-central1"}, {"AWS_DEFAULT_REGION", "ru-central1"}, // botocore knows the second alone
+		{"AWS_ENDPOINT_URL_STS", "http://" + s.HTTPAddr()},
 	}
 	if w.signer.keyID != "" {
 		vars = append(vars, [2]string{"AWS_ACCESS_KEY_ID", w.signer.keyID}, [2]string{"AWS_SECRET_ACCESS_KEY", w.signer.secret.Reveal()})

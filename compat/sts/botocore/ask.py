@@ -73,5 +73,7 @@ def visit(address):
     refused("InvalidClientTokenId", client(address, *STATIC, "s1." + "x" * 280).get_caller_identity)
 
 
+# With what dev's env file says, nothing needs to be said.
+is_called(botocore.session.get_session().create_client("sts"), ACCOUNT)
 for way in ("", "/sts"):
     visit(os.environ["STS_URL"] + way)
