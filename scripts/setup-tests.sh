@@ -23,13 +23,17 @@ lacking() {
   for client in $(clients); do ./build.sh --needs "$client" || true; done | tr ' ' '\n' | sort -u | xargs
 }
 
+# history prints the Debian package of git, of which the tests make repositories
+# to scan, unless it is there.
+history() { command -v git >/dev/null || echo git; }
+
 # database prints the Debian package of PostgreSQL unless a server is there.
 database() {
   if command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; then return; fi
   echo postgresql
 }
 
-packages=$({ lacking; database; } | xargs)
+packages=$({ lacking; history; database; } | xargs)
 if [[ -n $packages ]]; then
   if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
     echo "installing $packages"
@@ -37,7 +41,7 @@ if [[ -n $packages ]]; then
     apt-get update -qq
     # shellcheck disable=SC2086 # one word a package
     apt-get install -y -qq --no-install-recommends $packages >/dev/null
-    packages=$({ lacking; database; } | xargs)
+    packages=$({ lacking; history; database; } | xargs)
   else
     echo "cannot install Debian packages here (not root, or no apt-get): $packages"
   fi
