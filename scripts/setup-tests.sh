@@ -23,9 +23,9 @@ lacking() {
   for client in $(clients); do ./build.sh --needs "$client" || true; done | tr ' ' '\n' | sort -u | xargs
 }
 
-# history prints the Debian package of git, of which the tests make repositories
+# gitPackage prints the Debian package of git, with which the tests make repositories
 # to scan, unless it is there.
-history() { command -v git >/dev/null || echo git; }
+gitPackage() { command -v git >/dev/null || echo git; }
 
 # database prints the Debian package of PostgreSQL unless a server is there.
 database() {
@@ -33,7 +33,7 @@ database() {
   echo postgresql
 }
 
-packages=$({ lacking; history; database; } | xargs)
+packages=$({ lacking; gitPackage; database; } | xargs)
 if [[ -n $packages ]]; then
   if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
     echo "installing $packages"
@@ -41,7 +41,7 @@ if [[ -n $packages ]]; then
     apt-get update -qq
     # shellcheck disable=SC2086 # one word a package
     apt-get install -y -qq --no-install-recommends $packages >/dev/null
-    packages=$({ lacking; history; database; } | xargs)
+    packages=$({ lacking; gitPackage; database; } | xargs)
   else
     echo "cannot install Debian packages here (not root, or no apt-get): $packages"
   fi
