@@ -286,6 +286,7 @@ func TestPublicHalfOfALeakedKey(t *testing.T) {
 		"no key behind the line":  line,
 		"a block and more":        public + "x",
 		"a block cut short":       public[:len(public)-30],
+		"longer than any key":     line + strings.Repeat("\n", 6<<10) + mine,
 	} {
 		w.expect(t, what, leak.AuthorizedKey, text, propuskpb.Verdict_DEAD, "NOT_CONFIRMED")
 	}
