@@ -27,7 +27,6 @@ import (
 
 func init() {
 	services["leak"] = "propusk.v1.LeakService"
-	services["ephemeral"] = "yandex.cloud.iam.v1.awscompatibility.TemporaryAccessKeyService"
 	areaRows = append(areaRows, leakRows)
 }
 
