@@ -13,12 +13,13 @@ type SealedTable string
 const (
 	SealedSigningKeys SealedTable = "signing_keys"
 	SealedAccessKeys  SealedTable = "access_keys"
+	SealedTOTPSecrets SealedTable = "totp_secrets"
 )
 
 // SealedTables are all of them, in the order in which they move under another
 // master key: the feed tells of the first, so every node meets the new master
 // key there before it is needed for the others.
-var SealedTables = [...]SealedTable{SealedSigningKeys, SealedAccessKeys}
+var SealedTables = [...]SealedTable{SealedSigningKeys, SealedAccessKeys, SealedTOTPSecrets}
 
 // SealedRow is a sealed secret and the place it is sealed for.
 type SealedRow struct {
@@ -41,6 +42,8 @@ func ListSealed(tx *Tx, table SealedTable, after string, limit int) ([]SealedRow
 	case SealedAccessKeys:
 	case SealedSigningKeys:
 		scan, query = scanSealedSigning, `SELECT id, sealed, purpose FROM signing_keys`
+	case SealedTOTPSecrets:
+		scan, query = scanSealedTOTP, `SELECT id, sealed FROM totp_secrets`
 	default:
 		return nil, fmt.Errorf("store: table %q has no sealed secrets", table)
 	}
@@ -62,6 +65,8 @@ func Reseal(tx *Tx, table SealedTable, row SealedRow, sealed []byte) (bool, erro
 		if n > 0 {
 			tx.record(ChangeSigningKeys, "")
 		}
+	case SealedTOTPSecrets:
+		n, err = tx.exec(`UPDATE totp_secrets SET sealed = $1 WHERE id = $2 AND sealed = $3`, sealed, row.ID, row.Sealed)
 	default:
 		err = fmt.Errorf("store: table %q has no sealed secrets", table)
 	}
@@ -72,6 +77,13 @@ func scanSealedAccess(r Rows) (SealedRow, error) {
 	var row SealedRow
 	err := r.Scan(&row.ID, asBytes(&row.Sealed))
 	row.Place = AccessKeyPlace(row.ID)
+	return row, err
+}
+
+func scanSealedTOTP(r Rows) (SealedRow, error) {
+	var row SealedRow
+	err := r.Scan(&row.ID, asBytes(&row.Sealed))
+	row.Place = TOTPPlace(row.ID)
 	return row, err
 }
 

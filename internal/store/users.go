@@ -63,6 +63,9 @@ func DeleteUserAccount(tx *Tx, id string) error {
 	if _, err := GetUserAccount(tx, id); err != nil {
 		return err
 	}
+	if err := removeSignIn(tx, id); err != nil {
+		return err
+	}
 	if err := removeSubject(tx, iam.SubjectID(id)); err != nil {
 		return err
 	}

@@ -23,7 +23,9 @@ func testReseal(t *testing.T, f *fixture) {
 		return all(insertAccessKey(tx, "ajeb", robotID), insertAccessKey(tx, "ajea", robotID),
 			store.InsertSigningKey(tx, signing("s2", store.PurposeFeed, sealedText("s2"))),
 			store.InsertSigningKey(tx, signing("s1", store.PurposeID, sealedText("s1"))),
-			store.InsertSigningKey(tx, signing("s3", store.PurposeIAM, nil))) // nothing in it to move
+			store.InsertSigningKey(tx, signing("s3", store.PurposeIAM, nil)), // nothing in it to move
+			store.InsertUserAccount(tx, &iam.UserAccount{ID: "aje1", Login: "alice", CreatedAt: created}),
+			store.BeginTOTP(tx, &iam.TOTPSecret{UserID: "aje1", Sealed: sealedText("aje1"), CreatedAt: created}))
 	})
 	signed := func(id, place string, text []byte) store.SealedRow {
 		return store.SealedRow{ID: id, Place: seal.Place{Table: "signing_keys", Column: "sealed", ID: place}, Sealed: text}
@@ -42,6 +44,8 @@ func testReseal(t *testing.T, f *fixture) {
 	s1, s2, a, b := signed("s1", "id/s1", sealedText("s1")), signed("s2", "feed/s2", sealedText("s2")), access("ajea", sealedText("ajea")), access("ajeb", sealedText("ajeb"))
 	list("signing keys", store.SealedSigningKeys, "", 9, []store.SealedRow{s1, s2})
 	list("access keys", store.SealedAccessKeys, "", 9, []store.SealedRow{a, b})
+	app := store.SealedRow{ID: "aje1", Place: store.TOTPPlace("aje1"), Sealed: sealedText("aje1")}
+	list("authenticator apps", store.SealedTOTPSecrets, "", 9, []store.SealedRow{app})
 	list("the first", store.SealedAccessKeys, "", 1, []store.SealedRow{a})
 	list("the rest", store.SealedAccessKeys, "ajea", 9, []store.SealedRow{b})
 
@@ -57,6 +61,8 @@ func testReseal(t *testing.T, f *fixture) {
 	}
 	reseal("a signing key", store.SealedSigningKeys, s1, true, []store.Change{{Kind: store.ChangeSigningKeys}})
 	reseal("an access key", store.SealedAccessKeys, a, true, nil)
+	reseal("an authenticator app", store.SealedTOTPSecrets, app, true, nil)
+	reseal("one that was moved meanwhile", store.SealedTOTPSecrets, app, false, nil)
 	reseal("one that was moved meanwhile", store.SealedAccessKeys, a, false, nil)
 	reseal("one that was moved meanwhile", store.SealedSigningKeys, s1, false, nil)
 	reseal("one that has gone", store.SealedAccessKeys, access("ajegone", sealedText("x")), false, nil)

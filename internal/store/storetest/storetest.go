@@ -36,6 +36,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Engine) {
 		{"many at once", manyTests},
 		{"resources of other services", registeredTests},
 		{"definitions", definitionTests},
+		{"signing in", signInTests},
 		{"records", recordTests},
 		{"paging", pagingTests},
 		{"feed", feedTests},

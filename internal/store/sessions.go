@@ -1,0 +1,63 @@
+package store
+
+import (
+	"time"
+
+	"github.com/propusk/propusk/internal/iam"
+)
+
+const sessionColumns = `id, subject_id, lookup, created_at, last_seen_at, expires_at, second_factor, address, user_agent`
+
+// InsertSession adds a session. Nobody remembers sessions, so the feed does not
+// tell of them: what ends one ends its tokens by a revocation.
+func InsertSession(tx *Tx, s *iam.Session) error {
+	if _, err := GetUserAccount(tx, s.UserID); err != nil {
+		return err
+	}
+	_, err := tx.exec(`INSERT INTO sessions (`+sessionColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		s.ID, s.UserID, s.Lookup, micros(s.CreatedAt), micros(s.LastSeenAt), micros(s.ExpiresAt), flag(s.SecondFactor), s.Address, s.UserAgent)
+	return tx.unlessTaken(err, "Session %s already exists", s.ID)
+}
+
+// FindSession returns the session of a cookie; see iam.Session. The miss does
+// not repeat the look-up.
+func FindSession(tx *Tx, lookup string) (*iam.Session, error) {
+	return first(tx, "Session", "of this cookie", scanSession, `SELECT `+sessionColumns+` FROM sessions WHERE lookup = $1`, lookup)
+}
+
+// ListSessions returns a page of a person's sessions, also of those that have
+// expired and not been forgotten; Page.Name is not looked at.
+func ListSessions(tx *Tx, userID string, p Page) ([]*iam.Session, error) {
+	return listByID(tx, p, scanSession, `SELECT `+sessionColumns+` FROM sessions WHERE subject_id = $1`, userID)
+}
+
+// TouchSessions is TouchKeys for when sessions were seen.
+func TouchSessions(tx *Tx, last map[string]time.Time) error {
+	return touch(tx, "sessions", "last_seen_at", last)
+}
+
+// DeleteSession ends one session of a person.
+func DeleteSession(tx *Tx, userID, id string) error {
+	n, err := tx.exec(`DELETE FROM sessions WHERE id = $1 AND subject_id = $2`, id, userID)
+	return mustChange(n, err, "Session", id)
+}
+
+// DeleteSessions ends a person's sessions but one, which may be "", and returns
+// their ids.
+func DeleteSessions(tx *Tx, userID, but string) ([]string, error) {
+	return collect(tx, scanString, `DELETE FROM sessions WHERE subject_id = $1 AND id <> $2 RETURNING id`, userID, but)
+}
+
+// DeleteOldSessions forgets sessions that were last seen before a time or have
+// expired.
+func DeleteOldSessions(tx *Tx, seenBefore time.Time) (int64, error) {
+	return tx.exec(`DELETE FROM sessions WHERE last_seen_at < $1 OR expires_at <= $2`, micros(seenBefore), micros(tx.now))
+}
+
+func scanSession(r Rows) (*iam.Session, error) {
+	var s iam.Session
+	var second int64
+	err := r.Scan(&s.ID, &s.UserID, &s.Lookup, asTime(&s.CreatedAt), asTime(&s.LastSeenAt), asTime(&s.ExpiresAt), &second, &s.Address, &s.UserAgent)
+	s.SecondFactor = second == 1
+	return &s, err
+}
