@@ -20,11 +20,11 @@ var layers = [][]string{
 	{"internal/resource", "internal/keyfile", "internal/pss", "internal/leak", "internal/temporary"},
 	{"internal/store"},
 	{"internal/store/sqlite", "internal/store/postgres", "internal/store/postgres/pgtest", "internal/store/storetest", "internal/replica"},
-	{"internal/credential", "internal/access", "internal/mint", "internal/revocation", "internal/operation", "internal/audit", "internal/quota", "internal/sessionpolicy"},
+	{"internal/credential", "internal/access", "internal/mint", "internal/revocation", "internal/operation", "internal/audit", "internal/quota", "internal/sessionpolicy", "internal/signin"},
 	{"internal/gate"},
 	{"internal/cloudapi"},
 	{"internal/rest", "internal/publish", "internal/sts", "internal/cli",
-		"internal/cloudapi/temporary", "internal/cloudapi/leakapi",
+		"internal/cloudapi/temporary", "internal/cloudapi/leakapi", "internal/cloudapi/signinapi",
 		"internal/cloudapi/iam", "internal/cloudapi/resourcemanager", "internal/cloudapi/operation", "internal/cloudapi/endpoint",
 		"internal/cloudapi/organization", "internal/cloudapi/quota", "internal/cloudapi/accessservice", "internal/cloudapi/resourceapi"},
 	{"internal/server"},
@@ -37,7 +37,7 @@ var wireOnly = map[string]bool{"internal/cli": true}
 
 // behindTheGate are rooms that no door imports: a token is made behind the
 // gate or not at all. cloudapi is where the gate's calls act.
-var behindTheGate = map[string]bool{"internal/mint": true, "internal/credential": true, "internal/access": true}
+var behindTheGate = map[string]bool{"internal/mint": true, "internal/credential": true, "internal/access": true, "internal/signin": true}
 
 func TestImportsGoDown(t *testing.T) {
 	level := map[string]int{}

@@ -1,0 +1,142 @@
+package signin
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+
+	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/store"
+)
+
+// Passwords prove people by their passwords. Safe for use by many goroutines.
+type Passwords struct {
+	DB        *store.DB
+	Hasher    *Hasher
+	Addresses *Addresses
+	// Key is a secret of the installation, under which attempts at logins that
+	// nobody has are counted: people type passwords there.
+	Key []byte
+	// Locked leaves a line when somebody's delay becomes a lockout; userID is ""
+	// for a login that nobody has.
+	Locked func(tx *store.Tx, userID string) error
+}
+
+// errWrong is one answer to an unknown login, a person without a password, and
+// a wrong password.
+var errWrong = &iam.Error{Kind: iam.Unauthenticated, Reason: "password_wrong", Message: "The login or the password is wrong"}
+
+// Prove finds the person whose login, or e-mail address, and password these are.
+// The attempt is counted before it is judged. It fails with UNAUTHENTICATED, with
+// RESOURCE_EXHAUSTED while it is too early to try again, with UNAVAILABLE when
+// too many wait, or as the store does; the person who was tried, if there is such
+// a one, is then returned too, for the audit log alone.
+func (p *Passwords) Prove(ctx context.Context, login string, password iam.Secret, address string) (*iam.UserAccount, error) {
+	return p.prove(ctx, password, address, func(tx *store.Tx) (*iam.UserAccount, string, error) {
+		u, err := store.GetUserAccountByLogin(tx, login)
+		if errors.Is(err, iam.NotFound) {
+			return nil, p.nobody(login), nil
+		}
+		if err != nil {
+			return nil, "", err
+		}
+		return u, u.ID, nil
+	})
+}
+
+// ProveAgain asks a person who has proved himself for his password, before
+// something that a stolen session must not do. A wrong one is INVALID_ARGUMENT
+// about the field password; otherwise it fails as Prove does.
+func (p *Passwords) ProveAgain(ctx context.Context, userID string, password iam.Secret, address string) error {
+	_, err := p.prove(ctx, password, address, func(tx *store.Tx) (*iam.UserAccount, string, error) {
+		u, err := store.GetUserAccount(tx, userID)
+		return u, userID, err
+	})
+	if errors.Is(err, errWrong) {
+		return iam.InvalidField("password", "is wrong")
+	}
+	return err
+}
+
+func (p *Passwords) prove(ctx context.Context, password iam.Secret, address string,
+	find func(tx *store.Tx) (user *iam.UserAccount, id string, err error)) (*iam.UserAccount, error) {
+	place, err := p.Hasher.Enter()
+	if err != nil {
+		return nil, err
+	}
+	defer place.Leave()
+	if err := p.Addresses.Enter(address); err != nil {
+		return nil, err
+	}
+	var user *iam.UserAccount
+	var id, phc string
+	err = p.DB.Update(ctx, func(tx *store.Tx) error {
+		if user, id, err = find(tx); err != nil {
+			return err
+		}
+		phc = ""
+		kept, err := store.GetPassword(tx, id)
+		switch {
+		case err == nil:
+			phc = kept.PHC
+		case !errors.Is(err, iam.NotFound):
+			return err
+		}
+		locked, err := admit(tx, passwordAttempts(id))
+		if err != nil || !locked || p.Locked == nil {
+			return err
+		}
+		return p.Locked(tx, userIDOf(user))
+	})
+	if err != nil {
+		return user, err
+	}
+	ok, stale, err := place.Verify(ctx, phc, password)
+	if err != nil {
+		return user, err
+	}
+	if !ok {
+		return user, errWrong
+	}
+	p.Addresses.Forgive(address)
+	fresh := phc
+	if stale {
+		if fresh, err = place.Hash(ctx, password); err != nil {
+			return user, err
+		}
+	}
+	return user, p.DB.Update(ctx, func(tx *store.Tx) error {
+		if fresh != phc {
+			if err := store.RehashPassword(tx, id, phc, fresh); err != nil {
+				return err
+			}
+		}
+		return store.DeleteAttempts(tx, passwordAttempts(id))
+	})
+}
+
+// Hash makes what is kept of a new password, in its turn. It fails with
+// UNAVAILABLE when too many wait.
+func (p *Passwords) Hash(ctx context.Context, password iam.Secret) (string, error) {
+	place, err := p.Hasher.Enter()
+	if err != nil {
+		return "", err
+	}
+	defer place.Leave()
+	return place.Hash(ctx, password)
+}
+
+func (p *Passwords) nobody(login string) string {
+	m := hmac.New(sha256.New, p.Key)
+	m.Write([]byte("attempts at a login that nobody has\x00" + login))
+	return "nobody/" + hex.EncodeToString(m.Sum(nil)[:16])
+}
+
+func userIDOf(u *iam.UserAccount) string {
+	if u == nil {
+		return ""
+	}
+	return u.ID
+}

@@ -1,0 +1,135 @@
+package signin
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/seal"
+	"github.com/propusk/propusk/internal/store"
+)
+
+const (
+	// TicketLife is how long a person may take for the second factor.
+	TicketLife = 5 * time.Minute
+	// TicketTries is how many codes may be tried with one ticket.
+	TicketTries = 5
+	// ResetLife is how long a link to reset a password works.
+	ResetLife = time.Hour
+)
+
+// SecondFactors prove people who have proved their passwords once more. Safe for
+// use by many goroutines.
+type SecondFactors struct {
+	DB        *store.DB
+	Addresses *Addresses
+	Open      func(at seal.Place, sealed []byte) ([]byte, error)
+	Locked    func(tx *store.Tx, userID string) error // as of Passwords
+	Now       Clock
+}
+
+// Code is one of the two that a person may show.
+type Code struct {
+	TOTP     string
+	Recovery string // when TOTP is ""
+}
+
+var (
+	errTicket = &iam.Error{Kind: iam.Unauthenticated, Reason: "ticket_ended", Message: "The sign-in has taken too long or was ended; begin anew"}
+	errCode   = &iam.Error{Kind: iam.Unauthenticated, Reason: "code_wrong", Message: "The code is wrong, or was used before"}
+)
+
+// Prove takes a ticket and a code and tells whose they are; the ticket is then
+// used up. The attempt is counted before it is judged, at the ticket and at the
+// person. It fails with UNAUTHENTICATED, whose Reason is ticket_ended when
+// another code would not help; with RESOURCE_EXHAUSTED while it is too early to
+// try again; or as the store does. The person is returned in every case in which
+// the ticket led to one.
+func (f *SecondFactors) Prove(ctx context.Context, ticket string, code Code, address string) (userID string, err error) {
+	if err := f.Addresses.Enter(address); err != nil {
+		return "", err
+	}
+	lookup := TicketLookup(ticket)
+	userID, secret, err := f.begin(ctx, lookup)
+	if err != nil {
+		return userID, err
+	}
+	step, fits := TOTPStepOf(secret, code.TOTP, f.Now())
+	var left int
+	ok := false
+	err = f.DB.Update(ctx, func(tx *store.Tx) error {
+		ok = false
+		t, err := store.TryTicket(tx, iam.TicketSecondFactor, lookup)
+		if errors.Is(err, iam.NotFound) {
+			return errTicket
+		}
+		if err != nil {
+			return err
+		}
+		left = t.Tries
+		locked, err := admit(tx, secondFactorAttempts(userID))
+		if err != nil {
+			return err
+		}
+		if locked && f.Locked != nil {
+			if err := f.Locked(tx, userID); err != nil {
+				return err
+			}
+		}
+		switch {
+		case code.TOTP == "":
+			ok, err = store.UseRecoveryCode(tx, userID, RecoveryHash(userID, code.Recovery))
+		case fits && len(secret) > 0:
+			ok, err = store.UseTOTPStep(tx, userID, step)
+		}
+		if err != nil || !ok {
+			return err
+		}
+		if err := store.DeleteTicket(tx, lookup); err != nil {
+			return err
+		}
+		return store.DeleteAttempts(tx, secondFactorAttempts(userID))
+	})
+	switch {
+	case err != nil:
+		return userID, err
+	case ok:
+		f.Addresses.Forgive(address)
+		return userID, nil
+	case left == 0:
+		return userID, errTicket
+	}
+	return userID, errCode
+}
+
+// begin reads whose ticket it is and the secret of his app, nil without one.
+func (f *SecondFactors) begin(ctx context.Context, lookup string) (userID string, secret []byte, err error) {
+	var app *iam.TOTPSecret
+	err = f.DB.View(ctx, func(tx *store.Tx) error {
+		t, err := store.FindTicket(tx, iam.TicketSecondFactor, lookup)
+		if errors.Is(err, iam.NotFound) {
+			return errTicket
+		}
+		if err != nil {
+			return err
+		}
+		userID = t.UserID
+		app, err = store.GetTOTP(tx, userID)
+		if errors.Is(err, iam.NotFound) { // taken away since
+			err = errTicket
+		}
+		return err
+	})
+	if err != nil {
+		return userID, nil, err
+	}
+	if app.ConfirmedAt.IsZero() {
+		return userID, nil, errTicket
+	}
+	secret, err = f.Open(store.TOTPPlace(userID), app.Sealed)
+	if err != nil {
+		return userID, nil, iam.Wrap(err, iam.Unavailable, "The authenticator app's secret cannot be opened just now")
+	}
+	return userID, secret, nil
+}
