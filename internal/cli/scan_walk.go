@@ -27,6 +27,8 @@ type exposure struct {
 	Column      int       `json:"column"`
 	Offset      int64     `json:"offset"`
 
+	excluded bool // as far as is known, every path that it has is skipped
+
 	// What the server says; empty when it was not asked.
 	State        string `json:"state,omitempty"`
 	SubjectID    string `json:"subject_id,omitempty"`
