@@ -33,8 +33,10 @@ func init() {
 	})
 }
 
-func endSubject(id string) proto.Message    { return &propuskpb.RevokeSubjectRequest{SubjectId: id} }
-func endCredential(id string) proto.Message { return &propuskpb.RevokeCredentialRequest{CredentialId: id} }
+func endSubject(id string) proto.Message { return &propuskpb.RevokeSubjectRequest{SubjectId: id} }
+func endCredential(id string) proto.Message {
+	return &propuskpb.RevokeCredentialRequest{CredentialId: id}
+}
 
 // ephemeral makes a temporary access key of a caller.
 func (w *world) ephemeral(t *testing.T, by *caller) *awspb.CreateEphemeralAccessKeyResponse {
