@@ -55,6 +55,9 @@ type IDKeys struct {
 	told   atomic.Uint64 // grows whenever what is held may be old
 	held   atomic.Pointer[idRing]
 	turn   chan struct{} // taken by the one that reads or makes for all
+	// spare is the first key while the store has not taken it: anybody can ask
+	// for the key set, and making keys is dear. Only the turn's holder uses it.
+	spare *rsa.PrivateKey
 }
 
 // idRing is one reading of the table: trusted keys, in the order in which they
@@ -216,6 +219,10 @@ func (k *IDKeys) generate() (store.SigningKey, error) {
 	if err != nil {
 		return store.SigningKey{}, fmt.Errorf("generate a key of ID tokens: %w", err)
 	}
+	return k.seal(private)
+}
+
+func (k *IDKeys) seal(private *rsa.PrivateKey) (store.SigningKey, error) {
 	der, err := x509.MarshalPKCS8PrivateKey(private)
 	if err != nil {
 		return store.SigningKey{}, fmt.Errorf("generate a key of ID tokens: %w", err)
@@ -236,7 +243,14 @@ func (k *IDKeys) generate() (store.SigningKey, error) {
 // found makes the first key, which signs at once as nobody has an older key
 // set. Of nodes that do it together one wins and the others read its key.
 func (k *IDKeys) found(ctx context.Context) error {
-	fresh, err := k.generate()
+	if k.spare == nil {
+		private, err := rsa.GenerateKey(rand.Reader, idKeyBits)
+		if err != nil {
+			return fmt.Errorf("make the first key of ID tokens: %w", err)
+		}
+		k.spare = private
+	}
+	fresh, err := k.seal(k.spare)
 	if err != nil {
 		return err
 	}
@@ -253,6 +267,7 @@ func (k *IDKeys) found(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("make the first key of ID tokens: %w", err)
 	}
+	k.spare = nil
 	k.told.Add(1)
 	return nil
 }
