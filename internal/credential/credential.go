@@ -24,6 +24,7 @@ type Identity struct {
 	How          string // HowJWT or another of those below
 	CredentialID string // id of the key or of the IAM token
 	TokenID      string // id of the IAM token, when one was presented
+	SigningKeyID string // of the key that signed that token
 	JWTDigest    string // of the JWT, when one was presented: 32 hex digits of its SHA-256
 	Impersonator iam.Subject
 	// Scopes narrow what the caller may do with an API key, which has one at

@@ -40,7 +40,7 @@ func (p *IAMToken) Prove(ctx context.Context, text string) (*Identity, error) {
 	id := &Identity{
 		Subject:        iam.Subject{ID: iam.SubjectID(claims.SubjectID), Type: iam.SubjectType(claims.SubjectType)},
 		OrganizationID: claims.OrganizationID, FolderID: claims.FolderID,
-		How: HowIAMToken, CredentialID: claims.ID, TokenID: claims.ID,
+		How: HowIAMToken, CredentialID: claims.ID, TokenID: claims.ID, SigningKeyID: claims.KeyID,
 		Position: position, NotAfter: claims.ExpiresAt, DependsOn: slices.Clip(claims.DependsOn),
 	}
 	if id.Subject.Type != iam.TypeServiceAccount {
