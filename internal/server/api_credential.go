@@ -51,10 +51,15 @@ var credentialArea = area{
 
 // proveExchange proves what is exchanged for an IAM token.
 func (s *Server) proveExchange(jwt *credential.JWTKey) bodyProof {
+	oauth := &credential.OAuthToken{Reads: s.replica, Now: s.now}
 	return func(ctx context.Context, m proto.Message) (*credential.Identity, error) {
 		r := m.(*iampb.CreateIamTokenRequest)
 		if _, ok := r.GetIdentity().(*iampb.CreateIamTokenRequest_Jwt); !ok {
-			return nil, credential.RefuseOAuthToken(r.GetYandexPassportOauthToken())
+			id, err := oauth.Prove(ctx, r.GetYandexPassportOauthToken())
+			if err == nil {
+				s.used.note(usedOAuthToken, id.CredentialID, string(id.Subject.ID), s.now())
+			}
+			return id, err
 		}
 		id, err := jwt.Prove(ctx, r.GetJwt())
 		if err == nil {

@@ -64,13 +64,15 @@ const (
 	usedAuthorizedKey usedKind = iota
 	usedAPIKey
 	usedAccessKey
+	usedOAuthToken
 	usedAccount
+	usedPerson
 	usedKinds
 )
 
 var touchUsed = [usedKinds]func(*store.Tx, map[string]time.Time) error{
 	usedAuthorizedKey: store.TouchKeys, usedAPIKey: store.TouchAPIKeys, usedAccessKey: store.TouchAccessKeys,
-	usedAccount: store.TouchServiceAccounts,
+	usedOAuthToken: store.TouchOAuthTokens, usedAccount: store.TouchServiceAccounts, usedPerson: store.TouchUserAccounts,
 }
 
 const (
@@ -114,13 +116,17 @@ func newLastUsed(db *store.DB, now func() time.Time, log *slog.Logger) *lastUsed
 	return l
 }
 
-// note tells that a key of an account has proved it.
+// note tells that a key of an account has proved it, or an OAuth token a person.
 func (l *lastUsed) note(kind usedKind, key, account string, at time.Time) {
 	us := at.UnixMicro()
 	before := l.see(usedID{kind, key}, us)
 	grain := accountGrain.Microseconds()
 	if bucket := us - us%grain; before < bucket { // else this use is in what was noted with the last one
-		l.see(usedID{usedAccount, account}, bucket)
+		of := usedAccount
+		if kind == usedOAuthToken {
+			of = usedPerson
+		}
+		l.see(usedID{of, account}, bucket)
 	}
 }
 

@@ -30,6 +30,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Engine) {
 		{"standings", standingTests},
 		{"policies and quotas", policyTests},
 		{"people", peopleTests},
+		{"OAuth tokens", oauthTokenTests},
 		{"membership", membershipTests},
 		{"groups", groupTests},
 		{"owners", ownerTests},
