@@ -1,6 +1,7 @@
 package mint
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
@@ -180,13 +181,32 @@ func (k *IDKeys) read(ctx context.Context) (*idRing, error) {
 			continue
 		}
 		key, err := k.open(row)
-		if err != nil {
+		if errors.Is(err, seal.ErrUnknownKey) {
+			if key = k.held.Load().again(row); key == nil {
+				// It may be on its way to this node: whoever asks comes again.
+				return nil, iam.Wrap(err, iam.Unavailable, "A key of ID tokens is sealed under a master key that this server has yet to get")
+			}
+		} else if err != nil {
 			return nil, fmt.Errorf("signing key %s: %w", row.ID, err)
 		}
 		r.keys = append(r.keys, key)
 	}
 	k.held.Store(r)
 	return r, nil
+}
+
+// again is a key that was opened before, with the times of its row; nil when
+// there is none.
+func (r *idRing) again(row *store.SigningKey) *idKey {
+	if r == nil {
+		return nil
+	}
+	for _, key := range r.keys {
+		if key.ID == row.ID && bytes.Equal(key.Public, row.Public) {
+			return &idKey{SigningKey: *row, private: key.private}
+		}
+	}
+	return nil
 }
 
 // open turns a row into a key that signs. As with the other keys, a private
