@@ -216,8 +216,15 @@ func (s *RevocationService) RevokeSession(ctx context.Context, r *propuskpb.Revo
 	call.NoteDetail(audit.Text("access_key_id", session.AccessKeyID))
 	call.NoteDetail(audit.Text("subject_id", string(session.Subject.ID)))
 	answer := &propuskpb.RevokeResponse{SubjectId: string(session.Subject.ID)}
-	if !s.Now().Before(session.ExpiresAt) {
-		return answer, nil
+	ended := !s.Now().Before(session.ExpiresAt)
+	if !ended {
+		err = s.DB.View(ctx, func(tx *store.Tx) (err error) {
+			ended, err = store.Ended(tx, session.DependsOn, session.Position)
+			return err
+		})
+	}
+	if ended || err != nil { // or one holder could fill everybody's feed with one session
+		return answer, err
 	}
 	return answer, s.Changes.Plain(ctx, func(tx *store.Tx) error {
 		return revocation.Revoke(tx, token.KindSession, session.ID)
