@@ -25,6 +25,8 @@ const (
 	ChangeServiceAccount ChangeKind = "serviceAccount" // service account id
 	ChangeUserAccount    ChangeKind = "userAccount"    // user account id
 	ChangeOAuthToken     ChangeKind = "oauthToken"     // see OAuthTokenChange
+	ChangeOAuthClient    ChangeKind = "oauthClient"    // OAuth client id
+	ChangeClientSecret   ChangeKind = "clientSecret"   // see OAuthClientSecretChange
 	ChangeSigningKeys    ChangeKind = "signingKeys"    // ""
 	ChangeDefinitions    ChangeKind = "definitions"    // "": imported roles, scopes and resource types
 	ChangeRevocation     ChangeKind = "revocation"     // hex of the revocation's hash

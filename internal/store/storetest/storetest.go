@@ -25,6 +25,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Engine) {
 		{"tree", treeTests},
 		{"API keys", apiKeyTests},
 		{"static access keys", accessKeyTests},
+		{"OAuth clients", oauthClientTests},
 		{"secrets at rest and ends", sealedTests},
 		{"bindings", bindingTests},
 		{"standings", standingTests},
