@@ -17,7 +17,7 @@ const module = "github.com/propusk/propusk/"
 var layers = [][]string{
 	{"token", "internal/iam", "internal/seal",
 		"proto/propusk/v1", "proto/yandex/cloud/priv/servicecontrol/v1", "proto/yandex/cloud/priv/accessservice/v2"},
-	{"internal/resource", "internal/keyfile", "internal/pss", "internal/leak", "internal/temporary"},
+	{"internal/resource", "internal/keyfile", "internal/pss", "internal/leak", "internal/temporary", "internal/oauthclient"},
 	{"internal/store"},
 	{"internal/store/sqlite", "internal/store/postgres", "internal/store/postgres/pgtest", "internal/store/storetest", "internal/replica"},
 	{"internal/credential", "internal/access", "internal/mint", "internal/revocation", "internal/operation", "internal/audit", "internal/quota", "internal/sessionpolicy", "internal/signin"},

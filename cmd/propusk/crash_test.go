@@ -13,7 +13,7 @@ import (
 	"github.com/propusk/propusk/token"
 )
 
-var kills = flag.Int("kills", 0, "kill the server so many times instead of for half a minute at most")
+var kills = flag.Int("kills", 0, "kill so many times, instead of for half a minute at most")
 
 const (
 	crashRounds = 50

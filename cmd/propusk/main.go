@@ -37,7 +37,7 @@ var commands = []command{
 	{"dev", "run a whole IAM on this machine, with everything made for you", runDev},
 	{"serve", "run the server", runServe},
 	{"bootstrap", "make an organization with an owner and the owner's key", runBootstrap},
-	{"user", "make, list and remove people: user add, join, list, remove", runUser},
+	{"user", "make, list, suspend and remove people, and make and revoke their OAuth tokens", runUser},
 	{"jwt", "sign a JWT with a key file, to exchange for an IAM token", runJWT},
 	{"rotate-keys", "make new signing keys, or distrust one", runRotateKeys},
 	{"root-key", "print the key that verifiers pin", runRootKey},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -160,8 +161,9 @@ func quotaResource(f *flag.FlagSet, into *string) {
 }
 
 // splitWords takes up to n words from among a command's flags, wherever they
-// stand. Each flag takes a value: what follows one without "=" is no word.
-func splitWords(args []string, n int) (words, flags []string) {
+// stand. Each flag but the switches takes a value: what follows one without "="
+// is no word.
+func splitWords(args []string, n int, switches ...string) (words, flags []string) {
 	value := false // the argument before is a flag that waits for its value
 	for _, a := range args {
 		flag := strings.HasPrefix(a, "-")
@@ -170,7 +172,7 @@ func splitWords(args []string, n int) (words, flags []string) {
 		} else {
 			words = append(words, a)
 		}
-		value = flag && !strings.Contains(a, "=")
+		value = flag && !strings.Contains(a, "=") && !slices.Contains(switches, strings.TrimLeft(a, "-"))
 	}
 	return words, flags
 }

@@ -30,6 +30,9 @@ func rotateMaster(ctx context.Context, p *program, cfg *server.Config, log *slog
 
 func reportSealed(w io.Writer, got *server.RotateMasterResult, check bool) error {
 	failed := 0
+	if check {
+		fmt.Fprintf(w, "%-13s %s, of which the first seals\n", "master keys", strings.Join(got.Held, ", "))
+	}
 	for _, t := range got.Tables {
 		failed += t.Failed
 		if check {

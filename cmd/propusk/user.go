@@ -23,13 +23,34 @@ func runUser(ctx context.Context, p *program, args []string) error {
 			return runUserList(ctx, p, args[1:])
 		case "remove":
 			return runUserRemove(ctx, p, args[1:])
+		case "token":
+			return runUserToken(ctx, p, args[1:])
+		case "tokens":
+			return runUserTokens(ctx, p, args[1:])
+		case "revoke-token":
+			return runUserRevokeToken(ctx, p, args[1:])
+		case "suspend":
+			return runUserSuspend(ctx, p, args[1:])
+		case "reactivate":
+			return runUserReactivate(ctx, p, args[1:])
 		case "-h", "--help", "help":
-			fmt.Fprintln(p.stdout, "Usage: propusk user add|join|list|remove [flags]")
+			fmt.Fprint(p.stdout, userUsage)
 			return nil
 		}
 	}
-	return misuse{errors.New("say what to do: user add, user join, user list, or user remove")}
+	return misuse{errors.New("say what to do: user add, user join, user list, user remove, user token, user tokens, user revoke-token, user suspend, or user reactivate")}
 }
+
+const userUsage = `Usage: propusk user add|join|list|remove [flags]
+       propusk user token LOGIN [--description TEXT]
+       propusk user tokens LOGIN
+       propusk user revoke-token ID [--iam-tokens]
+       propusk user suspend LOGIN [--reason TEXT]
+       propusk user reactivate LOGIN
+
+A person is named by login, id or e-mail address. "token" makes an OAuth token,
+which is exchanged for IAM tokens, and prints it once.
+`
 
 func runUserAdd(ctx context.Context, p *program, args []string) error {
 	var r server.UserAddRequest
@@ -129,13 +150,17 @@ func runUserRemove(ctx context.Context, p *program, args []string) error {
 
 func (p *program) printUsers(users ...*server.User) error {
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tLOGIN\tE-MAIL\tNAME\tLAST SIGN-IN\tORGANIZATIONS")
+	fmt.Fprintln(w, "ID\tLOGIN\tE-MAIL\tNAME\tLAST SIGN-IN\tSTATUS\tORGANIZATIONS")
 	for _, u := range users {
 		last := "-"
 		if !u.LastAuthenticatedAt.IsZero() {
 			last = u.LastAuthenticatedAt.Format(time.RFC3339)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", u.ID, u.Login, orDash(u.Email), orDash(u.Name), last, orDash(strings.Join(u.Organizations, ",")))
+		status := "active"
+		if u.Suspended {
+			status = "suspended"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", u.ID, u.Login, orDash(u.Email), orDash(u.Name), last, status, orDash(strings.Join(u.Organizations, ",")))
 	}
 	return w.Flush()
 }

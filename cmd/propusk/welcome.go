@@ -37,10 +37,15 @@ Get an IAM token and use it:
   TOKEN=$(curl -s --data "{\"jwt\": \"$JWT\"}" %[2]s/iam/v1/tokens | sed -E 's/.*"iamToken": ?"([^"]*)".*/\1/')
   curl -H "Authorization: Bearer $TOKEN" %[2]s/resource-manager/v1/clouds
 
+Or as alice, by her OAuth token:
+
+  curl -s --data "{\"yandexPassportOauthToken\": \"$(cat %[10]s)\"}" %[2]s/iam/v1/tokens
+
 For clients that insist on TLS:  export SSL_CERT_FILE=%[7]s
 Addresses and ids for scripts:   . %[8]s
 
-`, data, url, s.GRPCAddr(), in(server.DevKeyFile), in(server.DevAdminKeyFile), self(), in("ca.pem"), in(server.DevEnvFile), access)
+`, data, url, s.GRPCAddr(), in(server.DevKeyFile), in(server.DevAdminKeyFile), self(), in("ca.pem"), in(server.DevEnvFile), access,
+		in(server.DevOAuthTokenFile))
 }
 
 // madeByGoRun matches where `go run` keeps the programs that it builds.

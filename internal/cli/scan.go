@@ -22,7 +22,7 @@ whole. Without --verify and --revoke nothing leaves this machine.
 
 Skipped are folders named .git, what --exclude or a PATH's file .propuskignore
 names (a glob a line, or "fingerprint F" for one credential wherever it
-stands), and symbolic links below a PATH. A credential is let be when
+stands), symbolic links below a PATH, and what the kernel shows as files (/proc). A credential is let be when
 propusk:allow follows it on its line. Not looked into: archives and whatever
 else is packed or encoded, UTF-16, private keys without the line that names
 their id, secrets of ephemeral keys without their session token.
@@ -102,7 +102,7 @@ func Scan(ctx context.Context, env Environment, interactive bool, args []string)
 }
 
 func (s *scan) declareScan(f *flag.FlagSet) {
-	f.BoolVar(&s.history, "history", false, "look through everything that git remembers of the repository at PATH, too")
+	f.BoolVar(&s.history, "history", false, "look through all that the branches, tags and stash of the git repository at PATH lead to, too")
 	f.BoolVar(&s.history, "git", false, "the same as --history")
 	f.Var(&s.exclude, "exclude", "glob of files and folders to skip, such as *.min.js, docs/ or a/**/b; may be repeated")
 	f.Var(&s.maxSize, "max-size", "skip files larger than this, such as 64M; otherwise none is too large")

@@ -49,10 +49,13 @@ func (s *scan) scanHistory(ctx context.Context, folder string, ignore *ignored, 
 	}); err != nil {
 		return err
 	}
-	if err := s.nameCommits(ctx, folder, held); err != nil {
+	if err := s.nameCommits(ctx, folder, ignore, held); err != nil {
 		return err
 	}
 	for _, e := range held {
+		if e.excluded {
+			continue
+		}
 		if err := emit(e); err != nil {
 			return err
 		}
@@ -121,12 +124,11 @@ func (s *scan) eachObject(r *bufio.Reader, folder string, ignore *ignored, emit 
 		if err != nil {
 			return errCutShort
 		}
-		line = strings.TrimSuffix(line, "\n")
-		if missing, ok := strings.CutSuffix(line, " missing"); ok {
-			s.trouble(folder, fmt.Errorf("object %s is not here", strings.TrimPrefix(missing, "?")))
+		fields := strings.SplitN(strings.TrimSuffix(line, "\n"), " ", 4)
+		if len(fields) == 2 && fields[1] == "missing" { // a path that ends so has its object's fields before it
+			s.trouble(folder, fmt.Errorf("object %s is not here", strings.TrimPrefix(fields[0], "?")))
 			continue
 		}
-		fields := strings.SplitN(line, " ", 4)
 		if len(fields) != 4 {
 			return errCutShort
 		}
@@ -145,12 +147,14 @@ func (s *scan) eachObject(r *bufio.Reader, folder string, ignore *ignored, emit 
 
 // object searches one object, and reads it to its end.
 func (s *scan) object(scanner *leak.Scanner, r io.Reader, size int64, folder, kind, id, path string, ignore *ignored, emit func(*exposure) error) error {
+	excluded := false
 	switch kind {
 	case "blob":
-		if s.maxSize > 0 && size > int64(s.maxSize) || ignore.skipsBelow(path) {
+		if s.maxSize > 0 && size > int64(s.maxSize) {
 			kind = ""
 		}
-		if path == "" { // a tag of a file
+		excluded = ignore.skipsBelow(path) // under this path; it may have others
+		if path == "" {                    // a tag of a file
 			path = "(no path)"
 		}
 	case "commit":
@@ -171,14 +175,15 @@ func (s *scan) object(scanner *leak.Scanner, r io.Reader, size int64, folder, ki
 		return errCutShort
 	}
 	return s.take(found, func(e *exposure) error {
-		e.Commit = id
+		e.Commit, e.excluded = id, excluded
 		return emit(e)
 	})
 }
 
 // nameCommits puts the first commit, and the path there, in the place of the
-// version of a file that was searched.
-func (s *scan) nameCommits(ctx context.Context, folder string, held []*exposure) error {
+// version of a file that was searched. Paths that are skipped do not count: what
+// has no other stays excluded.
+func (s *scan) nameCommits(ctx context.Context, folder string, ignore *ignored, held []*exposure) error {
 	of := map[string][]*exposure{}
 	for _, e := range held {
 		if !strings.HasSuffix(e.Path, " message)") {
@@ -220,8 +225,14 @@ func (s *scan) nameCommits(ctx context.Context, folder string, held []*exposure)
 		if len(fields) < 5 {
 			continue
 		}
+		if of[fields[3]] == nil {
+			continue
+		}
+		if path = unquoted(path); ignore.skipsBelow(path) {
+			continue
+		}
 		for _, e := range of[fields[3]] {
-			e.Commit, e.Path = commit, path
+			e.Commit, e.Path, e.excluded = commit, path, false
 		}
 		delete(of, fields[3])
 	}
@@ -239,6 +250,17 @@ func (s *scan) nameCommits(ctx context.Context, folder string, held []*exposure)
 		}
 	}
 	return nil
+}
+
+// unquoted is a path as it is: git puts one with special characters in quotes,
+// escaped as in C.
+func unquoted(path string) string {
+	if strings.HasPrefix(path, `"`) {
+		if plain, err := strconv.Unquote(path); err == nil {
+			return plain
+		}
+	}
+	return path
 }
 
 // limited keeps the beginning of what git complains of.

@@ -37,7 +37,7 @@ func (s *scan) ignoreAt(root string) (*ignored, error) {
 		if info, serr := os.Stat(root); errors.Is(err, fs.ErrNotExist) || serr != nil || !info.IsDir() {
 			return g, nil
 		}
-		return nil, misuse("%s: %v", ignoreFile, err)
+		return nil, misuse("%s: %s", ignoreFile, printable(err.Error()))
 	}
 	defer f.Close()
 	lines := bufio.NewScanner(io.LimitReader(f, ignoreMost))

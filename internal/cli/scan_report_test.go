@@ -3,6 +3,7 @@ package cli_test
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -42,6 +43,9 @@ func TestScanJSON(t *testing.T) {
 		t.Errorf("%s", clean)
 	}
 }
+
+// article begins a description: the kinds' names are said, with a vowel first or not.
+var article = regexp.MustCompile(`^(An (API|IAM|OAuth) |A [^AEIO]|The [a-z])`)
 
 // sarif is what SARIF 2.1.0 requires, and what code hosts read.
 type sarif struct {
@@ -102,7 +106,7 @@ func TestScanSARIF(t *testing.T) {
 	}
 	rules := map[string]bool{}
 	for _, r := range run.Tool.Driver.Rules {
-		if r.ID == "" || r.ShortDescription.Text == "" || r.Help.Text == "" || strings.Contains(r.ShortDescription.Text, "A  ") {
+		if r.ID == "" || r.ShortDescription.Text == "" || r.Help.Text == "" || !article.MatchString(r.ShortDescription.Text) {
 			t.Errorf("%+v", r)
 		}
 		rules[r.ID] = true

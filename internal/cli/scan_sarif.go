@@ -68,10 +68,10 @@ type (
 
 // whatIs says in words what a kind is.
 var whatIs = map[leak.Kind]string{
-	leak.IAMToken: "IAM token", leak.IAMCookie: "IAM session cookie", leak.RefreshToken: "refresh token",
-	leak.SessionToken: "session token of temporary access keys", leak.APIKey: "API key",
-	leak.AccessSecret: "secret of a static access key", leak.AuthorizedKey: "private half of an authorized key",
-	leak.OAuthToken: "OAuth token", leak.OAuthClientSecret: "secret of an OAuth client", leak.CaptchaKey: "SmartCaptcha server key",
+	leak.IAMToken: "An IAM token", leak.IAMCookie: "An IAM session cookie", leak.RefreshToken: "A refresh token",
+	leak.SessionToken: "A session token of temporary access keys", leak.APIKey: "An API key",
+	leak.AccessSecret: "A secret of a static access key", leak.AuthorizedKey: "The private half of an authorized key",
+	leak.OAuthToken: "An OAuth token", leak.OAuthClientSecret: "A secret of an OAuth client", leak.CaptchaKey: "A SmartCaptcha server key",
 }
 
 const sarifSchema = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json"
@@ -86,7 +86,7 @@ func (r *sarifReport) begin() error {
 	tool.Driver.InformationURI = "https://github.com/propusk/propusk"
 	for _, k := range leak.Kinds() {
 		if k.Sought() {
-			tool.Driver.Rules = append(tool.Driver.Rules, sarifRule{string(k), sarifText{"A " + whatIs[k] + " where it does not belong"},
+			tool.Driver.Rules = append(tool.Driver.Rules, sarifRule{string(k), sarifText{whatIs[k] + " where it does not belong"},
 				sarifText{"Make a new one, use it, and end this one: whoever has read it can use it. `propusk scan --revoke` ends those that work."},
 				map[string]string{"security-severity": "9.0"}})
 		}
@@ -109,7 +109,7 @@ func (r *sarifReport) finding(e *exposure) error {
 
 func sarifResultOf(e *exposure) *sarifResult {
 	result := &sarifResult{
-		RuleID: string(e.Kind), Level: "error", Message: sarifText{"A " + whatIs[e.Kind] + ": " + e.Masked},
+		RuleID: string(e.Kind), Level: "error", Message: sarifText{whatIs[e.Kind] + ": " + e.Masked},
 		Locations: []sarifLocation{{sarifPhysical{sarifArtifact{fileURI(e.Path)}, sarifRegion{e.Line, e.Column}}}},
 		// The same credential has the same one wherever it moves, and in the code
 		// host's list is one alert a file.

@@ -159,7 +159,9 @@ func TestScanIgnoresFingerprints(t *testing.T) {
 	var s scanner
 	key := s.apiKey()
 	tree(t, map[string]string{"a": key, "b": "\n" + key})
-	var got struct{ Findings []struct{ Fingerprint string } }
+	var got struct {
+		Findings []struct{ Fingerprint string }
+	}
 	if err := json.Unmarshal([]byte(s.run(t, "--format", "json").exit(t, 1).stdout), &got); err != nil || len(got.Findings) != 2 {
 		t.Fatal(err, got)
 	}

@@ -41,7 +41,9 @@ func detector(t *testing.T, state map[string]propuskpb.Verdict_State) *fake {
 	return f
 }
 
-func (s *scanner) ask(f *fake) { s.environ = []string{"YC_IAM_TOKEN=" + goodToken, "YC_ENDPOINT=" + f.endpoint} }
+func (s *scanner) ask(f *fake) {
+	s.environ = []string{"YC_IAM_TOKEN=" + goodToken, "YC_ENDPOINT=" + f.endpoint}
+}
 
 func TestScanVerify(t *testing.T) {
 	var s scanner

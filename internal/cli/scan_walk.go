@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"time"
 
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/leak"
@@ -26,6 +27,8 @@ type exposure struct {
 	Line        int       `json:"line"`
 	Column      int       `json:"column"`
 	Offset      int64     `json:"offset"`
+
+	excluded bool // as far as is known, every path that it has is skipped
 
 	// What the server says; empty when it was not asked.
 	State        string `json:"state,omitempty"`
@@ -207,6 +210,9 @@ func walkFiles(root string, ignore *ignored, visit func(string, error) error) er
 	if err != nil {
 		return visit(root, err)
 	}
+	if kernelMade(start) {
+		return visit(root, errKernel)
+	}
 	return filepath.WalkDir(start, func(path string, d fs.DirEntry, err error) error {
 		rel, _ := filepath.Rel(start, path)
 		shown := filepath.Join(root, rel)
@@ -214,6 +220,8 @@ func walkFiles(root string, ignore *ignored, visit func(string, error) error) er
 			return visit(shown, err)
 		}
 		switch {
+		case d.IsDir() && kernelMade(path):
+			return filepath.SkipDir
 		case rel == ".":
 		case d.Name() == ".git", ignore.skips(filepath.ToSlash(rel)):
 			if d.IsDir() {
@@ -226,7 +234,10 @@ func walkFiles(root string, ignore *ignored, visit func(string, error) error) er
 	})
 }
 
-var errNoFile = errors.New("is no regular file")
+var (
+	errNoFile = errors.New("is no regular file")
+	errKernel = errors.New("holds no files: the kernel speaks there")
+)
 
 // openRegular opens a file that is one, and nothing else.
 func openRegular(path string) (*os.File, error) {
@@ -237,6 +248,10 @@ func openRegular(path string) (*os.File, error) {
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
 		_ = f.Close()
 		return nil, errors.Join(err, fmt.Errorf("%s %w", path, errNoFile))
+	}
+	if kernelMade(path) && f.SetReadDeadline(time.Time{}) == nil { // who reads it may have to wait
+		_ = f.Close()
+		return nil, fmt.Errorf("%s %w", path, errNoFile)
 	}
 	return f, nil
 }

@@ -53,6 +53,34 @@ func (c Changes) Run(ctx context.Context, ch Change, act func(tx *store.Tx) (pro
 	})
 }
 
+// RunOnce is Run for a change whose answer shows a secret: act returns the
+// response that the operation keeps, and the one of this answer alone. thing
+// names what is made, in the refusal of a replay.
+func (c Changes) RunOnce(ctx context.Context, ch Change, thing string,
+	act func(tx *store.Tx) (kept, shown proto.Message, err error)) (*operationpb.Operation, error) {
+	var answer proto.Message
+	op, err := c.operate(ctx, ch, func(tx *store.Tx, s operation.Start) (iam.Operation, bool, error) {
+		op, err := operation.DoneOnce(tx, s, thing, func() (iam.Message, error) {
+			kept, shown, err := act(tx)
+			if err != nil {
+				return iam.Message{}, err
+			}
+			answer = shown
+			return Pack(kept)
+		})
+		return op, false, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	response, err := anypb.New(answer)
+	if err != nil {
+		return nil, fmt.Errorf("encode %s: %w", answer.ProtoReflect().Descriptor().FullName(), err)
+	}
+	op.Result = &operationpb.Operation_Response{Response: response}
+	return op, nil
+}
+
 // Begin starts a change that ends later and answers with its operation, not
 // yet done. What ends it calls operation.Finish or operation.Cancel.
 func (c Changes) Begin(ctx context.Context, ch Change, act func(tx *store.Tx) error) (*operationpb.Operation, error) {

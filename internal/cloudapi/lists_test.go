@@ -96,7 +96,7 @@ func listings(t *testing.T, w *world) []listing {
 			o.operate(t, "apiKey.Update", &iampb.UpdateApiKeyRequest{ApiKeyId: apiKeys[p], UpdateMask: mask, Description: fmt.Sprint(i)})
 		}
 	}
-	return append([]listing{
+	return append(append([]listing{
 		{"sa.List", "folder_id", folders}, {"key.List", "service_account_id", accounts},
 		{"folder.List", "cloud_id", clouds}, {"cloud.List", "organization_id", [2]string{w.home.OrganizationID, ""}},
 		{"sa.ListOperations", "service_account_id", accounts}, {"key.ListOperations", "key_id", keys},
@@ -105,7 +105,7 @@ func listings(t *testing.T, w *world) []listing {
 		{"cloud.ListOperations", "cloud_id", clouds}, {"folder.ListOperations", "folder_id", folders},
 		{"sa.ListAccessBindings", "resource_id", accounts}, {"folder.ListAccessBindings", "resource_id", folders},
 		{"cloud.ListAccessBindings", "resource_id", clouds},
-	}, groupListings(t, w)...)
+	}, groupListings(t, w)...), oauthClientListings(t, w, folders)...)
 }
 
 // groupListings makes the rows of the lists of groups and organizations, in two

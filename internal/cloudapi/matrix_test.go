@@ -193,6 +193,9 @@ func TestEveryMethodForEveryCaller(t *testing.T) {
 		delete(rules, fullMethod(r.method))
 		for i, c := range callers {
 			for door, do := range map[string]func(*testing.T, string, proto.Message, proto.Message, ...string) answer{"gRPC": c.do, "REST": c.doREST} {
+				if door == "REST" && ruleOf(t, r.method).GetPattern() == nil {
+					continue // gRPC alone has it
+				}
 				req := r.request(t, w, n*len(columns)+i)
 				n++
 				what := r.method + " by " + columns[i] + " over " + door

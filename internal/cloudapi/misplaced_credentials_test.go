@@ -108,6 +108,9 @@ func (w leakWorld) places(t *testing.T) []place {
 		{"iam_token of Revoke", "an IAM token", "not an IAM token, which begins with t1.", 4096, body(w.owner, "token.Revoke", func(s string) proto.Message {
 			return &iampb.RevokeIamTokenRequest{IamToken: s}
 		})},
+		{"session_token of RevokeSession", "a session token", "not a session token, which begins with s1.", 0, body(w.owner, "revocation.RevokeSession", func(s string) proto.Message {
+			return &propuskpb.RevokeSessionRequest{SessionToken: s}
+		})},
 		{"iam_token of AccessService", "an IAM token", "a token that begins with t1. is expected", 1024, access(func(s string) *accesspb.AuthenticateRequest {
 			return &accesspb.AuthenticateRequest{Credentials: &accesspb.AuthenticateRequest_IamToken{IamToken: s}}
 		})},

@@ -15,7 +15,7 @@ import (
 
 var (
 	past         = time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
-	notFoundText = regexp.MustCompile(`^(Organization|Cloud|Folder|Service account|Key|API key|Access key|Operation|Endpoint|User account|Subject|Subject container|Service|Group|Quota request|Resource) [^ ]+ not found$`)
+	notFoundText = regexp.MustCompile(`^(Organization|Cloud|Folder|Service account|Key|API key|Access key|Operation|Endpoint|User account|Subject|Subject container|Service|Group|OAuth client|OAuth client secret|Quota request|Resource) [^ ]+ not found$`)
 )
 
 func jwtRequest(t *testing.T, w *world) *iampb.CreateIamTokenRequest {

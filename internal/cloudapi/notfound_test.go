@@ -29,14 +29,18 @@ func absent(t *testing.T, w *world) map[string]map[string]string {
 	keyInFolder = w.plantKey(t, inFolder)
 	apiKey, apiKeyInFolder, foreignAPIKey := w.plantAPIKey(t, account), w.plantAPIKey(t, inFolder), w.plantAPIKey(t, w.ServiceAccountID)
 	accessKey, accessKeyInFolder, foreignAccessKey := w.plantAccessKey(t, account), w.plantAccessKey(t, inFolder), w.plantAccessKey(t, w.ServiceAccountID)
+	client, clientInFolder, foreignClient := w.plantOAuthClient(t, w.home.FolderID), w.plantOAuthClient(t, folder), w.plantOAuthClient(t, w.FolderID)
+	clientSecret, secretInFolder, foreignSecret := w.plantClientSecret(t, client), w.plantClientSecret(t, clientInFolder), w.plantClientSecret(t, foreignClient)
 	// All are looked at once, so that the server remembers them.
 	for id, service := range map[string]string{account: "sa", inFolder: "sa", folder: "folder", cloud: "cloud", key: "key", keyInFolder: "key",
-		apiKey: "apiKey", apiKeyInFolder: "apiKey", accessKey: "accessKey", accessKeyInFolder: "accessKey"} {
+		apiKey: "apiKey", apiKeyInFolder: "apiKey", accessKey: "accessKey", accessKeyInFolder: "accessKey",
+		client: "oauthClient", clientInFolder: "oauthClient", clientSecret: "oauthClientSecret", secretInFolder: "oauthClientSecret"} {
 		md := descriptorOf(t, fullMethod(service+".Get"))
 		req := newMessage(t, md.Input())
 		call(t, o, service+".Get", set(req, string(md.Input().Fields().Get(0).Name()), id), newMessage(t, md.Output()))
 	}
 	o.operate(t, "sa.Delete", &iampb.DeleteServiceAccountRequest{ServiceAccountId: account})
+	o.operate(t, "oauthClient.Delete", &iampb.DeleteOAuthClientRequest{OauthClientId: client})
 	o.operate(t, "folder.Delete", &rmpb.DeleteFolderRequest{FolderId: folder, DeleteAfter: timestamppb.New(past)})
 	o.operate(t, "cloud.Delete", &rmpb.DeleteCloudRequest{CloudId: cloud, DeleteAfter: timestamppb.New(past)})
 	group := w.newGroup(t, "gone", "")
@@ -65,6 +69,10 @@ func absent(t *testing.T, w *world) map[string]map[string]string {
 			"deleted with its folder": apiKeyInFolder, "of another kind": key}),
 		"access_key": with(map[string]string{"unknown": "ajenever0000000000000", "foreign": foreignAccessKey, "deleted": accessKey,
 			"deleted with its folder": accessKeyInFolder, "of another kind": apiKey, "key id": "YC" + foreignAccessKey}),
+		"oauth_client": with(map[string]string{"unknown": "ajenever0000000000000", "foreign": foreignClient, "deleted": client,
+			"deleted with its folder": clientInFolder, "of another kind": w.home.ServiceAccountID}),
+		"oauth_client_secret": with(map[string]string{"unknown": "ajenever0000000000000", "foreign": foreignSecret, "deleted with its client": clientSecret,
+			"deleted with its folder": secretInFolder, "of another kind": client}),
 		"organization":      with(map[string]string{"unknown": "bpfnever0000000000000", "foreign": w.OrganizationID, "of another kind": w.home.CloudID}),
 		"subject_container": with(map[string]string{"unknown": "bpfnever0000000000000", "foreign": w.OrganizationID, "of another kind": w.home.CloudID}),
 		"group":             with(map[string]string{"unknown": "ajenever0000000000000", "foreign": foreign, "deleted": group, "of another kind": w.home.ServiceAccountID}),
@@ -72,7 +80,7 @@ func absent(t *testing.T, w *world) map[string]map[string]string {
 }
 
 var thingNames = map[string]string{"service_account": "Service account", "folder": "Folder", "cloud": "Cloud", "key": "Key", "api_key": "API key", "access_key": "Access key", "organization": "Organization",
-	"group": "Group", "subject_container": "Subject container"}
+	"oauth_client": "OAuth client", "oauth_client_secret": "OAuth client secret", "group": "Group", "subject_container": "Subject container"}
 
 // TestNothingThereLooksAlike says that what does not exist, does not exist any
 // more, is of another kind or is none of the caller's business cannot be told

@@ -93,15 +93,6 @@ var ofAccessKey = map[int]string{
 // it looks like none.
 func KindOf(text string) string { return kindOf(text) }
 
-// RefuseOAuthToken says why an OAuth token is not taken: this server has given
-// out none.
-func RefuseOAuthToken(text string) *iam.Error {
-	if given := kindOf(text); given != "" && given != kindOAuthToken {
-		return refuse("credential_kind", "The OAuth token is %s: a token that begins with y0_ is expected", given)
-	}
-	return refuse("oauth", "OAuth token is invalid or expired")
-}
-
 var errNoCredential = refuse("credential_missing",
 	"The request carries no credential: an IAM token is expected in the header 'Authorization: Bearer <token>'")
 

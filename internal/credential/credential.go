@@ -22,8 +22,9 @@ type Identity struct {
 	FolderID       string // of a service account; empty for people
 
 	How          string // HowJWT or another of those below
-	CredentialID string // id of the key or of the IAM token
+	CredentialID string // id of the key, of the OAuth token or of the IAM token
 	TokenID      string // id of the IAM token, when one was presented
+	SigningKeyID string // of the key that signed that token
 	JWTDigest    string // of the JWT, when one was presented: 32 hex digits of its SHA-256
 	Impersonator iam.Subject
 	// Scopes narrow what the caller may do with an API key, which has one at
@@ -58,6 +59,8 @@ const (
 	HowAPIKey    = "apiKey"
 	HowAccessKey = "accessKey"
 
+	HowOAuthToken = "oauthToken"
+
 	HowTemporaryKey = "temporaryAccessKey"
 )
 
@@ -67,6 +70,7 @@ type Accounts interface {
 	// Position is the feed position that reads from now on have applied.
 	Position() iam.Position
 	ServiceAccount(ctx context.Context, id string) (*iam.ServiceAccount, error)
+	UserAccount(ctx context.Context, id string) (*iam.UserAccount, error)
 	// Ancestors lists a resource, itself first, its organization last.
 	Ancestors(ctx context.Context, id string) ([]resource.Ref, error)
 }

@@ -27,8 +27,8 @@ type IAMToken struct {
 }
 
 // Prove checks an IAM token. What is made for the identity inherits what the
-// token depends on and ends no later than it. A service account that is
-// suspended or deleted, or has expired, is refused even with a good token. It
+// token depends on and ends no later than it. A service account or a person that
+// is suspended or deleted, or has expired, is refused even with a good token. It
 // fails with UNAUTHENTICATED, with UNAVAILABLE while the verifier knows too
 // little, or as the reads fail.
 func (p *IAMToken) Prove(ctx context.Context, text string) (*Identity, error) {
@@ -40,13 +40,22 @@ func (p *IAMToken) Prove(ctx context.Context, text string) (*Identity, error) {
 	id := &Identity{
 		Subject:        iam.Subject{ID: iam.SubjectID(claims.SubjectID), Type: iam.SubjectType(claims.SubjectType)},
 		OrganizationID: claims.OrganizationID, FolderID: claims.FolderID,
-		How: HowIAMToken, CredentialID: claims.ID, TokenID: claims.ID,
+		How: HowIAMToken, CredentialID: claims.ID, TokenID: claims.ID, SigningKeyID: claims.KeyID,
 		Position: position, NotAfter: claims.ExpiresAt, DependsOn: slices.Clip(claims.DependsOn),
 	}
-	if id.Subject.Type != iam.TypeServiceAccount {
-		return id, nil
+	switch id.Subject.Type {
+	case iam.TypeServiceAccount:
+		return p.proveAccount(ctx, id)
+	case iam.TypeUserAccount:
+		if err := activePerson(ctx, p.Accounts, claims.SubjectID); err != nil {
+			return nil, err
+		}
 	}
-	account, err := activeAccount(ctx, p.Accounts, claims.SubjectID, p.Now())
+	return id, nil
+}
+
+func (p *IAMToken) proveAccount(ctx context.Context, id *Identity) (*Identity, error) {
+	account, err := activeAccount(ctx, p.Accounts, string(id.Subject.ID), p.Now())
 	if err != nil {
 		return nil, err
 	}

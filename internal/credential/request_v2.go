@@ -106,6 +106,12 @@ func isDate(text string) bool {
 
 // finishV2 makes the string to sign. More are headers that came in the query.
 func (w *wire) finishV2(s Signature, date string, more map[string]string) (Signature, error) {
+	for i := range w.query {
+		name := strings.ToLower(w.query[i].name)
+		if _, covered := more[w.query[i].name]; strings.HasPrefix(name, amzPrefix) && !covered {
+			return Signature{}, errAmzQuery // whoever reads it as a header would do what nobody has signed
+		}
+	}
 	var b strings.Builder
 	b.WriteString(w.Method)
 	for _, name := range [...]string{"content-md5", "content-type"} {
@@ -169,6 +175,9 @@ func (w *wire) resourceV2(b *strings.Builder) error {
 		if !isText(p.value) || strings.Contains(p.raw, "+") {
 			return errPlus(p.name)
 		}
+		if holdsSubresource(p.value) {
+			return errTwoInOne
+		}
 		part := p.name
 		if p.valued {
 			part += "=" + p.value
@@ -182,6 +191,27 @@ func (w *wire) resourceV2(b *strings.Builder) error {
 	}
 	return nil
 }
+
+// holdsSubresource tells whether a value would look in the string to sign as if
+// parameters that version 2 covers stood behind it: it is not escaped there, and
+// so "?a=1&acl" and "?a=1%26acl" have one signature.
+func holdsSubresource(value string) bool {
+	_, rest, more := strings.Cut(value, "&")
+	for more {
+		var part string
+		part, rest, more = strings.Cut(rest, "&")
+		name, _, _ := strings.Cut(part, "=")
+		if _, found := slices.BinarySearch(subresources, name); found {
+			return true
+		}
+	}
+	return false
+}
+
+var (
+	errAmzQuery = errRequest("The query of the request has a parameter that begins with 'x-amz-' and that its signature of version 2 does not cover")
+	errTwoInOne = errRequest("A parameter of the query holds the text of another one: a signature of version 2 does not tell them apart")
+)
 
 // errPlus: version 2 signs a plus and an escaped plus alike, which are read as
 // a space and as a plus.

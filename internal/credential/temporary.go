@@ -48,7 +48,14 @@ func (p *AccessKey) proveTemporary(ctx context.Context, s Signature, now time.Ti
 		Temporary: &TemporaryKey{SessionID: session.ID, Name: session.Name, Policy: session.Policy},
 		Position:  position, NotAfter: session.ExpiresAt, DependsOn: slices.Clip(session.DependsOn),
 	}
-	if session.Subject.Type != iam.TypeServiceAccount {
+	switch session.Subject.Type {
+	case iam.TypeServiceAccount:
+	case iam.TypeUserAccount:
+		if err := activePerson(ctx, p.Reads, string(session.Subject.ID)); err != nil {
+			return nil, err
+		}
+		return id, nil
+	default:
 		return id, nil
 	}
 	account, err := activeAccount(ctx, p.Reads, string(session.Subject.ID), now)

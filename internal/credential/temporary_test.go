@@ -130,6 +130,21 @@ func TestTemporaryKeys(t *testing.T) {
 	}
 }
 
+// A person's temporary key is as good as his account.
+func TestTemporaryKeysOfSuspendedPeople(t *testing.T) {
+	w := newTemporaryWorld(t)
+	s := w.signed(t, ownSession(), start)
+	for _, reason := range []string{"account_suspended", "account_deleted"} {
+		if w.people[personID].Status = iam.UserAccountSuspended; reason == "account_deleted" {
+			delete(w.people, personID)
+		}
+		id, err := w.prove(start, s)
+		if e, ok := errors.AsType[*iam.Error](err); !ok || e.Kind != iam.Unauthenticated || e.Reason != reason || id != nil {
+			t.Errorf("%+v, %v, want %s", id, err, reason)
+		}
+	}
+}
+
 const badTemporary = "The signature is not valid: the session token is unknown or was altered, belongs to another access key, or its secret did not make the signature"
 
 // Whoever cannot sign with a session learns nothing, not even of which half is

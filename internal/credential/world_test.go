@@ -50,6 +50,7 @@ type world struct {
 	position  iam.Position
 	keys      map[string]*replica.AuthorizedKey
 	accounts  map[string]*iam.ServiceAccount
+	people    map[string]*iam.UserAccount
 	ancestors []resource.Ref
 	failing   error
 	lookups   []string
@@ -72,6 +73,9 @@ func newWorld() *world {
 		},
 		accounts: map[string]*iam.ServiceAccount{
 			accountID: {ID: accountID, FolderID: "b1gfolder", Status: iam.ServiceAccountActive},
+		},
+		people: map[string]*iam.UserAccount{
+			"ajeperson": {ID: "ajeperson", Status: iam.UserAccountActive}, personID: {ID: personID, Status: iam.UserAccountActive},
 		},
 		ancestors: []resource.Ref{
 			{Kind: resource.ServiceAccount, ID: accountID}, {Kind: resource.Folder, ID: "b1gfolder"},
@@ -100,6 +104,13 @@ func (w *world) ServiceAccount(_ context.Context, id string) (*iam.ServiceAccoun
 		return a, nil
 	}
 	return nil, iam.Errorf(iam.NotFound, "Service account %s not found", id)
+}
+
+func (w *world) UserAccount(_ context.Context, id string) (*iam.UserAccount, error) {
+	if u, ok := w.people[id]; ok {
+		return u, nil
+	}
+	return nil, iam.Errorf(iam.NotFound, "User account %s not found", id)
 }
 
 func (w *world) Ancestors(_ context.Context, id string) ([]resource.Ref, error) {

@@ -40,6 +40,9 @@ func (g *Gate) targetOf(ctx context.Context, c *Call, ep *endpoint, m proto.Mess
 		}
 		return string(c.Caller().ID), nil
 	}
+	if id == "" { // not every descriptor says that it is required
+		return "", iam.InvalidField(t.Field, "required")
+	}
 	if t.Via == "" {
 		return id, nil
 	}
@@ -138,6 +141,7 @@ func Knows(ctx context.Context, organizationID string) (bool, error) {
 var things = map[string]string{
 	string(resource.Organization): "Organization", string(resource.Cloud): "Cloud", string(resource.Folder): "Folder",
 	string(resource.ServiceAccount): "Service account", string(resource.Group): "Group", "key": "Key", "apiKey": "API key", "accessKey": "Access key", "subject_container": "Subject container", "quotaRequest": "Quota request",
+	"oauthClient": "OAuth client", "oauthClientSecret": "OAuth client secret",
 }
 
 // Reasons behind a NOT_FOUND, which look alike to the caller: there is nothing

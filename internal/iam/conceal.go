@@ -7,11 +7,12 @@ import (
 
 // credentials are texts that look like a credential, with what may be shown of
 // them first: the few characters that tell the kind [API fact: formats of
-// credentials]. Some are shorter than whole ones: a text may have been cut.
-var credentials = regexp.MustCompile(`(?s)\b(?:` + strings.Join([]string{
+// credentials]. Some are shorter than whole ones: a text may have been cut. One
+// may stand behind an escape that ends in a letter or a digit: \n, \u003d, %3D.
+var credentials = regexp.MustCompile(`(?s)(\b|\\(?:[a-z]|x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4})|%[0-9A-Fa-f]{2})(?:` + strings.Join([]string{
 	`(AQVN|AQW9)[A-Za-z0-9_-]{12,}`,
-	`(YC)[A-Za-z0-9_-]{38,}`,
-	`(yccs__)[A-Za-z0-9_]{12,}`,
+	`(YC)[A-Za-z0-9_-]{24,}`, // longer than the id of a static key
+	`(yccs__|ysc2_)[A-Za-z0-9_]{12,}`,
 	`((?:t|c|s|rt)1\.)[A-Za-z0-9_-]{12,}[A-Za-z0-9_=.-]*`,
 	`(y[0-6]_)[A-Za-z0-9_-]{20,}`,
 	`(eyJ)[A-Za-z0-9_-]{12,}[A-Za-z0-9_.-]*`,
@@ -19,7 +20,7 @@ var credentials = regexp.MustCompile(`(?s)\b(?:` + strings.Join([]string{
 }, "|") + `)`)
 
 // hints are parts of which every credential holds one: most texts hold none.
-var hints = [...]string{"AQ", "YC", "yc", "1.", "y0_", "y1_", "y2_", "y3_", "y4_", "y5_", "y6_", "eyJ", "PRIVATE KEY"}
+var hints = [...]string{"AQ", "YC", "yccs__", "ysc2_", "1.", "y0_", "y1_", "y2_", "y3_", "y4_", "y5_", "y6_", "eyJ", "PRIVATE KEY"}
 
 // Conceal hides what looks like a credential in a text that repeats what a
 // caller sent: callers put secrets where ids belong, and texts of errors reach
@@ -27,7 +28,7 @@ var hints = [...]string{"AQ", "YC", "yc", "1.", "y0_", "y1_", "y2_", "y3_", "y4_
 func Conceal(text string) string {
 	for _, hint := range hints {
 		if strings.Contains(text, hint) {
-			return credentials.ReplaceAllString(text, "$1$2$3$4$5$6$7****")
+			return credentials.ReplaceAllString(text, "$1$2$3$4$5$6$7$8****")
 		}
 	}
 	return text

@@ -192,6 +192,15 @@ type APIKey struct {
 	LastUsedAt       time.Time // zero: never
 }
 
+// UserAccountStatus is the state of a person's account.
+type UserAccountStatus string
+
+// States of a person's account.
+const (
+	UserAccountActive    UserAccountStatus = "ACTIVE"
+	UserAccountSuspended UserAccountStatus = "SUSPENDED" // proves nothing; what was given to the person stays
+)
+
 // UserAccount is a person known to this server.
 type UserAccount struct {
 	ID                  string
@@ -200,8 +209,16 @@ type UserAccount struct {
 	Name                string // as shown
 	GivenName           string
 	FamilyName          string
+	Status              UserAccountStatus
+	SuspendReason       string
 	CreatedAt           time.Time
 	LastAuthenticatedAt time.Time
+}
+
+// MembershipID names the belonging of a subject to an organization: what ends
+// with it depends on token.KindOrganization with this id.
+func MembershipID(organizationID string, subject SubjectID) string {
+	return organizationID + "/" + string(subject)
 }
 
 // Message is a typed, encoded message that a room keeps without knowing it:

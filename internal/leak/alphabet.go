@@ -18,7 +18,8 @@ func runEnd(text []byte, i int) int {
 }
 
 // opens tells whether a word begins at i: at the start, after what is no word
-// character, or after an escape that ends in one: \n, \u003d, %3D.
+// character, or after an escape that ends in one: \n, \x3d, \u003d, %3D, and a
+// terminal's colours (ECMA-48 SGR and EL), which logs are full of.
 func opens(text []byte, i int) bool {
 	switch {
 	case i == 0 || !word[text[i-1]]:
@@ -27,15 +28,35 @@ func opens(text []byte, i int) bool {
 		return true
 	case i >= 3 && text[i-3] == '%':
 		return isHex(text[i-2]) && isHex(text[i-1])
+	case i >= 4 && text[i-4] == '\\' && text[i-3] == 'x':
+		return isHex(text[i-2]) && isHex(text[i-1])
+	case text[i-1] == 'm' || text[i-1] == 'K':
+		return colour(text[:i-1])
 	case i >= 6 && text[i-6] == '\\' && text[i-5] == 'u':
 		return isHex(text[i-4]) && isHex(text[i-3]) && isHex(text[i-2]) && isHex(text[i-1])
 	}
 	return false
 }
 
-// context is how many bytes before a match its finding may depend on: six that
-// opens looks at, and the r of rt1.
-const context = 8
+// colour tells whether a text ends with what stands between a terminal's escape
+// and the letter that ends its sequence. The escape itself may be gone.
+func colour(text []byte) bool {
+	for i := len(text) - 1; i >= 0 && i >= len(text)-colourMost; i-- {
+		if c := text[i]; c == '[' {
+			return true
+		} else if (c < '0' || c > '9') && c != ';' && c != ':' {
+			break
+		}
+	}
+	return false
+}
+
+// colourMost is the bracket and two colours of the many: 38;5;255;48;5;255.
+const colourMost = 24
+
+// context is how many bytes before a match its finding may depend on: those
+// that opens looks at, and the r of rt1.
+const context = colourMost + 8
 
 func isHex(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'

@@ -137,7 +137,9 @@ func privateKeyOf(body []byte) (any, bool) {
 			i = n
 			continue
 		}
-		plain = append(plain, body[i])
+		if body[i] != '\\' { // JSON may escape a slash
+			plain = append(plain, body[i])
+		}
 		i++
 	}
 	der := make([]byte, base64.StdEncoding.DecodedLen(len(plain)))

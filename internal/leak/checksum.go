@@ -53,6 +53,12 @@ func clientSecretSum(text []byte) bool {
 	return hexIs(text[len(text)-8:], murmur3(text[:len(text)-8]))
 }
 
+// ClientSecretSum is what a maker of OAuth client secrets puts behind the first 71
+// characters, "yccs__", 64 hex digits and "_": the checksum in eight hex digits.
+func ClientSecretSum(text string) string {
+	return hex.EncodeToString(binary.BigEndian.AppendUint32(nil, murmur3([]byte(text))))
+}
+
 func hexIs(text []byte, sum uint32) bool {
 	var raw [4]byte
 	n, err := hex.Decode(raw[:], text)

@@ -61,7 +61,7 @@ var matchers = [...]struct {
 	{APIKey, `AQ(?:VN|W9)[A-Za-z0-9_\-]{35,38}`},
 	{AccessSecret, `YC[a-zA-Z0-9_\-]{38}`},
 	{AuthorizedKey, `PLEASE DO NOT REMOVE THIS LINE! Yandex\.Cloud SA Key ID (?:<|\\+u003[cC])[A-Za-z0-9_-]{1,50}(?:>|\\+u003[eE])` +
-		`(?:\s|\\+[nr])+-----BEGIN PRIVATE KEY-----(?:\s|\\+[nr]|[A-Za-z0-9+/=])+-----END PRIVATE KEY-----`},
+		`(?:\s|\\+[nr])+-----BEGIN PRIVATE KEY-----(?:\s|\\+[nr/]|[A-Za-z0-9+/=])+-----END PRIVATE KEY-----`},
 	{OAuthToken, `y[0-6]_[-_A-Za-z0-9]{55,199}`},
 	{OAuthClientSecret, `yccs__[0-9a-f]{64}_[0-9a-f]{8}`},
 	{CaptchaKey, `ysc2_[a-zA-Z0-9]{40}[0-9a-f]{8}`},

@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"math/rand/v2"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/leak"
 )
 
@@ -95,6 +97,7 @@ func TestSurroundings(t *testing.T) {
 			"alone": secret, "a line": "\n" + secret + "\n", "JSON": `{"a":` + string(inJSON) + `}`, "JSON in JSON": string(twice),
 			"CRLF": "x=" + strings.ReplaceAll(secret, "\n", "\r\n") + "\r\n", "YAML": "key: |\n  " + strings.ReplaceAll(secret, "\n", "\n  ") + "\n",
 			"a long line": strings.Repeat("lorem ipsum ", 50_000) + secret + strings.Repeat(" dolor", 1000),
+			"JSON of PHP": `{"a":` + strings.ReplaceAll(string(inJSON), "/", `\/`) + `}`,
 			"binary":      "\x00\x01\xff" + secret + "\x00", "base64 around": strings.Repeat("QUJDREVG", 1000) + "\n" + secret + "\n" + strings.Repeat("QUJDREVG", 1000),
 		}
 		if kind != leak.AuthorizedKey {
@@ -103,6 +106,10 @@ func TestSurroundings(t *testing.T) {
 			places["shell"] = "export T='" + secret + "'"
 			places["after an escape"] = `"Authorization:\n` + secret + `\n"`
 			places["after \\u003d"] = `"token\u003d` + secret + `\u0026"`
+			places["after \\x3d"] = `"token\x3d` + secret + `\x22"`
+			places["coloured"] = "\x1b[38;5;196;48;5;1m" + secret + "\x1b[0m"
+			places["coloured by grep"] = "\x1b[01;31m\x1b[K" + secret + "\x1b[m\x1b[K\n"
+			places["of colours that lost their escapes"] = "[32m" + secret + "[0m"
 			places["Go"] = "const t = `" + secret + "`"
 		}
 		for name, text := range places {
@@ -136,6 +143,8 @@ func TestNoCredential(t *testing.T) {
 		"a placeholder token": "t1." + strings.Repeat("x", 250) + "." + strings.Repeat("y", 86),
 		"a longer word":       of(leak.APIKey) + "abcdefgh",
 		"within a word":       "x" + of(leak.APIKey),
+		"no colour":           "4m" + of(leak.APIKey),
+		"no escape":           "x3d" + of(leak.APIKey),
 		"cut token":           of(leak.IAMToken)[:280],
 		"longer token":        of(leak.IAMToken) + "A",
 		"cut key":             of(leak.AuthorizedKey)[:1000],
@@ -216,6 +225,33 @@ func TestMask(t *testing.T) {
 		if mask := leak.Mask(kind, "YC-short"); mask != "****" {
 			t.Errorf("%s: a short text is shown as %q", kind, mask)
 		}
+	}
+}
+
+// What is sought is also hidden from logs, errors and the audit log, wherever a
+// caller has put it: whole, quoted, or cut in the middle.
+func TestConcealed(t *testing.T) {
+	for _, kind := range leak.Kinds() {
+		if !kind.Sought() {
+			continue
+		}
+		for range 200 {
+			secret := samples[kind](t)
+			for _, text := range []string{
+				secret, "Key " + secret + " not found", "key=" + secret + "&x=y", strconv.Quote("\n" + secret), "\\u003d" + secret,
+				"path%2F" + secret, secret[:len(secret)-2] + "...",
+			} {
+				hidden := iam.Conceal(text)
+				tail := secret[len(secret)/2 : len(secret)-2]
+				if strings.Contains(hidden, tail) || !strings.Contains(hidden, "****") {
+					t.Fatalf("%s: a text of %d characters is not hidden within %d others", kind, len(secret), len(text)-len(secret))
+				}
+			}
+		}
+	}
+	_, ephemeral := temporaryKey(t, true)
+	if got := iam.Conceal("Access key " + ephemeral + " not found"); got != "Access key YC**** not found" {
+		t.Error("the secret of an ephemeral key is not hidden")
 	}
 }
 

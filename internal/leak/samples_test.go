@@ -30,7 +30,7 @@ var samples = map[leak.Kind]func(testing.TB) string{
 	leak.RefreshToken:      func(testing.TB) string { return "rt1." + anyPayload() + "." + text64(64) },
 	leak.SessionToken:      sessionToken,
 	leak.APIKey:            func(testing.TB) string { s, _ := credential.NewAPIKey(); return s.Reveal() },
-	leak.AccessSecret:      func(testing.TB) string { _, s := credential.NewAccessKey(); return s.Reveal() },
+	leak.AccessSecret:      accessSecret,
 	leak.AuthorizedKey:     authorizedKey,
 	leak.OAuthToken:        func(testing.TB) string { return oauthToken() },
 	leak.OAuthClientSecret: func(testing.TB) string { return clientSecret() },
@@ -74,22 +74,48 @@ func iamToken(t testing.TB) string {
 
 func sessionToken(t testing.TB) string {
 	t.Helper()
+	token, _ := temporaryKey(t, mathrand.IntN(2) == 0)
+	return token
+}
+
+// accessSecret is of a static key, or of a temporary one made of it.
+func accessSecret(t testing.TB) string {
+	t.Helper()
+	if mathrand.IntN(2) == 0 {
+		_, secret := temporaryKey(t, false)
+		return secret
+	}
+	_, secret := credential.NewAccessKey()
+	return secret.Reveal()
+}
+
+// temporaryKey is one of the STS door or an ephemeral one.
+func temporaryKey(t testing.TB, ephemeral bool) (token, secret string) {
+	t.Helper()
 	key, err := temporary.NewKey(randomID("aje"), random(temporary.KeySize))
 	if err != nil {
 		t.Fatal(err)
 	}
+	text, private, err := key.Make(session(ephemeral))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text.Reveal(), private.Reveal()
+}
+
+func session(ephemeral bool) *temporary.Session {
 	id, subject, now := randomID("aje"), randomID("aje"), time.Now()
-	text, _, err := key.Make(&temporary.Session{
-		ID: id, AccessKeyID: "YC" + text64(18)[:23], Name: "backup", Subject: iam.Subject{ID: iam.SubjectID(subject), Type: iam.TypeServiceAccount},
+	accessKeyID, _ := credential.NewAccessKey()
+	if ephemeral {
+		accessKeyID = randomID("aje")
+	}
+	return &temporary.Session{
+		ID: id, AccessKeyID: accessKeyID, Ephemeral: ephemeral, Name: "backup", Subject: iam.Subject{ID: iam.SubjectID(subject), Type: iam.TypeServiceAccount},
 		OrganizationID: randomID("bpf"), CloudID: randomID("b1g"), FolderID: randomID("b1g"),
 		IssuedAt: now, ExpiresAt: now.Add(time.Hour), Position: 4711,
 		Policy:    strings.Repeat("p", mathrand.IntN(1000)),
 		DependsOn: []token.Dependency{{Kind: token.KindSession, ID: id}, {Kind: token.KindSubject, ID: subject}},
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
-	return text.Reveal()
 }
 
 // pair is one RSA pair for all samples: pairs take long to make, and it is the

@@ -1,6 +1,7 @@
 package mint
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
@@ -55,6 +56,9 @@ type IDKeys struct {
 	told   atomic.Uint64 // grows whenever what is held may be old
 	held   atomic.Pointer[idRing]
 	turn   chan struct{} // taken by the one that reads or makes for all
+	// spare is the first key while the store has not taken it: anybody can ask
+	// for the key set, and making keys is dear. Only the turn's holder uses it.
+	spare *rsa.PrivateKey
 }
 
 // idRing is one reading of the table: trusted keys, in the order in which they
@@ -177,13 +181,32 @@ func (k *IDKeys) read(ctx context.Context) (*idRing, error) {
 			continue
 		}
 		key, err := k.open(row)
-		if err != nil {
+		if errors.Is(err, seal.ErrUnknownKey) {
+			if key = k.held.Load().again(row); key == nil {
+				// It may be on its way to this node: whoever asks comes again.
+				return nil, iam.Wrap(err, iam.Unavailable, "A key of ID tokens is sealed under a master key that this server has yet to get")
+			}
+		} else if err != nil {
 			return nil, fmt.Errorf("signing key %s: %w", row.ID, err)
 		}
 		r.keys = append(r.keys, key)
 	}
 	k.held.Store(r)
 	return r, nil
+}
+
+// again is a key that was opened before, with the times of its row; nil when
+// there is none.
+func (r *idRing) again(row *store.SigningKey) *idKey {
+	if r == nil {
+		return nil
+	}
+	for _, key := range r.keys {
+		if key.ID == row.ID && bytes.Equal(key.Public, row.Public) {
+			return &idKey{SigningKey: *row, private: key.private}
+		}
+	}
+	return nil
 }
 
 // open turns a row into a key that signs. As with the other keys, a private
@@ -216,6 +239,10 @@ func (k *IDKeys) generate() (store.SigningKey, error) {
 	if err != nil {
 		return store.SigningKey{}, fmt.Errorf("generate a key of ID tokens: %w", err)
 	}
+	return k.seal(private)
+}
+
+func (k *IDKeys) seal(private *rsa.PrivateKey) (store.SigningKey, error) {
 	der, err := x509.MarshalPKCS8PrivateKey(private)
 	if err != nil {
 		return store.SigningKey{}, fmt.Errorf("generate a key of ID tokens: %w", err)
@@ -236,7 +263,14 @@ func (k *IDKeys) generate() (store.SigningKey, error) {
 // found makes the first key, which signs at once as nobody has an older key
 // set. Of nodes that do it together one wins and the others read its key.
 func (k *IDKeys) found(ctx context.Context) error {
-	fresh, err := k.generate()
+	if k.spare == nil {
+		private, err := rsa.GenerateKey(rand.Reader, idKeyBits)
+		if err != nil {
+			return fmt.Errorf("make the first key of ID tokens: %w", err)
+		}
+		k.spare = private
+	}
+	fresh, err := k.seal(k.spare)
 	if err != nil {
 		return err
 	}
@@ -253,6 +287,7 @@ func (k *IDKeys) found(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("make the first key of ID tokens: %w", err)
 	}
+	k.spare = nil
 	k.told.Add(1)
 	return nil
 }

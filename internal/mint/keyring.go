@@ -6,6 +6,7 @@
 package mint
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/ed25519"
@@ -187,7 +188,9 @@ func (k *Keyring) wake() {
 	}
 }
 
-// Reload reads the keys from the store. When it fails the ring stays as it was.
+// Reload reads the keys from the store. When it fails the ring stays as it was,
+// but for this: while a master key is missing here, what was opened before goes
+// on with the times that its row has now, and what was distrusted leaves.
 func (k *Keyring) Reload(ctx context.Context) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -207,12 +210,20 @@ func (k *Keyring) Reload(ctx context.Context) error {
 		return fmt.Errorf("keyring: %w", err)
 	}
 	r := &ring{}
+	var missing error
 	for _, row := range rows {
 		if !row.DistrustedAt.IsZero() {
 			continue
 		}
 		key, err := k.open(row)
-		if err != nil {
+		if errors.Is(err, seal.ErrUnknownKey) {
+			if missing == nil {
+				missing = fmt.Errorf("keyring: signing key %s: %w", row.ID, err)
+			}
+			if key = k.held.Load().again(row); key == nil {
+				continue
+			}
+		} else if err != nil {
 			return fmt.Errorf("keyring: signing key %s: %w", row.ID, err)
 		}
 		switch row.Purpose {
@@ -230,5 +241,23 @@ func (k *Keyring) Reload(ctx context.Context) error {
 		observe(publicKeys(r.iam))
 	}
 	k.held.Store(r)
+	return missing
+}
+
+// again is a key that was opened before, with the times of its row; nil when
+// there is none.
+func (r *ring) again(row *store.SigningKey) *SigningKey {
+	if r == nil {
+		return nil
+	}
+	for _, keys := range [...][]*SigningKey{r.iam, r.feed, r.root, r.session} {
+		for _, key := range keys {
+			if key.ID == row.ID && bytes.Equal(key.Public, row.Public) {
+				out := *key
+				out.SignsFrom, out.SignsUntil = row.SignsFrom, row.SignsUntil
+				return &out
+			}
+		}
+	}
 	return nil
 }

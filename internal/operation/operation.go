@@ -69,13 +69,26 @@ func Once(tx *store.Tx, key IdempotencyKey, thing, resourceID string, change fun
 		return err
 	}
 	if first != nil {
-		return iam.Errorf(iam.AlreadyExists, "%s %s was made by an earlier call with this idempotency-key; its secret is shown only once",
-			thing, first.ResourceID)
+		return shownBefore(thing, first.ResourceID)
 	}
 	if err := change(); err != nil {
 		return err
 	}
 	return remember(tx, key, "", resourceID)
+}
+
+// DoneOnce is Done for a change whose answer shows a secret that the operation
+// does not keep. A replay is answered as in Once.
+func DoneOnce(tx *store.Tx, s Start, thing string, change func() (iam.Message, error)) (iam.Operation, error) {
+	op, replayed, err := Done(tx, s, change)
+	if err == nil && replayed {
+		err = shownBefore(thing, op.ResourceID)
+	}
+	return op, err
+}
+
+func shownBefore(thing, id string) error {
+	return iam.Errorf(iam.AlreadyExists, "%s %s was made by an earlier call with this idempotency-key; its secret is shown only once", thing, id)
 }
 
 // Replayed returns the operation that an idempotency key stands for, nil when

@@ -12,18 +12,22 @@ import (
 type kind uint8
 
 const (
-	ofResource       kind = iota + 1 // id → *node
-	ofRoles                          // resource id, subject id → *roleList, nil for none
-	ofBare                           // resource id → nothing is bound to anyone there
-	ofGroups                         // subject id → *groupList
-	ofMember                         // subject id → *membership
-	ofKey                            // key id → *AuthorizedKey
-	ofServiceAccount                 // id → *iam.ServiceAccount
-	ofUserAccount                    // id → *iam.UserAccount
-	ofAPIKey                         // id → *iam.APIKey
-	ofAPIKeyLookup                   // look-up → *iam.APIKey
-	ofAccessKey                      // id → *iam.AccessKey
-	ofAccessKeyID                    // key id → *AccessKey
+	ofResource           kind = iota + 1 // id → *node
+	ofRoles                              // resource id, subject id → *roleList, nil for none
+	ofBare                               // resource id → nothing is bound to anyone there
+	ofGroups                             // subject id → *groupList
+	ofMember                             // subject id → *membership
+	ofKey                                // key id → *AuthorizedKey
+	ofServiceAccount                     // id → *iam.ServiceAccount
+	ofUserAccount                        // id → *iam.UserAccount
+	ofAPIKey                             // id → *iam.APIKey
+	ofAPIKeyLookup                       // look-up → *iam.APIKey
+	ofAccessKey                          // id → *iam.AccessKey
+	ofAccessKeyID                        // key id → *AccessKey
+	ofOAuthClient                        // id → *iam.OAuthClient
+	ofClientSecret                       // id → *iam.OAuthClientSecret
+	ofClientSecretLookup                 // look-up → *iam.OAuthClientSecret
+	ofOAuthTokenLookup                   // look-up → *iam.OAuthToken
 )
 
 // key names an entry. b is the subject of ofRoles and empty for all others.

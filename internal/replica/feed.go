@@ -138,6 +138,15 @@ func (r *Replica) applyChange(c store.Change, at iam.Position) bool {
 		r.drop(key{kind: ofServiceAccount, a: c.Key}, at)
 	case store.ChangeUserAccount:
 		r.drop(key{kind: ofUserAccount, a: c.Key}, at)
+	case store.ChangeOAuthToken:
+		_, lookup := store.OfOAuthTokenChange(c.Key)
+		r.drop(key{kind: ofOAuthTokenLookup, a: lookup}, at)
+	case store.ChangeOAuthClient:
+		r.drop(key{kind: ofOAuthClient, a: c.Key}, at)
+	case store.ChangeClientSecret:
+		id, lookup := store.OfOAuthClientSecretChange(c.Key)
+		r.drop(key{kind: ofClientSecret, a: id}, at)
+		r.drop(key{kind: ofClientSecretLookup, a: lookup}, at)
 	case store.ChangeSigningKeys, store.ChangeRevocation, store.ChangeDefinitions: // nothing here; subscribers care
 	case store.ChangeDetails: // nothing of it is remembered
 	default:

@@ -170,7 +170,8 @@ var (
 		if err != nil {
 			return nil, 0, err
 		}
-		return u, int(unsafe.Sizeof(*u)) + len(u.ID) + len(u.Login) + len(u.Email) + len(u.Name) + len(u.GivenName) + len(u.FamilyName), nil
+		return u, int(unsafe.Sizeof(*u)) + len(u.ID) + len(u.Login) + len(u.Email) + len(u.Name) + len(u.GivenName) + len(u.FamilyName) +
+			len(u.Status) + len(u.SuspendReason), nil
 	})
 )
 

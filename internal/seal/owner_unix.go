@@ -16,3 +16,7 @@ func keepOwner(f *os.File, like os.FileInfo) error {
 	}
 	return f.Chown(int(was.Uid), int(was.Gid))
 }
+
+// lockOpen keeps other processes from locking a file until it is closed, or
+// fails at once.
+func lockOpen(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) }

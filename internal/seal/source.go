@@ -3,6 +3,7 @@ package seal
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,7 +11,12 @@ import (
 	"time"
 )
 
-const commandTime = 30 * time.Second
+const (
+	commandTime = 30 * time.Second
+	// commandRest is how long after its end a program's output may stay open, as
+	// one that it has left behind may keep it.
+	commandRest = time.Second
+)
 
 // Load makes a box from where the operator keeps the master keys:
 //
@@ -25,10 +31,31 @@ func Load(ctx context.Context, source string) (*Box, error) {
 		return nil, err
 	}
 	b := &Box{source: source}
-	if err := b.replace(keys); err != nil {
+	if err := b.take(keys); err != nil {
 		return nil, err
 	}
 	return b, nil
+}
+
+// Fresh makes a box of what the source says now and nothing else, as a program
+// that starts now would have it. A box without a source is its own.
+func (b *Box) Fresh(ctx context.Context) (*Box, error) {
+	if b.source == "" {
+		return b, nil
+	}
+	return Load(ctx, b.source)
+}
+
+// take takes up what was read, once it is sure to be there after a power cut
+// when something is about to be sealed under it.
+func (b *Box) take(list []MasterKey) error {
+	before := b.keys.Load()
+	if path := b.File(); path != "" && (before == nil || before.ids[0] != list[0].ID) {
+		if err := settle(path); err != nil {
+			return fmt.Errorf("master keys: %w", err)
+		}
+	}
+	return b.replace(list)
 }
 
 // Reload reads the master keys again from where Load found them: from now on
@@ -44,7 +71,7 @@ func (b *Box) Reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return b.replace(keys)
+	return b.take(keys)
 }
 
 const (
@@ -126,9 +153,9 @@ func runCommand(ctx context.Context, line string) ([]byte, error) {
 	defer cancel()
 	var stdout bytes.Buffer
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-	cmd.Stdout = &stdout
+	cmd.Stdout, cmd.WaitDelay = &stdout, commandRest
 	// What it says on stderr goes nowhere: it might quote a key.
-	if err := cmd.Run(); err != nil {
+	if err := cmd.Run(); err != nil && !errors.Is(err, exec.ErrWaitDelay) {
 		return nil, fmt.Errorf("%s: %w", args[0], err)
 	}
 	return stdout.Bytes(), nil

@@ -19,8 +19,7 @@ import (
 // credentialArea is service accounts, their credentials, and tokens.
 var credentialArea = area{
 	rules: slices.Concat(iamapi.TokenRules, iamapi.ServiceAccountRules, iamapi.KeyRules, iamapi.APIKeyRules, iamapi.AccessKeyRules, gate.MissingRules(
-		"yandex.cloud.iam.v1.OAuthClientSecretService",
-		"yandex.cloud.iam.v1.OAuthClientService", "yandex.cloud.iam.v1.RefreshTokenService",
+		"yandex.cloud.iam.v1.RefreshTokenService",
 		"yandex.cloud.iam.v1.workload.FederatedCredentialService", "yandex.cloud.iam.v1.workload.oidc.FederationService",
 	)),
 	register: func(s *Server, k kit, r *gate.Registrar) {
@@ -31,8 +30,6 @@ var credentialArea = area{
 		iampb.RegisterKeyServiceServer(r, &iamapi.KeyService{DB: s.db, Changes: k.changes, Pages: k.pages, Quotas: k.quotas})
 		iampb.RegisterApiKeyServiceServer(r, &iamapi.APIKeyService{
 			DB: s.db, Changes: k.changes, Pages: k.pages, Quotas: k.quotas, Scopes: k.decider.scopes, Now: s.now})
-		iampb.RegisterOAuthClientSecretServiceServer(r, iampb.UnimplementedOAuthClientSecretServiceServer{})
-		iampb.RegisterOAuthClientServiceServer(r, iampb.UnimplementedOAuthClientServiceServer{})
 		iampb.RegisterRefreshTokenServiceServer(r, iampb.UnimplementedRefreshTokenServiceServer{})
 		awspb.RegisterAccessKeyServiceServer(r, &iamapi.AccessKeyService{
 			DB: s.db, Changes: k.changes, Pages: k.pages, Quotas: k.quotas, Seal: s.box.Seal})
@@ -51,10 +48,15 @@ var credentialArea = area{
 
 // proveExchange proves what is exchanged for an IAM token.
 func (s *Server) proveExchange(jwt *credential.JWTKey) bodyProof {
+	oauth := &credential.OAuthToken{Reads: s.replica, Now: s.now}
 	return func(ctx context.Context, m proto.Message) (*credential.Identity, error) {
 		r := m.(*iampb.CreateIamTokenRequest)
 		if _, ok := r.GetIdentity().(*iampb.CreateIamTokenRequest_Jwt); !ok {
-			return nil, credential.RefuseOAuthToken(r.GetYandexPassportOauthToken())
+			id, err := oauth.Prove(ctx, r.GetYandexPassportOauthToken())
+			if err == nil {
+				s.used.note(usedOAuthToken, id.CredentialID, string(id.Subject.ID), s.now())
+			}
+			return id, err
 		}
 		id, err := jwt.Prove(ctx, r.GetJwt())
 		if err == nil {

@@ -44,7 +44,7 @@ type bodyProof = func(ctx context.Context, message proto.Message) (*credential.I
 // The file of an area is api_<name>.go.
 func areas() []area {
 	return []area{
-		credentialArea, hierarchyArea, organizationArea, peopleArea, roleArea, policyArea, controlArea,
+		credentialArea, oauthClientArea, hierarchyArea, organizationArea, peopleArea, roleArea, policyArea, controlArea,
 		temporaryArea, idTokenArea, revocationArea, leakArea, resourceArea, quotaArea, accessArea,
 	}
 }
@@ -98,7 +98,8 @@ func (s *Server) buildAPI(ctx context.Context) error {
 	s.gate, err = gate.New(gate.Config{
 		Rules: Rules(), Services: registrar, Prover: prover, Access: d,
 		Lookups: map[string]gate.Lookup{iamapi.KeyLookup: s.accountOfKey, iamapi.APIKeyLookup: s.accountOfAPIKey, iamapi.AccessKeyLookup: s.accountOfAccessKey, quotaapi.RequestLookup: s.resourceOfQuotaRequest,
-			organization.ContainerLookup: s.organizationOfContainer},
+			organization.ContainerLookup: s.organizationOfContainer,
+			iamapi.OAuthClientLookup:     s.folderOfOAuthClient, iamapi.OAuthClientSecretLookup: s.folderOfOAuthClientSecret},
 		Granted:  s.checker.Catalogue().Has,
 		Recorder: s.recorder(), Replay: cloudapi.Changes{DB: s.db}.Replay, Stats: stats, Log: s.log, Now: s.now,
 	})

@@ -129,7 +129,7 @@ func (s *Server) buildKeys(ctx context.Context) (err error) {
 	if s.box, err = s.openBox(ctx); err != nil {
 		return err
 	}
-	report := func(err error) { s.log.Error("background work failed", "room", "keys", "error", err) }
+	report := newReport(s.log, "keys", s.now)
 	if err := s.openKeyring(ctx, report); err != nil {
 		return err
 	}

@@ -64,13 +64,15 @@ const (
 	usedAuthorizedKey usedKind = iota
 	usedAPIKey
 	usedAccessKey
+	usedOAuthToken
 	usedAccount
+	usedPerson
 	usedKinds
 )
 
 var touchUsed = [usedKinds]func(*store.Tx, map[string]time.Time) error{
 	usedAuthorizedKey: store.TouchKeys, usedAPIKey: store.TouchAPIKeys, usedAccessKey: store.TouchAccessKeys,
-	usedAccount: store.TouchServiceAccounts,
+	usedOAuthToken: store.TouchOAuthTokens, usedAccount: store.TouchServiceAccounts, usedPerson: store.TouchUserAccounts,
 }
 
 const (
@@ -114,13 +116,17 @@ func newLastUsed(db *store.DB, now func() time.Time, log *slog.Logger) *lastUsed
 	return l
 }
 
-// note tells that a key of an account has proved it.
+// note tells that a key of an account has proved it, or an OAuth token a person.
 func (l *lastUsed) note(kind usedKind, key, account string, at time.Time) {
 	us := at.UnixMicro()
 	before := l.see(usedID{kind, key}, us)
 	grain := accountGrain.Microseconds()
 	if bucket := us - us%grain; before < bucket { // else this use is in what was noted with the last one
-		l.see(usedID{usedAccount, account}, bucket)
+		of := usedAccount
+		if kind == usedOAuthToken {
+			of = usedPerson
+		}
+		l.see(usedID{of, account}, bucket)
 	}
 }
 
@@ -173,22 +179,28 @@ func (l *lastUsed) component() Component {
 // as is left. It never fails: a stamp is no reason to fail a shutdown. What was
 // not written is logged.
 func (l *lastUsed) finish(ctx context.Context) error {
-	l.writing <- struct{}{}
-	defer func() { <-l.writing }()
 	if until, ok := ctx.Deadline(); ok && time.Until(until) < lastWrites {
 		var cancel func()
 		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), lastWrites)
 		defer cancel()
 	}
+	if err := l.writeAll(ctx); err != nil {
+		l.log.Warn("when keys were last used could not be written at the end", "keys and accounts", l.unwritten(), "error", err)
+	}
+	return nil
+}
+
+func (l *lastUsed) writeAll(ctx context.Context) error {
+	select {
+	case l.writing <- struct{}{}:
+	case <-ctx.Done(): // the write before hangs
+		return ctx.Err()
+	}
+	defer func() { <-l.writing }()
 	l.sweep(math.MaxInt64)
 	for {
-		n, err := l.writeSome(ctx, lastBatch)
-		if err != nil {
-			l.log.Warn("when keys were last used could not be written at the end", "keys and accounts", l.waiting(), "error", err)
-			return nil
-		}
-		if n == 0 {
-			return nil
+		if n, err := l.writeSome(ctx, lastBatch); err != nil || n == 0 {
+			return err
 		}
 	}
 }
@@ -224,6 +236,21 @@ func (l *lastUsed) sweep(before int64) {
 		}
 		p.mu.Unlock()
 	}
+}
+
+// unwritten is how many last uses the store does not hold.
+func (l *lastUsed) unwritten() (n int) {
+	for i := range l.parts {
+		p := &l.parts[i]
+		p.mu.Lock()
+		for _, u := range p.known {
+			if u.at > u.written {
+				n++
+			}
+		}
+		p.mu.Unlock()
+	}
+	return n
 }
 
 func (l *lastUsed) waiting() (n int) {

@@ -26,6 +26,9 @@ const (
 	// masterSpread is how long other nodes get to hear of a new master key by
 	// the feed, read their sources again and seal under it.
 	masterSpread = 2 * time.Second
+	// masterLag is how long this server gets to write what it had sealed under
+	// the key before.
+	masterLag = time.Second
 )
 
 // RotateMaster reads the master keys again and seals every secret under the
@@ -52,19 +55,23 @@ func (s *Server) RotateMaster(ctx context.Context, r RotateMasterRequest) (*Rota
 		out.Added = key.ID
 		if out.Shared {
 			out.Key, out.Held = s.box.SealingKeyID(), s.box.KeyIDs()
-			return out, nil
+			return out, s.recordMaster(ctx, "propusk.AddMasterKey", audit.Done, key.ID)
 		}
 	}
-	if !r.Check {
-		if err := s.box.Reload(ctx); err != nil {
-			return nil, iam.Wrap(err, iam.FailedPrecondition, "the master keys could not be read again, nothing was changed: %v", err)
+	if r.Check {
+		// What is remembered here opens more than the next start will.
+		now, err := s.box.Fresh(ctx)
+		if err != nil {
+			return nil, iam.Wrap(err, iam.FailedPrecondition, "the master keys could not be read again: %v", err)
 		}
+		out.Key, out.Held = now.SealingKeyID(), now.KeyIDs()
+		return out, s.countSealed(ctx, now, out)
+	}
+	if err := s.box.Reload(ctx); err != nil {
+		return nil, iam.Wrap(err, iam.FailedPrecondition, "the master keys could not be read again, nothing was changed: %v", err)
 	}
 	out.Key, out.Held = s.box.SealingKeyID(), s.box.KeyIDs()
-	if r.Check {
-		return out, s.countSealed(ctx, out)
-	}
-	if err := s.recordMaster(ctx, audit.Started, out.Key); err != nil {
+	if err := s.recordMaster(ctx, rotateMaster, audit.Started, out.Key); err != nil {
 		return nil, err
 	}
 	if err := s.resealAll(ctx, out); err != nil {
@@ -74,7 +81,7 @@ func (s *Server) RotateMaster(ctx context.Context, r RotateMasterRequest) (*Rota
 	for _, t := range out.Tables {
 		moved, failed = moved+t.Moved, failed+t.Failed
 	}
-	return out, s.recordMaster(ctx, audit.Done, out.Key,
+	return out, s.recordMaster(ctx, rotateMaster, audit.Done, out.Key,
 		audit.Detail{Name: "moved", Text: strconv.Itoa(moved)}, audit.Detail{Name: "unopened", Text: strconv.Itoa(failed)})
 }
 
@@ -97,12 +104,17 @@ func (s *Server) resealAll(ctx context.Context, out *RotateMasterResult) error {
 				return ctx.Err()
 			}
 		}
+		// What was sealed before the key was read, and is being written, has no
+		// row yet.
+		if !s.shared() && !s.opts.Quiet && moved > 0 && !s.pause(ctx, masterLag) {
+			return ctx.Err()
+		}
 		if moved == 0 && !slices.ContainsFunc(tables, func(t SealedCount) bool { return t.changed }) {
 			break
 		}
 	}
 	out.Tables = tables
-	return s.countSealed(ctx, out)
+	return s.countSealed(ctx, s.box, out)
 }
 
 func (s *Server) pause(ctx context.Context, d time.Duration) bool {
@@ -183,7 +195,7 @@ func (s *Server) eachSealed(ctx context.Context, table store.SealedTable, each f
 
 // countSealed counts what is under which key now, and opens everything once
 // when the tables were not walked before.
-func (s *Server) countSealed(ctx context.Context, out *RotateMasterResult) error {
+func (s *Server) countSealed(ctx context.Context, box *seal.Box, out *RotateMasterResult) error {
 	look := len(out.Tables) == 0
 	for i, table := range store.SealedTables {
 		if look {
@@ -202,7 +214,7 @@ func (s *Server) countSealed(ctx context.Context, out *RotateMasterResult) error
 				if !look {
 					continue
 				}
-				secret, err := s.box.Open(row.Place, row.Sealed)
+				secret, err := box.Open(row.Place, row.Sealed)
 				clear(secret)
 				if err != nil {
 					c.unopened(row.ID, err)
@@ -219,9 +231,12 @@ func (s *Server) countSealed(ctx context.Context, out *RotateMasterResult) error
 	return nil
 }
 
-func (s *Server) recordMaster(ctx context.Context, status audit.Status, keyID string, details ...audit.Detail) error {
+// rotateMaster is the event of a rotation, at its beginning and at its end.
+const rotateMaster = "propusk.RotateMasterKey"
+
+func (s *Server) recordMaster(ctx context.Context, event string, status audit.Status, keyID string, details ...audit.Detail) error {
 	err := s.db.Update(ctx, func(tx *store.Tx) error {
-		e := operatorEvent(tx, "propusk.RotateMasterKey", details...)
+		e := operatorEvent(tx, event, details...)
 		e.Status = status
 		e.Resource.Path = []audit.Place{{Type: "propusk.masterKey", ID: keyID}}
 		return audit.Insert(tx, e)

@@ -336,3 +336,73 @@ func TestRotateMasterRefusals(t *testing.T) {
 		t.Errorf("a source that cannot be read: %v", err)
 	}
 }
+
+// A check tells what the next start will have: a line that went too early is
+// missed though the server that runs remembers the key, and a line on top is
+// the one that is to seal though the server has not taken it up.
+func TestCheckTellsOfTheNextStart(t *testing.T) {
+	v := newVault(t, 3)
+	s := v.open(t)
+	defer v.close(t, s)
+	old, err := os.ReadFile(v.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := seal.AddMasterKey(v.file, seal.NewMasterKey("second")); err != nil {
+		t.Fatal(err)
+	}
+	got := rotateMaster(t, s, server.RotateMasterRequest{Check: true})
+	if got.Key != "second" || !slices.Equal(got.Held, []string{"second", "first"}) || got.Tables[1].Failed > 0 || got.Tables[1].There > 0 {
+		t.Errorf("with a line on top: %+v", got)
+	}
+	v.insert(t, s, 3, 4)
+	both, err := os.ReadFile(v.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(v.file, both[:bytes.IndexByte(both, '\n')+1], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got = rotateMaster(t, s, server.RotateMasterRequest{Check: true})
+	if got.Tables[1].Failed != 3 || got.Tables[1].There != 1 || !strings.Contains(got.Tables[1].Unopened[0].Why, `"first"`) {
+		t.Errorf("without the old line: %+v", got)
+	}
+	if err := os.WriteFile(v.file, append(old, "nonsense\n"...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.RotateMaster(t.Context(), server.RotateMasterRequest{Check: true}); !errors.Is(err, iam.FailedPrecondition) || !strings.Contains(err.Error(), "line 2") {
+		t.Errorf("with a line that cannot be read: %v", err)
+	}
+}
+
+// What a running server had sealed under the old key, and writes only when
+// everything else has moved, moves too before the old key is called removable.
+func TestRotateMasterWaitsForWrites(t *testing.T) {
+	v := newVault(t, 3)
+	cfg := v.config()
+	cfg.HTTPListen, cfg.GRPCListen, cfg.AccessListen, cfg.DebugListen = "127.0.0.1:0", "off", "off", "off"
+	s, err := server.New(t.Context(), cfg, server.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.close(t, s)
+	text, err := v.box(t).Seal(store.AccessKeyPlace("ajelate"), secretOf("ajelate"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var late sync.WaitGroup
+	late.Go(func() {
+		time.Sleep(300 * time.Millisecond)
+		err := s.DB().Update(t.Context(), func(tx *store.Tx) error {
+			return store.InsertAccessKey(tx, &iam.AccessKey{ID: "ajelate", ServiceAccountID: v.account, KeyID: "YClate"}, text)
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	got := rotateMaster(t, s, server.RotateMasterRequest{NewKey: true})
+	late.Wait()
+	if by := v.check(t, s, 4); len(by) != 1 || !slices.Equal(got.Removable(), []string{"first"}) {
+		t.Errorf("under %v; may be removed: %v", by, got.Removable())
+	}
+}

@@ -106,6 +106,9 @@ func (s *Server) clean(ctx context.Context) error {
 		if _, err := store.DeleteExpiredIdempotency(tx); err != nil {
 			return err
 		}
+		if err := store.DeleteExpiredOAuthTokens(tx, tx.Now().Add(-oauthTokensKept)); err != nil {
+			return err
+		}
 		head, err := tx.Head()
 		if err != nil || head <= feedKept {
 			return err

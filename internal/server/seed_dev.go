@@ -22,7 +22,8 @@ type DevWorld struct {
 	AliceID string `json:"alice_id"` // owns the organization and the cloud
 	BobID   string `json:"bob_id"`   // belongs to the organization, without roles
 
-	signer devSigner // static access key of the service account; its row holds the secret
+	signer devSigner  // static access key of the service account; its row holds the secret
+	oauth  iam.Secret // OAuth token of alice; "" when she cannot have one
 }
 
 // Files that `dev` leaves in its data folder.
@@ -50,6 +51,9 @@ func (s *Server) openDevWorld(ctx context.Context) (*DevWorld, error) {
 	})
 	if err == nil {
 		w.signer, err = s.ensureDevSigner(ctx, w.ServiceAccountID)
+	}
+	if err == nil {
+		w.oauth, err = s.ensureDevOAuthToken(ctx, w.AliceID)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("development data: %w", err)
@@ -150,6 +154,9 @@ func (s *Server) DevEnv() string {
 	}
 	if w.signer.keyID != "" {
 		vars = append(vars, [2]string{"AWS_ACCESS_KEY_ID", w.signer.keyID}, [2]string{"AWS_SECRET_ACCESS_KEY", w.signer.secret.Reveal()})
+	}
+	if w.oauth.Reveal() != "" {
+		vars = append(vars, [2]string{"OAUTH_TOKEN", w.oauth.Reveal()})
 	}
 	for _, v := range vars {
 		fmt.Fprintf(&b, "%s=%s\n", v[0], v[1])

@@ -23,6 +23,12 @@ const (
 	PathUserJoin   = "/user/join"
 	PathUserList   = "/user/list"
 	PathUserRemove = "/user/remove"
+
+	PathUserToken       = "/user/token"
+	PathUserTokens      = "/user/tokens"
+	PathUserRevokeToken = "/user/revoke-token"
+	PathUserSuspend     = "/user/suspend"
+	PathUserReactivate  = "/user/reactivate"
 )
 
 // handleUsers puts the commands about people on the operator's socket.
@@ -31,6 +37,11 @@ func (s *Server) handleUsers() {
 	handle(s, PathUserJoin, (*Server).JoinUser)
 	handle(s, PathUserList, (*Server).ListUsers)
 	handle(s, PathUserRemove, (*Server).RemoveUser)
+	handle(s, PathUserToken, (*Server).MakeUserToken)
+	handle(s, PathUserTokens, (*Server).ListUserTokens)
+	handle(s, PathUserRevokeToken, (*Server).RevokeUserToken)
+	handle(s, PathUserSuspend, (*Server).SuspendUser)
+	handle(s, PathUserReactivate, (*Server).ReactivateUser)
 }
 
 const kindUser resource.Kind = "iam.userAccount" // in audit lines; people are no resources
@@ -51,6 +62,7 @@ type User struct {
 	Login               string    `json:"login"`
 	Email               string    `json:"email"`
 	Name                string    `json:"name"`
+	Suspended           bool      `json:"suspended,omitempty"`
 	Organizations       []string  `json:"organizations"`
 	LastAuthenticatedAt time.Time `json:"last_authenticated_at,omitzero"`
 }
@@ -81,8 +93,7 @@ func legalPersonName(s string) bool {
 	return utf8.ValidString(s) && utf8.RuneCountInString(s) <= 256 && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
 }
 
-// AddUser makes a person. The API has no call for it; how people prove who
-// they are comes with signing in.
+// AddUser makes a person. The API has no call for it.
 func (s *Server) AddUser(ctx context.Context, r UserAddRequest) (*User, error) {
 	if err := r.check(); err != nil {
 		return nil, err
@@ -91,7 +102,7 @@ func (s *Server) AddUser(ctx context.Context, r UserAddRequest) (*User, error) {
 		r.Name = strings.TrimSpace(r.GivenName + " " + r.FamilyName)
 	}
 	u := iam.UserAccount{ID: resource.NewID(resource.PrefixIAM), Login: r.Login, Email: r.Email,
-		Name: r.Name, GivenName: r.GivenName, FamilyName: r.FamilyName}
+		Name: r.Name, GivenName: r.GivenName, FamilyName: r.FamilyName, Status: iam.UserAccountActive}
 	var out *User
 	err := s.db.Update(ctx, func(tx *store.Tx) error {
 		u.CreatedAt = tx.Now()
@@ -216,8 +227,9 @@ type UserRemoveRequest struct {
 }
 
 // RemoveUser takes a person out of an organization, with all bindings and
-// groups there, or deletes the person with everything that was given to him and
-// every live token. The last owner of a cloud or organization stays.
+// groups there and the tokens that name it, or deletes the person with
+// everything that was given to him, his OAuth tokens and every live token. The
+// last owner of a cloud or organization stays.
 func (s *Server) RemoveUser(ctx context.Context, r UserRemoveRequest) (*User, error) {
 	var out *User
 	err := s.db.Update(ctx, func(tx *store.Tx) error {
@@ -239,6 +251,9 @@ func (s *Server) RemoveUser(ctx context.Context, r UserRemoveRequest) (*User, er
 			}
 			if !was {
 				return iam.Errorf(iam.NotFound, "User account %s is no member of organization %s", u.ID, id)
+			}
+			if err := revocation.Revoke(tx, token.KindOrganization, iam.MembershipID(id, iam.SubjectID(u.ID))); err != nil {
+				return err
 			}
 			err = s.recordOperator(tx, "organizationmanager.DeleteMembership", resource.Ref{Kind: resource.Organization, ID: id},
 				audit.Text("subject_id", u.ID))
@@ -279,5 +294,6 @@ func userOf(tx *store.Tx, u *iam.UserAccount) (*User, error) {
 }
 
 func shownUser(u *iam.UserAccount, organizations []string) *User {
-	return &User{ID: u.ID, Login: u.Login, Email: u.Email, Name: u.Name, Organizations: organizations, LastAuthenticatedAt: u.LastAuthenticatedAt}
+	return &User{ID: u.ID, Login: u.Login, Email: u.Email, Name: u.Name, Suspended: u.Status != iam.UserAccountActive,
+		Organizations: organizations, LastAuthenticatedAt: u.LastAuthenticatedAt}
 }

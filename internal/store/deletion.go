@@ -30,6 +30,9 @@ func (d *Deleted) folder(tx *Tx, id string) error {
 	if err := d.registered(tx, id); err != nil {
 		return err
 	}
+	if _, err := removeOAuthClients(tx, `folder_id = $1`, id); err != nil {
+		return err
+	}
 	if err := removeSettings(tx, id); err != nil {
 		return err
 	}

@@ -24,6 +24,9 @@ const (
 	ChangeAccessKey      ChangeKind = "accessKey"      // see AccessKeyChange
 	ChangeServiceAccount ChangeKind = "serviceAccount" // service account id
 	ChangeUserAccount    ChangeKind = "userAccount"    // user account id
+	ChangeOAuthToken     ChangeKind = "oauthToken"     // see OAuthTokenChange
+	ChangeOAuthClient    ChangeKind = "oauthClient"    // OAuth client id
+	ChangeClientSecret   ChangeKind = "clientSecret"   // see OAuthClientSecretChange
 	ChangeSigningKeys    ChangeKind = "signingKeys"    // ""
 	ChangeDefinitions    ChangeKind = "definitions"    // "": imported roles, scopes and resource types
 	ChangeRevocation     ChangeKind = "revocation"     // hex of the revocation's hash

@@ -53,6 +53,19 @@ func ListRevocations(tx *Tx, after iam.Position) ([]Revocation, error) {
 		`SELECT kind, hash, seq, expires_at FROM revocations WHERE seq > $1 ORDER BY seq, kind, hash`, uint64(after))
 }
 
+// Ended tells whether one of the things that a proof depends on was revoked
+// after a position. It costs a look-up each, however much was revoked.
+func Ended(tx *Tx, depends []token.Dependency, after iam.Position) (bool, error) {
+	for _, d := range depends {
+		hash := token.HashID(d.Kind, d.ID)
+		n, err := count(tx, 1, `SELECT 1 FROM revocations WHERE kind = $1 AND hash = $2 AND seq > $3`, uint8(d.Kind), hash[:], uint64(after))
+		if err != nil || n > 0 {
+			return n > 0, err
+		}
+	}
+	return false, nil
+}
+
 // DeleteExpiredRevocations forgets revocations that have outlived the tokens
 // they ended, and returns how many.
 func DeleteExpiredRevocations(tx *Tx) (int64, error) {

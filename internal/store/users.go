@@ -1,20 +1,22 @@
 package store
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/resource"
 )
 
-const userColumns = `u.id, u.login, u.email, u.name, u.given_name, u.family_name, u.created_at, u.last_authenticated_at`
+const userColumns = `u.id, u.login, u.email, u.name, u.given_name, u.family_name, u.status, u.suspend_reason, u.created_at, u.last_authenticated_at`
 
-// InsertUserAccount adds a person; the login, and the e-mail address when there
-// is one, must be free.
+// InsertUserAccount adds a person, an active one unless Status says otherwise;
+// the login, and the e-mail address when there is one, must be free.
 func InsertUserAccount(tx *Tx, u *iam.UserAccount) error {
-	_, err := tx.exec(`INSERT INTO user_accounts (id, login, email, name, given_name, family_name, created_at, last_authenticated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		u.ID, u.Login, u.Email, u.Name, u.GivenName, u.FamilyName, micros(u.CreatedAt), micros(u.LastAuthenticatedAt))
+	_, err := tx.exec(`INSERT INTO user_accounts (id, login, email, name, given_name, family_name, status, suspend_reason, created_at, last_authenticated_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		u.ID, u.Login, u.Email, u.Name, u.GivenName, u.FamilyName, string(cmp.Or(u.Status, iam.UserAccountActive)), u.SuspendReason,
+		micros(u.CreatedAt), micros(u.LastAuthenticatedAt))
 	tx.record(ChangeUserAccount, u.ID)
 	taken := "User account with login " + u.Login
 	if u.Email != "" {
@@ -54,13 +56,33 @@ func ListMemberAccounts(tx *Tx, organizationID string, p Page) ([]*iam.UserAccou
 		WHERE m.organization_id = $1 AND m.subject_id > $2 ORDER BY m.subject_id LIMIT $3`, organizationID, p.After, p.Limit)
 }
 
-// DeleteUserAccount deletes a person with his bindings, groups and memberships
-// wherever they are. The last owner of something cannot be deleted.
+// SetUserAccountStatus suspends or reactivates a person; the reason is of a
+// suspension. False when he was in that state already; then nothing has
+// changed. What was given to him stays.
+func SetUserAccountStatus(tx *Tx, id string, status iam.UserAccountStatus, reason string) (bool, error) {
+	if _, err := GetUserAccount(tx, id); err != nil {
+		return false, err
+	}
+	n, err := tx.exec(`UPDATE user_accounts SET status = $1, suspend_reason = $2 WHERE id = $3 AND status <> $1`,
+		string(status), reason, id)
+	if err != nil || n == 0 {
+		return false, err
+	}
+	tx.record(ChangeUserAccount, id)
+	return true, nil
+}
+
+// DeleteUserAccount deletes a person with his OAuth tokens, and his bindings,
+// groups and memberships wherever they are. The last owner of something cannot
+// be deleted.
 func DeleteUserAccount(tx *Tx, id string) error {
 	if err := holdOwned(tx, "($1)", id); err != nil {
 		return err
 	}
 	if _, err := GetUserAccount(tx, id); err != nil {
+		return err
+	}
+	if err := removeOAuthTokens(tx, `subject_id = $1`, id); err != nil {
 		return err
 	}
 	if err := removeSignIn(tx, id); err != nil {
@@ -127,6 +149,9 @@ func TouchUserAccounts(tx *Tx, last map[string]time.Time) error {
 
 func scanUser(r Rows) (*iam.UserAccount, error) {
 	var u iam.UserAccount
-	err := r.Scan(&u.ID, &u.Login, &u.Email, &u.Name, &u.GivenName, &u.FamilyName, asTime(&u.CreatedAt), asTime(&u.LastAuthenticatedAt))
+	var status string
+	err := r.Scan(&u.ID, &u.Login, &u.Email, &u.Name, &u.GivenName, &u.FamilyName, &status, &u.SuspendReason,
+		asTime(&u.CreatedAt), asTime(&u.LastAuthenticatedAt))
+	u.Status = iam.UserAccountStatus(status)
 	return &u, err
 }

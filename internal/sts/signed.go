@@ -22,7 +22,11 @@ func signedRequest(r *http.Request, body []byte) *propuskpb.SignedRequest {
 		Headers: []*propuskpb.Header{{Name: "Host", Value: r.Host}},
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
-		for _, value := range r.Header[name] {
+		values := r.Header[name]
+		if name == "Host" && len(values) == 1 && values[0] == r.Host {
+			continue // of HTTP/2 without ":authority": the one above
+		}
+		for _, value := range values {
 			m.Headers = append(m.Headers, &propuskpb.Header{Name: name, Value: value})
 		}
 	}

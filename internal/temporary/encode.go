@@ -192,12 +192,15 @@ func (s *Session) flaw() string {
 	return ""
 }
 
+// legalDependency tells whether a session may rest on something. A signing key
+// is that of the IAM token which the session was made of; the session's own, and
+// the installation, go without saying.
 func legalDependency(d token.Dependency) bool {
 	limit := maxID
 	if d.Kind == token.KindSubject {
 		limit = maxUserID
 	}
-	return d.Kind != 0 && d.Kind != token.KindSigningKey && d.Kind != token.KindInstallation && validID(d.ID, limit)
+	return d.Kind != 0 && d.Kind != token.KindInstallation && validID(d.ID, limit)
 }
 
 // compareDependencies orders by kind, then by the bytes of the id.

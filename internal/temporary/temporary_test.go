@@ -229,7 +229,7 @@ func TestSessionsThatNoTokenCarries(t *testing.T) {
 			}
 		},
 		"an implied dependency": func(s *temporary.Session) {
-			s.DependsOn = append(s.DependsOn, token.Dependency{Kind: token.KindSigningKey, ID: "k"})
+			s.DependsOn = append(s.DependsOn, token.Dependency{Kind: token.KindInstallation, ID: "k"})
 		},
 		"a dependency on nobody": func(s *temporary.Session) {
 			s.DependsOn = append(s.DependsOn, token.Dependency{Kind: token.KindSubject})

@@ -1,4 +1,4 @@
-// Command go-v1 takes a service account and its key through their whole life
+// Command go-v1 takes a service account and a key of every kind through their whole life
 // with version 1 of the Go SDK, without TLS.
 package main
 
@@ -60,6 +60,15 @@ func run(ctx context.Context) error {
 	if err := useKey(ctx, sdk, account); err != nil {
 		return err
 	}
+	if err := useAPIKey(ctx, sdk, account); err != nil {
+		return err
+	}
+	if err := useAccessKey(ctx, sdk, account); err != nil {
+		return err
+	}
+	if err := useEphemeralKey(ctx, sdk); err != nil {
+		return err
+	}
 	return deleteAccount(ctx, sdk, account)
 }
 
@@ -107,39 +116,6 @@ func createAccount(ctx context.Context, sdk *ycsdk.SDK) (*iam.ServiceAccount, er
 		return nil, fmt.Errorf("list by name gives %v, want %s alone", found, id)
 	}
 	return account, nil
-}
-
-func useKey(ctx context.Context, sdk *ycsdk.SDK, account *iam.ServiceAccount) error {
-	keys := sdk.IAM().Key()
-
-	created, err := keys.Create(ctx, &iam.CreateKeyRequest{ServiceAccountId: account.GetId()})
-	if err != nil {
-		return fmt.Errorf("create a key: %w", err)
-	}
-	if !strings.Contains(created.GetPrivateKey(), "-----BEGIN PRIVATE KEY-----") {
-		return errors.New("the new key comes without a private half")
-	}
-	id := created.GetKey().GetId()
-	key, err := keys.Get(ctx, &iam.GetKeyRequest{KeyId: id})
-	if err != nil {
-		return fmt.Errorf("get the key: %w", err)
-	}
-	if key.GetServiceAccountId() != account.GetId() || key.GetKeyAlgorithm() != iam.Key_RSA_2048 || key.GetPublicKey() == "" {
-		return fmt.Errorf("key is %v", key)
-	}
-	page, err := keys.List(ctx, &iam.ListKeysRequest{ServiceAccountId: account.GetId()})
-	if err != nil {
-		return fmt.Errorf("list keys: %w", err)
-	}
-	if found := page.GetKeys(); len(found) != 1 || found[0].GetId() != id {
-		return fmt.Errorf("list of keys is %v, want %s alone", found, id)
-	}
-	op, err := keys.Delete(ctx, &iam.DeleteKeyRequest{KeyId: id})
-	if err := wait(ctx, sdk, op, err); err != nil {
-		return fmt.Errorf("delete the key: %w", err)
-	}
-	_, err = keys.Get(ctx, &iam.GetKeyRequest{KeyId: id})
-	return wantNotFound("key", err)
 }
 
 func deleteAccount(ctx context.Context, sdk *ycsdk.SDK, account *iam.ServiceAccount) error {

@@ -76,8 +76,8 @@ func (s *Service) named(ctx context.Context, by *gate.Caller, who iam.Subject) (
 	case iam.TypeAnonymous:
 		return account{subject: who}, nil
 	}
-	_, err := s.Accounts.UserAccount(ctx, string(who.ID))
-	if errors.Is(err, iam.NotFound) {
+	u, err := s.Accounts.UserAccount(ctx, string(who.ID))
+	if errors.Is(err, iam.NotFound) || err == nil && u.Status != iam.UserAccountActive { // which of them is not the caller's business
 		err = unauthenticated("account_unknown", "User account "+string(who.ID)+" not found")
 	}
 	return account{subject: who}, err

@@ -67,24 +67,8 @@ func (s *AccessKeyService) Get(ctx context.Context, r *awspb.GetAccessKeyRequest
 func (s *AccessKeyService) List(ctx context.Context, r *awspb.ListAccessKeysRequest) (*awspb.ListAccessKeysResponse, error) {
 	call := gate.From(ctx)
 	l := cloudapi.List{Method: call.Rule.Method, Parent: call.Target, Size: r.GetPageSize(), Token: r.GetPageToken()}
-	after, size, err := s.Pages.Open(l)
-	if err != nil {
-		return nil, err
-	}
-	var rows []*iam.AccessKey
-	err = s.DB.View(ctx, func(tx *store.Tx) (err error) {
-		rows, err = store.ListAccessKeys(tx, call.Target, store.Page{After: after, Limit: size + 1})
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	out := &awspb.ListAccessKeysResponse{}
-	rows, out.NextPageToken = cloudapi.Cut(s.Pages, l, rows, size, func(k *iam.AccessKey) string { return k.ID })
-	for _, k := range rows {
-		out.AccessKeys = append(out.AccessKeys, accessKeyProto(k))
-	}
-	return out, nil
+	keys, next, err := cloudapi.PageByID(ctx, s.DB, s.Pages, l, store.ListAccessKeys, accessKeyProto)
+	return &awspb.ListAccessKeysResponse{AccessKeys: keys, NextPageToken: next}, err
 }
 
 // Create makes a static access key and shows its secret once.

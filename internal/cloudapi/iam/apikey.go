@@ -77,24 +77,8 @@ func (s *APIKeyService) Get(ctx context.Context, r *iampb.GetApiKeyRequest) (*ia
 func (s *APIKeyService) List(ctx context.Context, r *iampb.ListApiKeysRequest) (*iampb.ListApiKeysResponse, error) {
 	call := gate.From(ctx)
 	l := cloudapi.List{Method: call.Rule.Method, Parent: call.Target, Size: r.GetPageSize(), Token: r.GetPageToken()}
-	after, size, err := s.Pages.Open(l)
-	if err != nil {
-		return nil, err
-	}
-	var rows []*iam.APIKey
-	err = s.DB.View(ctx, func(tx *store.Tx) (err error) {
-		rows, err = store.ListAPIKeys(tx, call.Target, store.Page{After: after, Limit: size + 1})
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	out := &iampb.ListApiKeysResponse{}
-	rows, out.NextPageToken = cloudapi.Cut(s.Pages, l, rows, size, func(k *iam.APIKey) string { return k.ID })
-	for _, k := range rows {
-		out.ApiKeys = append(out.ApiKeys, apiKeyProto(k))
-	}
-	return out, nil
+	keys, next, err := cloudapi.PageByID(ctx, s.DB, s.Pages, l, store.ListAPIKeys, apiKeyProto)
+	return &iampb.ListApiKeysResponse{ApiKeys: keys, NextPageToken: next}, err
 }
 
 // Create makes an API key and shows its secret once.

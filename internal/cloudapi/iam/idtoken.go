@@ -3,7 +3,6 @@ package iam
 import (
 	"cmp"
 	"context"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -17,7 +16,6 @@ import (
 	"github.com/propusk/propusk/internal/resource"
 	"github.com/propusk/propusk/internal/store"
 	propuskpb "github.com/propusk/propusk/proto/propusk/v1"
-	"github.com/propusk/propusk/token"
 )
 
 // IDTokenRules are the rows of IdTokenService.
@@ -99,12 +97,8 @@ func (s *IDTokenService) account(ctx context.Context, id string) (*iam.ServiceAc
 		if path, err = store.Ancestors(tx, id); err != nil {
 			return err
 		}
-		ended, err := store.ListRevocations(tx, caller.Position)
-		if err == nil && slices.ContainsFunc(ended, func(r store.Revocation) bool {
-			return slices.ContainsFunc(caller.DependsOn, func(d token.Dependency) bool {
-				return token.Kind(r.Kind) == d.Kind && r.Hash == token.HashID(d.Kind, d.ID)
-			})
-		}) {
+		ended, err := store.Ended(tx, caller.DependsOn, caller.Position)
+		if ended {
 			err = store.ErrMoved
 		}
 		return err

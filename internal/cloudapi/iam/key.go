@@ -64,24 +64,8 @@ func (s *KeyService) Get(ctx context.Context, r *iampb.GetKeyRequest) (*iampb.Ke
 func (s *KeyService) List(ctx context.Context, r *iampb.ListKeysRequest) (*iampb.ListKeysResponse, error) {
 	call := gate.From(ctx)
 	l := cloudapi.List{Method: call.Rule.Method, Parent: call.Target, Size: r.GetPageSize(), Token: r.GetPageToken()}
-	after, size, err := s.Pages.Open(l)
-	if err != nil {
-		return nil, err
-	}
-	var rows []*iam.Key
-	err = s.DB.View(ctx, func(tx *store.Tx) (err error) {
-		rows, err = store.ListKeys(tx, call.Target, store.Page{After: after, Limit: size + 1})
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	out := &iampb.ListKeysResponse{}
-	rows, out.NextPageToken = cloudapi.Cut(s.Pages, l, rows, size, func(k *iam.Key) string { return k.ID })
-	for _, k := range rows {
-		out.Keys = append(out.Keys, keyProto(k))
-	}
-	return out, nil
+	keys, next, err := cloudapi.PageByID(ctx, s.DB, s.Pages, l, store.ListKeys, keyProto)
+	return &iampb.ListKeysResponse{Keys: keys, NextPageToken: next}, err
 }
 
 // Create makes a key pair, keeps the public half and shows the private one once.

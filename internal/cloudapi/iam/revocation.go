@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/propusk/propusk/internal/audit"
 	"github.com/propusk/propusk/internal/cloudapi"
+	"github.com/propusk/propusk/internal/credential"
 	"github.com/propusk/propusk/internal/gate"
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/resource"
@@ -205,6 +207,9 @@ func noKey(id, reason string) error {
 // before is answered as if it had been live, so that a script may revoke twice.
 func (s *RevocationService) RevokeSession(ctx context.Context, r *propuskpb.RevokeSessionRequest) (*propuskpb.RevokeResponse, error) {
 	session, _, err := s.Session(r.GetSessionToken())
+	if given := credential.KindOf(r.GetSessionToken()); errors.Is(err, temporary.ErrMalformed) && given != "" && !strings.HasPrefix(r.GetSessionToken(), "s1.") {
+		return nil, iam.InvalidField("session_token", "not a session token, which begins with s1., but %s", given)
+	}
 	if errors.Is(err, temporary.ErrMalformed) {
 		return nil, iam.InvalidField("session_token", "not a session token of this server")
 	}
@@ -216,8 +221,15 @@ func (s *RevocationService) RevokeSession(ctx context.Context, r *propuskpb.Revo
 	call.NoteDetail(audit.Text("access_key_id", session.AccessKeyID))
 	call.NoteDetail(audit.Text("subject_id", string(session.Subject.ID)))
 	answer := &propuskpb.RevokeResponse{SubjectId: string(session.Subject.ID)}
-	if !s.Now().Before(session.ExpiresAt) {
-		return answer, nil
+	ended := !s.Now().Before(session.ExpiresAt)
+	if !ended {
+		err = s.DB.View(ctx, func(tx *store.Tx) (err error) {
+			ended, err = store.Ended(tx, session.DependsOn, session.Position)
+			return err
+		})
+	}
+	if ended || err != nil { // or one holder could fill everybody's feed with one session
+		return answer, err
 	}
 	return answer, s.Changes.Plain(ctx, func(tx *store.Tx) error {
 		return revocation.Revoke(tx, token.KindSession, session.ID)

@@ -25,9 +25,9 @@ type found struct {
 	kind    leak.Kind
 	id      string // of the key, token or session
 	mask    string
-	subject iam.Subject
+	subject iam.Subject    // of an OAuth client its id, without a type
 	path    []resource.Ref // of the subject, itself first; of people their organization
-	name    string         // of a service account
+	name    string         // of a service account or OAuth client
 	dormant bool           // it does not work now, and may again
 	half    bool           // what was shown is the public half of a key
 	end     func(tx *store.Tx) error
@@ -52,6 +52,8 @@ func (s *Service) find(ctx context.Context, kind leak.Kind, text string) (f *fou
 		f, err = s.findAccessKey(ctx, text)
 	case leak.AuthorizedKey:
 		f, err = s.findAuthorizedKey(ctx, text)
+	case leak.OAuthClientSecret:
+		f, err = s.findClientSecret(ctx, text)
 	}
 	if errors.Is(err, iam.NotFound) {
 		return nil, nil

@@ -10,6 +10,7 @@ import (
 	"github.com/propusk/propusk/internal/audit"
 	"github.com/propusk/propusk/internal/gate"
 	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/leak"
 )
 
 // tellOwner leaves the event that a credential was found, where its owner reads
@@ -45,6 +46,9 @@ func (f *found) details(uri, source string) audit.Details {
 	}
 	if f.subject.Type == iam.TypeServiceAccount {
 		d = append(d, audit.Text("service_account_id", string(f.subject.ID)), audit.Text("service_account_name", f.name))
+	}
+	if f.kind == leak.OAuthClientSecret {
+		d = append(d, audit.Text("oauth_client_id", string(f.subject.ID)), audit.Text("oauth_client_name", f.name))
 	}
 	if f.half {
 		d = append(d, audit.Text("shown", "public key"))

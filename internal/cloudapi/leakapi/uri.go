@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/leak"
 )
 
 // concealURI is what of a finding's address may be kept: an address may hold
@@ -34,11 +35,25 @@ func concealURI(uri string) string {
 		address += "#" + fragment
 	}
 	for plain, times := address, 0; times < maxEscaped; times++ {
-		if plain = unescape(plain); iam.Conceal(plain) != plain {
-			return iam.Conceal(plain)
+		plain = unescape(plain)
+		if hidden := conceal(plain); hidden != plain {
+			return hidden
 		}
 	}
-	return iam.Conceal(address)
+	return conceal(address)
+}
+
+// conceal hides what looks like a credential, and what is one for certain
+// wherever it stands within a word.
+func conceal(text string) string {
+	text = iam.Conceal(text)
+	var b strings.Builder
+	seen := 0
+	leak.Find([]byte(text), func(m leak.Match) {
+		b.WriteString(text[seen:m.Start] + leak.Mask(m.Kind, text[m.Start:m.End]))
+		seen = m.End
+	})
+	return b.String() + text[seen:]
 }
 
 // maxEscaped is how often an address is looked through: escapes may be escaped.

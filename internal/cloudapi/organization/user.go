@@ -13,7 +13,9 @@ import (
 	"github.com/propusk/propusk/internal/gate"
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/resource"
+	"github.com/propusk/propusk/internal/revocation"
 	"github.com/propusk/propusk/internal/store"
+	"github.com/propusk/propusk/token"
 )
 
 // UserRules are the rows of UserService.
@@ -56,8 +58,9 @@ func (s *UserService) ListMembers(ctx context.Context, r *ompb.ListMembersReques
 }
 
 // DeleteMembership takes a person out of an organization, with his bindings
-// and groups there; without subject_id the caller leaves. Bindings in other
-// organizations stay. Owners are taken out by owners alone, and the last owner
+// and groups there; without subject_id the caller leaves. Tokens that name the
+// organization as the person's end; others, and bindings in other
+// organizations, stay. Owners are taken out by owners alone, and the last owner
 // of the organization, or of a cloud in it, stays.
 func (s *UserService) DeleteMembership(ctx context.Context, r *ompb.DeleteMembershipRequest) (*operationpb.Operation, error) {
 	call := gate.From(ctx)
@@ -89,6 +92,9 @@ func (s *UserService) DeleteMembership(ctx context.Context, r *ompb.DeleteMember
 		was, err := store.RemoveMember(tx, organizationID, subject)
 		if err == nil && !was {
 			err = iam.Errorf(iam.NotFound, "Subject %s not found", subject)
+		}
+		if err == nil {
+			err = revocation.Revoke(tx, token.KindOrganization, iam.MembershipID(organizationID, subject))
 		}
 		return &ompb.DeleteMembershipResponse{OrganizationId: organizationID, SubjectId: string(subject)}, err
 	})

@@ -68,12 +68,12 @@ func (s *ExplainService) visible(ctx context.Context, f found, organizationID st
 }
 
 func findSubject(tx *store.Tx, id string) (found, error) {
-	if _, err := store.GetUserAccount(tx, id); !errors.Is(err, iam.NotFound) {
+	if u, err := store.GetUserAccount(tx, id); !errors.Is(err, iam.NotFound) {
 		if err != nil {
 			return found{}, err
 		}
 		organizations, err := store.OrganizationsOf(tx, iam.SubjectID(id))
-		return found{Subject: iam.Subject{ID: iam.SubjectID(id), Type: iam.TypeUserAccount}, organizations: organizations}, err
+		return found{iam.Subject{ID: iam.SubjectID(id), Type: iam.TypeUserAccount}, organizations, u.Status != iam.UserAccountActive}, err
 	}
 	kind, suspended := iam.TypeServiceAccount, false
 	account, err := store.GetServiceAccount(tx, id)

@@ -5,6 +5,7 @@ package temporary
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	awspb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1/awscompatibility"
@@ -83,7 +84,7 @@ func (s *EphemeralService) CreateEphemeral(ctx context.Context, r *awspb.CreateE
 func (s *EphemeralService) ofCaller(ctx context.Context, id *credential.Identity, _ string) (mint.SessionRequest, error) {
 	req := mint.SessionRequest{
 		Subject: id.Subject, OrganizationID: id.OrganizationID, CloudID: id.CloudID, FolderID: id.FolderID,
-		Position: id.Position, NotAfter: id.NotAfter, DependsOn: id.DependsOn,
+		Position: id.Position, NotAfter: id.NotAfter, DependsOn: withSigningKey(id),
 	}
 	if id.Subject.Type != iam.TypeServiceAccount {
 		return req, nil
@@ -118,7 +119,7 @@ func (s *EphemeralService) ofAnother(ctx context.Context, caller *credential.Ide
 	if end := account.ExpiresAt; !end.IsZero() && (req.NotAfter.IsZero() || end.Before(req.NotAfter)) {
 		req.NotAfter = end
 	}
-	req.DependsOn = append([]token.Dependency{{Kind: token.KindSubject, ID: account.ID}}, caller.DependsOn...)
+	req.DependsOn = append([]token.Dependency{{Kind: token.KindSubject, ID: account.ID}}, withSigningKey(caller)...)
 	for _, ref := range path {
 		switch ref.Kind {
 		case resource.Organization:
@@ -133,6 +134,17 @@ func (s *EphemeralService) ofAnother(ctx context.Context, caller *credential.Ide
 		}
 	}
 	return req, nil
+}
+
+// withSigningKey is what ends the caller's token. Its signing key goes without
+// saying in a token that the key signed, but not in a session, which another key
+// makes: whoever forges tokens with a stolen key would keep what he made of them.
+func withSigningKey(caller *credential.Identity) []token.Dependency {
+	all := slices.Clip(caller.DependsOn)
+	if caller.SigningKeyID == "" {
+		return all
+	}
+	return append(all, token.Dependency{Kind: token.KindSigningKey, ID: caller.SigningKeyID})
 }
 
 // note tells the audit log of a key that was made, without its secrets.

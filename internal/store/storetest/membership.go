@@ -21,7 +21,7 @@ var membershipTests = []test{
 }
 
 func person(id, login, email string) *iam.UserAccount {
-	return &iam.UserAccount{ID: id, Login: login, Email: email, Name: login, CreatedAt: created}
+	return &iam.UserAccount{ID: id, Login: login, Email: email, Name: login, Status: iam.UserAccountActive, CreatedAt: created}
 }
 
 func testPeopleByLogin(t *testing.T, f *fixture) {

@@ -14,7 +14,7 @@ var peopleTests = []test{
 }
 
 func testUserAccounts(t *testing.T, f *fixture) {
-	want := &iam.UserAccount{ID: "aje1", Login: "alice", Email: "alice@example.com", Name: "Алиса", CreatedAt: created}
+	want := &iam.UserAccount{ID: "aje1", Login: "alice", Email: "alice@example.com", Name: "Алиса", Status: iam.UserAccountActive, CreatedAt: created}
 	f.told(t, []store.Change{{Kind: store.ChangeUserAccount, Key: "aje1"}}, func(tx *store.Tx) error {
 		return store.InsertUserAccount(tx, want)
 	})

@@ -184,6 +184,23 @@ func testRevocations(t *testing.T, f *fixture) {
 		return err
 	})
 	list(0, subject)
+	for name, tt := range map[string]struct {
+		after   iam.Position
+		depends []token.Dependency
+		want    bool
+	}{
+		"nothing":              {0, nil, false},
+		"before it was ended":  {before + 1, []token.Dependency{{Kind: token.KindSession, ID: robotID}, {Kind: token.KindSubject, ID: robotID}}, true},
+		"since it was ended":   {before + 2, []token.Dependency{{Kind: token.KindSubject, ID: robotID}}, false},
+		"another of its kind":  {0, []token.Dependency{{Kind: token.KindSubject, ID: robotID + "x"}}, false},
+		"another kind by name": {0, []token.Dependency{{Kind: token.KindCredential, ID: robotID}}, false},
+	} {
+		f.view(t, func(tx *store.Tx) error {
+			got, err := store.Ended(tx, tt.depends, tt.after)
+			same(t, name, tt.want, got)
+			return err
+		})
+	}
 }
 
 func testAuditEvents(t *testing.T, f *fixture) {

@@ -534,7 +534,8 @@ func (x *InspectResponse) GetVerdicts() []*Verdict {
 type Verdict struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	State Verdict_State          `protobuf:"varint,1,opt,name=state,proto3,enum=propusk.v1.Verdict_State" json:"state,omitempty"`
-	// Of a live or dormant one, unless only the public half of a key was shown.
+	// Of a live or dormant one, unless only the public half of a key was shown: of
+	// the secret of an OAuth client the client's id.
 	SubjectId string `protobuf:"bytes,2,opt,name=subject_id,json=subjectId,proto3" json:"subject_id,omitempty"`
 	// Id of the key, token or session of a live or dormant one.
 	CredentialId  string `protobuf:"bytes,3,opt,name=credential_id,json=credentialId,proto3" json:"credential_id,omitempty"`

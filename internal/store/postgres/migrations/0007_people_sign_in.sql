@@ -24,6 +24,7 @@ CREATE TABLE oauth_clients (
 	folder_id              TEXT COLLATE "C" NOT NULL REFERENCES folders (id),
 	name                   TEXT COLLATE "C" NOT NULL,
 	redirect_uris          TEXT COLLATE "C" NOT NULL,
+	post_logout_uris       TEXT COLLATE "C" NOT NULL,
 	scopes                 TEXT COLLATE "C" NOT NULL,
 	authentication_methods TEXT COLLATE "C" NOT NULL,
 	profile_id             TEXT COLLATE "C" NOT NULL,

@@ -24,6 +24,7 @@ CREATE TABLE oauth_clients (
 	folder_id              TEXT NOT NULL REFERENCES folders (id),
 	name                   TEXT NOT NULL,
 	redirect_uris          TEXT NOT NULL,
+	post_logout_uris       TEXT NOT NULL,
 	scopes                 TEXT NOT NULL,
 	authentication_methods TEXT NOT NULL,
 	profile_id             TEXT NOT NULL,

@@ -1,0 +1,27 @@
+package cloudapi_test
+
+import (
+	"testing"
+
+	"github.com/propusk/propusk/internal/server"
+)
+
+// Whoever forges IAM tokens with a stolen signing key makes himself ephemeral
+// keys of them: what ends those tokens ends these keys, of which no row tells.
+func TestEphemeralKeysEndWithTheSigningKeyOfTheirToken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id, file := w.keyed(t, w.home.FolderID, "forger")
+	other := w.newAccount(t, "forged")
+	w.bind(t, "sa", other, add("iam.serviceAccounts.ephemeralAccessKeyAdmin", id))
+	self := w.login(t, file)
+	own, others := w.newEphemeral(t, self, ephemeral("")), w.newEphemeral(t, self, ephemeral(other))
+	w.proves(t, "before", own, id)
+	w.proves(t, "another's before", others, other)
+	if _, err := w.Server.Server.RotateKeys(t.Context(), server.RotateKeysRequest{Distrust: claims(t, self.token).KeyID}); err != nil {
+		t.Fatal(err)
+	}
+	w.provesNobody(t, "after", own, "revoked")
+	w.provesNobody(t, "another's after", others, "revoked")
+	w.proves(t, "a key of a new token", w.newEphemeral(t, w.login(t, file), ephemeral("")), id)
+}
