@@ -55,7 +55,7 @@ func (p *Passwords) ProveAgain(ctx context.Context, userID string, password iam.
 		return u, userID, err
 	})
 	if errors.Is(err, errWrong) {
-		return iam.InvalidField("password", "is wrong")
+		return unfit("password", "password_wrong", "is wrong")
 	}
 	return err
 }

@@ -39,21 +39,21 @@ var common = sync.OnceValue(func() map[string]struct{} {
 func CheckPassword(field string, password iam.Secret, about ...string) error {
 	text := password.Reveal()
 	if !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
-		return iam.InvalidField(field, "has characters that cannot be typed")
+		return unfit(field, "password_untypable", "has characters that cannot be typed")
 	}
 	text = norm.NFC.String(text)
 	switch n := utf8.RuneCountInString(text); {
 	case n < leastPassword:
-		return iam.InvalidField(field, "must have at least %d characters", leastPassword)
+		return unfit(field, "password_short", "must have at least %d characters", leastPassword)
 	case n > mostPassword:
-		return iam.InvalidField(field, "must have at most %d characters", mostPassword)
+		return unfit(field, "password_long", "must have at most %d characters", mostPassword)
 	}
 	lower := strings.ToLower(text)
 	if monotonous(lower) {
-		return iam.InvalidField(field, "repeats few characters, or goes through them in order")
+		return unfit(field, "password_monotonous", "repeats few characters, or goes through them in order")
 	}
 	if _, known := common()[lower]; known {
-		return iam.InvalidField(field, "is one of the passwords that are tried first")
+		return unfit(field, "password_common", "is one of the passwords that are tried first")
 	}
 	bare := letters(lower)
 	for _, word := range about {
@@ -61,11 +61,18 @@ func CheckPassword(field string, password iam.Secret, about ...string) error {
 		local, _, _ := strings.Cut(word, "@")
 		for _, w := range []string{word, local} {
 			if w != "" && (lower == w || bare == letters(w) && bare != "") {
-				return iam.InvalidField(field, "is the login, the e-mail address or the name, or nearly so")
+				return unfit(field, "password_personal", "is the login, the e-mail address or the name, or nearly so")
 			}
 		}
 	}
 	return nil
+}
+
+// unfit is a refusal with a reason word, by which a page finds words of its own.
+func unfit(field, reason, format string, args ...any) error {
+	e := iam.InvalidField(field, format, args...)
+	e.Reason = reason
+	return e
 }
 
 // monotonous tells of fewer than four different characters, and of a run such

@@ -1,0 +1,69 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+
+	propuskpb "github.com/propusk/propusk/proto/propusk/v1"
+)
+
+// publicClient is the OAuth client of the command line and of everything that
+// takes an OAuth token as the documentation tells people to make one
+// [API fact: OAuth token, how obtained].
+const publicClient = "1a6990aa636648e9b2ef855fa7bec2fb"
+
+// consentAddress is the documented link, on this server.
+var consentAddress = withQuery("/authorize", url.Values{"response_type": {"token"}, "client_id": {publicClient}})
+
+// clientKeys are the names of the clients that this door knows.
+var clientKeys = map[string]string{publicClient: "client.public"}
+
+// checkConsent refuses what this page does not do. A person is never sent to
+// another site, least of all with a token.
+func (v *visit) checkConsent() error {
+	switch {
+	case clientKeys[v.query["client_id"]] == "":
+		return refused(http.StatusBadRequest, "error.client")
+	case v.query["response_type"] != "token":
+		return refused(http.StatusBadRequest, "error.response_type")
+	case v.query["redirect_uri"] != "":
+		return refused(http.StatusBadRequest, "error.redirect")
+	}
+	return nil
+}
+
+func (v *visit) showConsent() error {
+	if err := v.checkConsent(); err != nil {
+		return err
+	}
+	account, err := v.account()
+	if err != nil {
+		return err
+	}
+	return v.show(http.StatusOK, &page{Name: "consent", Title: "consent.title", Account: account, Data: consentData{
+		Client: clientKeys[v.query["client_id"]], Address: consentAddress,
+	}})
+}
+
+type consentData struct {
+	Client  string // key of its name
+	Address string // of the form
+}
+
+// allow makes the token. It is in the answer to the form and nowhere else: no
+// address holds it, and no cache keeps it.
+func (v *visit) allow() error {
+	if err := v.checkConsent(); err != nil {
+		return err
+	}
+	account, err := v.account()
+	if err != nil {
+		return err
+	}
+	answer, err := ask[*propuskpb.CreatePersonOAuthTokenResponse](v, propuskpb.AccountService_CreateOAuthToken_FullMethodName,
+		&propuskpb.CreatePersonOAuthTokenRequest{Session: v.session, ClientId: v.query["client_id"]})
+	if err != nil {
+		return err
+	}
+	return v.show(http.StatusOK, &page{Name: "token", Title: "token.title", Account: account, Data: answer})
+}

@@ -1,0 +1,116 @@
+package web
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"net"
+	"net/http"
+	"net/url"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/propusk/propusk/internal/gate"
+	propuskpb "github.com/propusk/propusk/proto/propusk/v1"
+)
+
+// visit is one request on its way.
+type visit struct {
+	door *Door
+	w    http.ResponseWriter
+	r    *http.Request
+
+	language  string // of texts
+	route     route
+	secure    bool   // the browser came over TLS
+	session   string // the session's cookie; "" without one
+	requestID string // of the last call of the gate, or this door's own
+	query     fields
+	form      fields
+	visitor   string // secret of the cookie that forms before sign-in are bound to
+
+	trouble error // what ends the visit; nil when a page has been shown
+}
+
+func (d *Door) newVisit(w http.ResponseWriter, r *http.Request) *visit {
+	v := &visit{door: d, w: w, r: r, secure: d.Encrypted || r.TLS != nil, requestID: newRequestID()}
+	v.language = languageOf(v.cookie(languageCookie), r.Header["Accept-Language"])
+	v.session = v.cookie(sessionCookie)
+	return v
+}
+
+// newRequestID is for requests that never reach the gate, of the same form as its own.
+func newRequestID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:])
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	s := hex.EncodeToString(b[:])
+	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
+}
+
+// ask makes a call of the gate. The message and the answer are those of the
+// method; an error is the gate's, for trouble or for the page to explain.
+func ask[R proto.Message](v *visit, method string, m proto.Message) (answer R, err error) {
+	response, err := v.door.Gate.Call(v.r.Context(), &gate.Request{
+		Method: method, Door: Name, UserAgent: v.r.UserAgent(), RemoteAddr: v.address(),
+		Decode: func(into proto.Message) error { proto.Merge(into, m); return nil },
+	})
+	v.requestID = response.RequestID
+	if err != nil {
+		return answer, err
+	}
+	return response.Message.(R), nil
+}
+
+// address is where the browser is, without a port.
+func (v *visit) address() string {
+	if host, _, err := net.SplitHostPort(v.r.RemoteAddr); err == nil {
+		return host
+	}
+	return v.r.RemoteAddr
+}
+
+const maxUserAgent = 1024 // characters, of Client
+
+// client is where the person sits, for the gate's methods.
+func (v *visit) client() *propuskpb.Client {
+	agent := []rune(validText(v.r.UserAgent()))
+	return &propuskpb.Client{Address: v.address(), UserAgent: string(agent[:min(len(agent), maxUserAgent)])}
+}
+
+// account reads whose session it is.
+func (v *visit) account() (*propuskpb.Account, error) {
+	return ask[*propuskpb.Account](v, propuskpb.AccountService_Get_FullMethodName, &propuskpb.GetAccountRequest{Session: v.session})
+}
+
+// goTo sends the browser to a page of this door: a path, and perhaps a query, of
+// the door's own making or checked by returnPath.
+func (v *visit) goTo(path string) {
+	v.w.Header().Set("X-Request-Id", v.requestID)
+	v.w.Header().Set("Location", path)
+	v.w.WriteHeader(http.StatusSeeOther)
+}
+
+// signInFirst sends a person to sign in and come back.
+func (v *visit) signInFirst(because string) {
+	back := v.r.URL.Path
+	if home := v.route.home; home != "" {
+		back = home
+	} else if v.r.URL.RawQuery != "" {
+		back += "?" + v.r.URL.RawQuery
+	}
+	target := url.Values{}
+	if back, ok := returnPath(back); ok && back != defaultReturn {
+		target.Set("return", back)
+	}
+	if because != "" {
+		target.Set("note", because)
+	}
+	v.goTo(withQuery("/login", target))
+}
+
+func withQuery(path string, q url.Values) string {
+	if len(q) == 0 {
+		return path
+	}
+	return path + "?" + q.Encode()
+}
