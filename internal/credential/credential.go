@@ -22,7 +22,7 @@ type Identity struct {
 	FolderID       string // of a service account; empty for people
 
 	How          string // HowJWT or another of those below
-	CredentialID string // id of the key, of the OAuth token or of the IAM token
+	CredentialID string // id of the key, of the OAuth token, of the session or of the IAM token
 	TokenID      string // id of the IAM token, when one was presented
 	SigningKeyID string // of the key that signed that token
 	JWTDigest    string // of the JWT, when one was presented: 32 hex digits of its SHA-256
@@ -60,6 +60,11 @@ const (
 	HowAccessKey = "accessKey"
 
 	HowOAuthToken = "oauthToken"
+
+	HowPassword      = "password"
+	HowSecondFactor  = "secondFactor"
+	HowPasswordReset = "passwordReset"
+	HowSession       = "session"
 
 	HowTemporaryKey = "temporaryAccessKey"
 )

@@ -52,11 +52,9 @@ func OAuthTokenForm(text string) bool {
 
 // OAuthTokens is what an OAuth token's proof reads besides the account.
 type OAuthTokens interface {
-	Accounts
+	People
 	// FindOAuthToken is the token that a look-up leads to; see iam.OAuthToken.
 	FindOAuthToken(ctx context.Context, lookup string) (*iam.OAuthToken, error)
-	// Organizations are those that a subject is a member of.
-	Organizations(ctx context.Context, subject iam.SubjectID) ([]string, error)
 }
 
 // OAuthToken proves a person by an OAuth token. It is safe for use by many
@@ -95,22 +93,36 @@ func (p *OAuthToken) Prove(ctx context.Context, text string) (*Identity, error) 
 	if err := activePerson(ctx, p.Reads, t.UserID); err != nil {
 		return nil, err
 	}
-	person := iam.Subject{ID: iam.SubjectID(t.UserID), Type: iam.TypeUserAccount}
-	organizations, err := p.Reads.Organizations(ctx, person.ID)
-	if err != nil {
-		return nil, err
-	}
 	id := &Identity{
-		Subject: person, How: HowOAuthToken, CredentialID: t.ID, Position: position, NotAfter: t.ExpiresAt,
+		Subject: iam.Subject{ID: iam.SubjectID(t.UserID), Type: iam.TypeUserAccount},
+		How:     HowOAuthToken, CredentialID: t.ID, Position: position, NotAfter: t.ExpiresAt,
 		DependsOn: []token.Dependency{{Kind: token.KindSubject, ID: t.UserID}},
 	}
-	if len(organizations) == 1 {
-		if m := iam.MembershipID(organizations[0], person.ID); len(m) <= token.MaxID {
-			id.OrganizationID = organizations[0]
-			id.DependsOn = append(id.DependsOn, token.Dependency{Kind: token.KindOrganization, ID: m})
-		}
+	if err := belong(ctx, p.Reads, id); err != nil {
+		return nil, err
 	}
 	return id, nil
+}
+
+// People is what every proof of a person reads.
+type People interface {
+	Accounts
+	// Organizations are those that a subject is a member of.
+	Organizations(ctx context.Context, subject iam.SubjectID) ([]string, error)
+}
+
+// belong makes the identity of a person that of his organization, with whose
+// membership it ends, when he is a member of one alone.
+func belong(ctx context.Context, reads People, id *Identity) error {
+	organizations, err := reads.Organizations(ctx, id.Subject.ID)
+	if err != nil || len(organizations) != 1 {
+		return err
+	}
+	if m := iam.MembershipID(organizations[0], id.Subject.ID); len(m) <= token.MaxID {
+		id.OrganizationID = organizations[0]
+		id.DependsOn = append(id.DependsOn, token.Dependency{Kind: token.KindOrganization, ID: m})
+	}
+	return nil
 }
 
 // activePerson refuses a person who may not act.

@@ -8,7 +8,7 @@ type Session struct {
 	UserID       string
 	Lookup       string // SHA-256 of the cookie, in hexadecimal
 	CreatedAt    time.Time
-	LastSeenAt   time.Time // to the minute
+	LastSeenAt   time.Time // to some minutes
 	ExpiresAt    time.Time // however busy it is
 	SecondFactor bool      // it began with one
 	Address      string    // that it began at

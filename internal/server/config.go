@@ -73,6 +73,11 @@ type Config struct {
 	// Roles are files that define roles, scopes of API keys and resource types beside the builtin ones, as docs/roles.md says. They are read at the start; a file that is not right stops it. All servers on one database need the same files.
 	Roles []string `config:"roles"`
 
+	// SessionIdle is how long a person who has signed in may do nothing before he has to sign in again, at least 15m. IAM tokens made from a session end no later than that, and no later than 12 hours.
+	SessionIdle time.Duration `config:"session-idle" default:"12h"`
+	// SessionLife is how long a person stays signed in at most, however busy he is; at most 90d.
+	SessionLife time.Duration `config:"session-life" default:"7d"`
+
 	// MasterKey says where the key comes from under which secrets are sealed at rest. Give at most one of the three; without any, `master.key` in the data folder is made and used.
 	MasterKey MasterKey `config:"master-key"`
 	// RotateEvery is the age at which a signing key is replaced by the next one.

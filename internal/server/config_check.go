@@ -44,6 +44,11 @@ func (c *Config) check(dev bool, at func(string) string) []string {
 	if c.RotateEvery < minRotateEvery {
 		bad("rotate-every", "at least %s: verifiers must learn of a key before it signs", formatDuration(minRotateEvery))
 	}
+	if c.SessionLife < minSessionIdle || c.SessionLife > maxSessionLife {
+		bad("session-life", "must be from %s to %s", formatDuration(minSessionIdle), formatDuration(maxSessionLife))
+	} else if c.SessionIdle < minSessionIdle || c.SessionIdle > c.SessionLife {
+		bad("session-idle", "must be from %s to session-life, which is %s", formatDuration(minSessionIdle), formatDuration(c.SessionLife))
+	}
 	if c.AuditTokens != AuditDurable && c.AuditTokens != AuditBuffered {
 		bad("audit-tokens", "%q is neither %q nor %q", c.AuditTokens, AuditDurable, AuditBuffered)
 	}
@@ -95,6 +100,8 @@ func (c *Config) checkLimits(bad reporter) {
 const (
 	maxClockSkew   = 5 * time.Minute
 	minRotateEvery = time.Hour
+	minSessionIdle = 15 * time.Minute
+	maxSessionLife = 90 * 24 * time.Hour
 )
 
 type reporter func(name, format string, args ...any)

@@ -65,6 +65,7 @@ const (
 	usedAPIKey
 	usedAccessKey
 	usedOAuthToken
+	usedSession
 	usedAccount
 	usedPerson
 	usedKinds
@@ -72,7 +73,7 @@ const (
 
 var touchUsed = [usedKinds]func(*store.Tx, map[string]time.Time) error{
 	usedAuthorizedKey: store.TouchKeys, usedAPIKey: store.TouchAPIKeys, usedAccessKey: store.TouchAccessKeys,
-	usedOAuthToken: store.TouchOAuthTokens, usedAccount: store.TouchServiceAccounts, usedPerson: store.TouchUserAccounts,
+	usedOAuthToken: store.TouchOAuthTokens, usedSession: store.TouchSessions, usedAccount: store.TouchServiceAccounts, usedPerson: store.TouchUserAccounts,
 }
 
 const (
@@ -116,14 +117,15 @@ func newLastUsed(db *store.DB, now func() time.Time, log *slog.Logger) *lastUsed
 	return l
 }
 
-// note tells that a key of an account has proved it, or an OAuth token a person.
+// note tells that a key of an account has proved it, or an OAuth token or a
+// session a person.
 func (l *lastUsed) note(kind usedKind, key, account string, at time.Time) {
 	us := at.UnixMicro()
 	before := l.see(usedID{kind, key}, us)
 	grain := accountGrain.Microseconds()
 	if bucket := us - us%grain; before < bucket { // else this use is in what was noted with the last one
 		of := usedAccount
-		if kind == usedOAuthToken {
+		if kind == usedOAuthToken || kind == usedSession {
 			of = usedPerson
 		}
 		l.see(usedID{of, account}, bucket)

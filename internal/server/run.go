@@ -109,6 +109,9 @@ func (s *Server) clean(ctx context.Context) error {
 		if err := store.DeleteExpiredOAuthTokens(tx, tx.Now().Add(-oauthTokensKept)); err != nil {
 			return err
 		}
+		if err := s.cleanSignIn(tx); err != nil {
+			return err
+		}
 		head, err := tx.Head()
 		if err != nil || head <= feedKept {
 			return err

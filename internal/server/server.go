@@ -24,6 +24,7 @@ import (
 	"github.com/propusk/propusk/internal/replica"
 	"github.com/propusk/propusk/internal/revocation"
 	"github.com/propusk/propusk/internal/seal"
+	"github.com/propusk/propusk/internal/signin"
 	"github.com/propusk/propusk/internal/store"
 	"github.com/propusk/propusk/token"
 )
@@ -80,6 +81,8 @@ type Server struct {
 
 	roles *rolebook // keeps checker's catalogue
 
+	passwords *signin.Passwords
+
 	master sync.Mutex // one rotation of the master key at a time
 
 	closers []func() error
@@ -107,7 +110,7 @@ func New(ctx context.Context, cfg Config, opts Options) (_ *Server, err error) {
 	if err := s.openFolder(); err != nil {
 		return nil, err
 	}
-	steps := []func(context.Context) error{s.buildStore, s.buildKeys, s.buildAudit, s.buildAccess}
+	steps := []func(context.Context) error{s.buildStore, s.buildKeys, s.buildAudit, s.buildAccess, s.buildSignIn}
 	if opts.Dev {
 		steps = append(steps, s.buildDev)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/propusk/propusk/internal/audit"
+	"github.com/propusk/propusk/internal/cloudapi/signinapi"
 	"github.com/propusk/propusk/internal/credential"
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/resource"
@@ -14,14 +15,8 @@ import (
 	"github.com/propusk/propusk/token"
 )
 
-const (
-	// oauthTokenYears is the life of an OAuth token [API fact: one year].
-	oauthTokenYears = 1
-	// mostOAuthTokens is how many live ones a person has at most.
-	mostOAuthTokens = 100
-	// oauthTokensKept is how long one that has expired is still listed.
-	oauthTokensKept = 30 * 24 * time.Hour
-)
+// oauthTokensKept is how long one that has expired is still listed.
+const oauthTokensKept = 30 * 24 * time.Hour
 
 // UserTokenRequest asks for an OAuth token of a person, named by id, login or
 // e-mail address.
@@ -66,11 +61,11 @@ func (s *Server) MakeUserToken(ctx context.Context, r UserTokenRequest) (*UserTo
 		if u.Status != iam.UserAccountActive {
 			return iam.Errorf(iam.FailedPrecondition, "User account %s is suspended", u.ID)
 		}
-		live, err := store.CountOAuthTokens(tx, u.ID, mostOAuthTokens)
+		live, err := store.CountOAuthTokens(tx, u.ID, signinapi.MostOAuthTokens)
 		if err != nil {
 			return err
 		}
-		if live >= mostOAuthTokens {
+		if live >= signinapi.MostOAuthTokens {
 			return iam.Errorf(iam.ResourceExhausted, "User account %s has %d OAuth tokens: revoke some of them first", u.ID, live)
 		}
 		return s.insertOAuthToken(tx, t, u.ID)
@@ -89,7 +84,7 @@ func newOAuthToken(description string) (iam.Secret, *iam.OAuthToken) {
 
 func (s *Server) insertOAuthToken(tx *store.Tx, t *iam.OAuthToken, userID string) error {
 	t.UserID, t.CreatedAt = userID, tx.Now()
-	t.ExpiresAt = t.CreatedAt.AddDate(oauthTokenYears, 0, 0)
+	t.ExpiresAt = signinapi.OAuthTokenEnd(t.CreatedAt)
 	if err := store.InsertOAuthToken(tx, t); err != nil {
 		return err
 	}
@@ -109,7 +104,7 @@ type UserTokensResult struct {
 	Tokens []UserToken `json:"tokens"`
 }
 
-// ListUserTokens shows a person's OAuth tokens: at most mostOAuthTokens live
+// ListUserTokens shows a person's OAuth tokens: at most signinapi.MostOAuthTokens live
 // ones, and of those that have expired as many as fit into a thousand.
 func (s *Server) ListUserTokens(ctx context.Context, r UserTokensRequest) (*UserTokensResult, error) {
 	out := &UserTokensResult{}
@@ -167,7 +162,8 @@ type UserSuspendRequest struct {
 }
 
 // SuspendUser shuts a person out: every IAM token and temporary key of his
-// ends, and his OAuth tokens prove nothing until he is reactivated. His roles
+// and every session ends, and his OAuth tokens and his password prove nothing until
+// he is reactivated. His roles
 // and groups stay, and so the last owner of something can be suspended: an
 // account that is in wrong hands must be, and only an operator undoes it.
 func (s *Server) SuspendUser(ctx context.Context, r UserSuspendRequest) (*User, error) {
@@ -199,6 +195,9 @@ func (s *Server) setUserStatus(ctx context.Context, who string, status iam.UserA
 		}
 		if status == iam.UserAccountSuspended {
 			if err := revocation.Revoke(tx, token.KindSubject, u.ID); err != nil {
+				return err
+			}
+			if _, err := signinapi.EndSessions(tx, u.ID, ""); err != nil {
 				return err
 			}
 		}

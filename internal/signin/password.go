@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"strings"
+	"unicode"
 
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/store"
@@ -34,6 +36,7 @@ var errWrong = &iam.Error{Kind: iam.Unauthenticated, Reason: "password_wrong", M
 // too many wait, or as the store does; the person who was tried, if there is such
 // a one, is then returned too, for the audit log alone.
 func (p *Passwords) Prove(ctx context.Context, login string, password iam.Secret, address string) (*iam.UserAccount, error) {
+	login = typed(login)
 	return p.prove(ctx, password, address, func(tx *store.Tx) (*iam.UserAccount, string, error) {
 		u, err := store.GetUserAccountByLogin(tx, login)
 		if errors.Is(err, iam.NotFound) {
@@ -132,6 +135,17 @@ func (p *Passwords) nobody(login string) string {
 	m := hmac.New(sha256.New, p.Key)
 	m.Write([]byte("attempts at a login that nobody has\x00" + login))
 	return "nobody/" + hex.EncodeToString(m.Sum(nil)[:16])
+}
+
+// typed is a login as it may be looked up: not every store takes characters that
+// no login has.
+func typed(login string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, strings.TrimSpace(login))
 }
 
 func userIDOf(u *iam.UserAccount) string {

@@ -60,7 +60,7 @@ func CheckPassword(field string, password iam.Secret, about ...string) error {
 		word = strings.ToLower(norm.NFC.String(word))
 		local, _, _ := strings.Cut(word, "@")
 		for _, w := range []string{word, local} {
-			if w != "" && (lower == w || bare == letters(w) && bare != "") {
+			if w != "" && (lower == w || bare == letters(w) && utf8.RuneCountInString(bare) > 2) {
 				return unfit(field, "password_personal", "is the login, the e-mail address or the name, or nearly so")
 			}
 		}

@@ -36,14 +36,15 @@ type Code struct {
 }
 
 var (
-	errTicket = &iam.Error{Kind: iam.Unauthenticated, Reason: "ticket_ended", Message: "The sign-in has taken too long or was ended; begin anew"}
+	errTicket = &iam.Error{Kind: iam.Unauthenticated, Reason: "ticket_expired", Message: "The sign-in has taken too long, or is over; begin anew"}
+	errSpent  = &iam.Error{Kind: iam.Unauthenticated, Reason: "ticket_spent", Message: "The code is wrong, and was the last one that could be tried; begin anew"}
 	errCode   = &iam.Error{Kind: iam.Unauthenticated, Reason: "code_wrong", Message: "The code is wrong, or was used before"}
 )
 
 // Prove takes a ticket and a code and tells whose they are; the ticket is then
 // used up. The attempt is counted before it is judged, at the ticket and at the
-// person. It fails with UNAUTHENTICATED, whose Reason is ticket_ended when
-// another code would not help; with RESOURCE_EXHAUSTED while it is too early to
+// person. It fails with UNAUTHENTICATED, whose Reason is ticket_expired or
+// ticket_spent when another code would not help; with RESOURCE_EXHAUSTED while it is too early to
 // try again; or as the store does. The person is returned in every case in which
 // the ticket led to one.
 func (f *SecondFactors) Prove(ctx context.Context, ticket string, code Code, address string) (userID string, err error) {
@@ -98,7 +99,7 @@ func (f *SecondFactors) Prove(ctx context.Context, ticket string, code Code, add
 		f.Addresses.Forgive(address)
 		return userID, nil
 	case left == 0:
-		return userID, errTicket
+		return userID, errSpent
 	}
 	return userID, errCode
 }

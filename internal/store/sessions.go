@@ -25,10 +25,16 @@ func FindSession(tx *Tx, lookup string) (*iam.Session, error) {
 	return first(tx, "Session", "of this cookie", scanSession, `SELECT `+sessionColumns+` FROM sessions WHERE lookup = $1`, lookup)
 }
 
-// ListSessions returns a page of a person's sessions, also of those that have
-// expired and not been forgotten; Page.Name is not looked at.
-func ListSessions(tx *Tx, userID string, p Page) ([]*iam.Session, error) {
-	return listByID(tx, p, scanSession, `SELECT `+sessionColumns+` FROM sessions WHERE subject_id = $1`, userID)
+// GetSession returns a session by id.
+func GetSession(tx *Tx, id string) (*iam.Session, error) {
+	return first(tx, "Session", id, scanSession, `SELECT `+sessionColumns+` FROM sessions WHERE id = $1`, id)
+}
+
+// ListSessions returns a page of a person's sessions that were seen since a time
+// and have not expired; Page.Name is not looked at.
+func ListSessions(tx *Tx, userID string, since time.Time, p Page) ([]*iam.Session, error) {
+	return listByID(tx, p, scanSession, `SELECT `+sessionColumns+` FROM sessions
+		WHERE subject_id = $1 AND last_seen_at >= $2 AND expires_at > $3`, userID, micros(since), micros(tx.now))
 }
 
 // TouchSessions is TouchKeys for when sessions were seen.
@@ -46,6 +52,13 @@ func DeleteSession(tx *Tx, userID, id string) error {
 // their ids.
 func DeleteSessions(tx *Tx, userID, but string) ([]string, error) {
 	return collect(tx, scanString, `DELETE FROM sessions WHERE subject_id = $1 AND id <> $2 RETURNING id`, userID, but)
+}
+
+// DeleteSessionsBeyond ends those of a person's sessions that were seen longest
+// ago, so that some are left, and returns their ids: a thousand at most.
+func DeleteSessionsBeyond(tx *Tx, userID string, left int) ([]string, error) {
+	return collect(tx, scanString, `DELETE FROM sessions WHERE id IN (SELECT id FROM sessions
+		WHERE subject_id = $1 ORDER BY last_seen_at DESC, id LIMIT 1000 OFFSET $2) RETURNING id`, userID, left)
 }
 
 // DeleteOldSessions forgets sessions that were last seen before a time or have

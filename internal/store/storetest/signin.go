@@ -203,7 +203,7 @@ func testSessions(t *testing.T, f *fixture) {
 	list := func(p store.Page, want ...*iam.Session) {
 		t.Helper()
 		f.view(t, func(tx *store.Tx) error {
-			got, err := store.ListSessions(tx, "aje1", p)
+			got, err := store.ListSessions(tx, "aje1", now.Add(-time.Minute), p)
 			same(t, "sessions", want, got)
 			return err
 		})
@@ -214,7 +214,9 @@ func testSessions(t *testing.T, f *fixture) {
 	f.view(t, func(tx *store.Tx) error {
 		got, err := store.FindSession(tx, "of s2")
 		same(t, "by cookie", s2, got)
-		return err
+		one, e2 := store.GetSession(tx, "s1")
+		same(t, "by id", s1, one)
+		return all(err, e2)
 	})
 	s2.LastSeenAt = now
 	f.told(t, nil, func(tx *store.Tx) error { return store.TouchSessions(tx, map[string]time.Time{"s2": now, "gone": now}) })
@@ -232,9 +234,10 @@ func testSessions(t *testing.T, f *fixture) {
 	})
 	list(store.Page{Limit: 9})
 	f.update(t, func(tx *store.Tx) error {
-		idle := session("s4", "aje1", now.Add(-time.Minute), later)
+		idle := session("s4", "aje1", now.Add(-2*time.Minute), later)
 		return all(store.InsertSession(tx, idle), store.InsertSession(tx, session("s5", "aje1", now, later)))
 	})
+	list(store.Page{Limit: 9}, session("s5", "aje1", now, later)) // not the idle one
 	f.update(t, func(tx *store.Tx) error {
 		n, err := store.DeleteOldSessions(tx, now)
 		if n != 2 { // s3 has expired, s4 was idle
@@ -243,6 +246,19 @@ func testSessions(t *testing.T, f *fixture) {
 		return err
 	})
 	list(store.Page{Limit: 9}, session("s5", "aje1", now, later))
+	f.update(t, func(tx *store.Tx) error {
+		return all(store.InsertSession(tx, session("s6", "aje1", now.Add(time.Second), later)), store.InsertSession(tx, session("s4", "aje1", now.Add(-time.Second), later)),
+			store.InsertSession(tx, session("s7", "aje2", created, later)))
+	})
+	f.update(t, func(tx *store.Tx) error {
+		gone, err := store.DeleteSessionsBeyond(tx, "aje1", 2)
+		same(t, "too many", []string{"s4"}, gone)
+		none, e2 := store.DeleteSessionsBeyond(tx, "aje1", 2)
+		same(t, "no more", []string(nil), none)
+		return all(err, e2)
+	})
+	list(store.Page{Limit: 9}, session("s5", "aje1", now, later), session("s6", "aje1", now.Add(time.Second), later))
+	f.refuse(t, iam.NotFound, "Session s4 not found", func(tx *store.Tx) error { return second(store.GetSession(tx, "s4")) })
 }
 
 func testTickets(t *testing.T, f *fixture) {
