@@ -33,12 +33,20 @@ func runUser(ctx context.Context, p *program, args []string) error {
 			return runUserSuspend(ctx, p, args[1:])
 		case "reactivate":
 			return runUserReactivate(ctx, p, args[1:])
+		case "password":
+			return runUserPassword(ctx, p, args[1:])
+		case "reset-link":
+			return runUserResetLink(ctx, p, args[1:])
+		case "sessions":
+			return runUserSessions(ctx, p, args[1:])
+		case "sign-out":
+			return runUserSignOut(ctx, p, args[1:])
 		case "-h", "--help", "help":
 			fmt.Fprint(p.stdout, userUsage)
 			return nil
 		}
 	}
-	return misuse{errors.New("say what to do: user add, user join, user list, user remove, user token, user tokens, user revoke-token, user suspend, or user reactivate")}
+	return misuse{errors.New("say what to do: user add, user join, user list, user remove, user token, user tokens, user revoke-token, user suspend, user reactivate, user password, user reset-link, user sessions, or user sign-out")}
 }
 
 const userUsage = `Usage: propusk user add|join|list|remove [flags]
@@ -47,9 +55,15 @@ const userUsage = `Usage: propusk user add|join|list|remove [flags]
        propusk user revoke-token ID [--iam-tokens]
        propusk user suspend LOGIN [--reason TEXT]
        propusk user reactivate LOGIN
+       propusk user password LOGIN [--remove-second-factor]
+       propusk user reset-link LOGIN
+       propusk user sessions LOGIN
+       propusk user sign-out LOGIN
 
 A person is named by login, id or e-mail address. "token" makes an OAuth token,
-which is exchanged for IAM tokens, and prints it once.
+which is exchanged for IAM tokens, and prints it once. "password" asks for a
+password, or reads it from a pipe; "reset-link" prints a link by which the person
+sets one. Both end every session.
 `
 
 func runUserAdd(ctx context.Context, p *program, args []string) error {

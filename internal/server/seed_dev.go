@@ -24,6 +24,8 @@ type DevWorld struct {
 
 	signer devSigner  // static access key of the service account; its row holds the secret
 	oauth  iam.Secret // OAuth token of alice; "" when she cannot have one
+
+	passwords map[string]iam.Secret // by login
 }
 
 // Files that `dev` leaves in its data folder.
@@ -54,6 +56,9 @@ func (s *Server) openDevWorld(ctx context.Context) (*DevWorld, error) {
 	}
 	if err == nil {
 		w.oauth, err = s.ensureDevOAuthToken(ctx, w.AliceID)
+	}
+	if err == nil {
+		w.passwords, err = s.ensureDevPasswords(ctx, map[string]string{"alice": w.AliceID, "bob": w.BobID})
 	}
 	if err != nil {
 		return nil, fmt.Errorf("development data: %w", err)
@@ -157,6 +162,11 @@ func (s *Server) DevEnv() string {
 	}
 	if w.oauth.Reveal() != "" {
 		vars = append(vars, [2]string{"OAUTH_TOKEN", w.oauth.Reveal()})
+	}
+	for _, of := range [][2]string{{"ALICE_PASSWORD", "alice"}, {"BOB_PASSWORD", "bob"}} {
+		if p := w.Password(of[1]).Reveal(); p != "" {
+			vars = append(vars, [2]string{of[0], p})
+		}
 	}
 	for _, v := range vars {
 		fmt.Fprintf(&b, "%s=%s\n", v[0], v[1])

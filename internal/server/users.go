@@ -42,6 +42,7 @@ func (s *Server) handleUsers() {
 	handle(s, PathUserRevokeToken, (*Server).RevokeUserToken)
 	handle(s, PathUserSuspend, (*Server).SuspendUser)
 	handle(s, PathUserReactivate, (*Server).ReactivateUser)
+	s.handleSignIn()
 }
 
 const kindUser resource.Kind = "iam.userAccount" // in audit lines; people are no resources

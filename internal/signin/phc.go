@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/crypto/argon2"
+
+	"github.com/propusk/propusk/internal/iam"
 )
 
 // Parameters are the cost of one argon2id hash (RFC 9106).
@@ -39,6 +41,10 @@ type hashed struct {
 	Parameters
 	salt, sum []byte
 }
+
+// PHC makes the PHC string of a password at this cost, at once and beside every
+// queue: for costs that are next to nothing.
+func (p Parameters) PHC(password iam.Secret) string { return p.hash(normal(password)).String() }
 
 func (p Parameters) hash(password string) hashed {
 	salt := make([]byte, saltSize)
