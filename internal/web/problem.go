@@ -144,8 +144,11 @@ func fieldMistake(reason, description string) mistake {
 	return mistake{English: description}
 }
 
-// ticketOver is the reason of a refusal after which a sign-in begins anew.
-const ticketOver = "ticket_ended"
+// Reasons of refusals: one after which a sign-in begins anew, and one of a code.
+const (
+	ticketOver = "ticket_ended"
+	codeWrong  = "code_wrong"
+)
 
 // isReason tells whether an error has a reason word.
 func isReason(err error, reason string) bool {

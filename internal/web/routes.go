@@ -29,7 +29,7 @@ func newRoutes() map[string]route {
 	return map[string]route{
 		"/login":                         {get: (*visit).showSignIn, post: (*visit).signIn},
 		"/login/code":                    {get: (*visit).showSecondFactor, post: (*visit).finishSignIn},
-		"/logout":                        {get: (*visit).showSignOut, post: (*visit).signOut},
+		"/logout":                        {get: (*visit).showSignOut, post: (*visit).signOut, session: true},
 		"/reset":                         {get: (*visit).showReset, post: (*visit).reset},
 		"/language":                      {post: (*visit).chooseLanguage, home: "/account"},
 		"/authorize":                     {get: (*visit).showConsent, post: (*visit).allow, session: true, returns: true},

@@ -94,11 +94,11 @@ func (v *visit) confirmApp() error {
 	}
 	answer, err := ask[*propuskpb.ConfirmTotpResponse](v, propuskpb.AccountService_ConfirmTotp_FullMethodName,
 		&propuskpb.ConfirmTotpRequest{Session: v.session, Code: v.form["code"], Client: v.client()})
+	if isReason(err, codeWrong) {
+		return v.appPage(v.form["link"], wrongField("code", "mistake.code"))
+	}
 	if err != nil {
 		if wrong := v.explain(err, "code"); wrong != nil {
-			if _, ok := wrong.Fields["code"]; ok {
-				wrong.Fields["code"] = mistake{Key: "mistake.code"}
-			}
 			return v.appPage(v.form["link"], wrong)
 		}
 		return err
