@@ -1,0 +1,22 @@
+package signin
+
+// For the tests of this package alone.
+var (
+	ParsePHC   = parsePHC
+	TOTPCode   = totpCode
+	DelayAfter = delayAfter
+)
+
+const (
+	FreeAttempts    = freeAttempts
+	LockedAttempts  = lockedAttempts
+	LongestDelay    = longestDelay
+	FreeFromAddress = freeFromAddress
+	MostAddresses   = mostAddresses
+)
+
+// Watch runs look around every computation of a hasher.
+func (h *Hasher) Watch(look func(compute func())) { h.compute = look }
+
+// Remembered is how many addresses are.
+func (a *Addresses) Remembered() int { return len(a.seen) }
