@@ -3,6 +3,7 @@ package leakapi
 import (
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -24,7 +25,7 @@ func (s *Service) tellOwner(ctx context.Context, f *found, uri, source string) e
 		e.Resource.Path = append(e.Resource.Path, audit.Place{Type: string(f.path[i].Kind), ID: f.path[i].ID})
 	}
 	e.Details = f.details(uri, source)
-	id := findingID(string(call.Caller().ID), source, string(f.kind), f.id, uri)
+	id := findingID(string(call.Caller().ID), source, string(f.kind), f.id, uri, fmt.Sprint(f.half))
 	now := s.Now()
 	if s.told.lately(id, now) {
 		return nil
