@@ -62,7 +62,7 @@ const (
 	minPayloadText = 195 // characters of these
 	// maxPayload holds the longest policy, the longest name and every
 	// dependency that there can be.
-	maxPayload = 5904
+	maxPayload = 6006
 )
 
 // encoding refuses spare bits; the alphabet is checked before it is used,
