@@ -98,7 +98,8 @@ func TestSurroundings(t *testing.T) {
 			"CRLF": "x=" + strings.ReplaceAll(secret, "\n", "\r\n") + "\r\n", "YAML": "key: |\n  " + strings.ReplaceAll(secret, "\n", "\n  ") + "\n",
 			"a long line": strings.Repeat("lorem ipsum ", 50_000) + secret + strings.Repeat(" dolor", 1000),
 			"JSON of PHP": `{"a":` + strings.ReplaceAll(string(inJSON), "/", `\/`) + `}`,
-			"binary":      "\x00\x01\xff" + secret + "\x00", "base64 around": strings.Repeat("QUJDREVG", 1000) + "\n" + secret + "\n" + strings.Repeat("QUJDREVG", 1000),
+			"a diff":      "@@ -1 +1,9 @@\n+" + strings.ReplaceAll(secret, "\n", "\n+") + "\n x\n", "what a diff takes away": "-" + strings.ReplaceAll(secret, "\n", "\r\n-") + "\r\n",
+			"binary": "\x00\x01\xff" + secret + "\x00", "base64 around": strings.Repeat("QUJDREVG", 1000) + "\n" + secret + "\n" + strings.Repeat("QUJDREVG", 1000),
 		}
 		if kind != leak.AuthorizedKey {
 			places["URL"] = "https://example.com/?token=" + secret + "&x=1"
@@ -265,6 +266,14 @@ func TestPublicHalf(t *testing.T) {
 	escaped, _ := json.Marshal(secret)
 	if got := leak.PublicHalf(string(escaped[1 : len(escaped)-1])); got != public {
 		t.Errorf("escaped, the public half is %q", got)
+	}
+	for _, mark := range []string{"+", "-"} {
+		if got := leak.PublicHalf(strings.ReplaceAll(secret, "\n", "\n"+mark)); got != public {
+			t.Errorf("in a diff with %s, the public half is %q", mark, got)
+		}
+		if text := strings.Replace(secret, "\n", "\n"+mark, 5); leak.PublicHalf(text) != "" {
+			t.Errorf("half a diff with %s is taken for one", mark)
+		}
 	}
 	if leak.PublicHalf(iamToken(t)) != "" || leak.PublicHalf(line) != "" {
 		t.Error("what is no key has a public half")
