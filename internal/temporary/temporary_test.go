@@ -72,9 +72,10 @@ func largest() *temporary.Session {
 		IssuedAt: start, ExpiresAt: start.Add(12 * time.Hour), Position: 1<<64 - 1,
 		DependsOn: []token.Dependency{{Kind: token.KindSession, ID: long("i", 50)}},
 	}
-	for i := range temporary.MaxDependencies - 1 {
+	for i := range token.MaxDependencies - 1 {
 		s.DependsOn = append(s.DependsOn, token.Dependency{Kind: token.KindSubject, ID: fmt.Sprintf("%0100d", i)})
 	}
+	s.DependsOn = append(s.DependsOn, token.Dependency{Kind: token.KindSigningKey, ID: keyID})
 	return s
 }
 
