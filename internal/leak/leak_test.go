@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/propusk/propusk/internal/credential"
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/leak"
 )
@@ -116,6 +117,24 @@ func TestSurroundings(t *testing.T) {
 		for name, text := range places {
 			if diff := cmp.Diff([]leak.Kind{kind}, kindsIn(text)); diff != "" {
 				t.Errorf("%s, %s: %s", kind, name, diff)
+			}
+		}
+	}
+}
+
+// What has a checksum is found within a longer word, too. An OAuth token has no
+// fixed length, but those that are made have one.
+func TestWithinAWord(t *testing.T) {
+	for _, kind := range []leak.Kind{leak.AccessSecret, leak.OAuthToken, leak.OAuthClientSecret, leak.CaptchaKey} {
+		secret := samples[kind](t)
+		if kind == leak.OAuthToken {
+			token, _ := credential.NewOAuthToken()
+			secret = token.Reveal()
+		}
+		want := []leak.Match{{Kind: kind, Start: 5, End: 5 + len(secret)}}
+		for _, after := range []string{"", "_", "-x", "_old", strings.Repeat("Z", 300)} {
+			if diff := cmp.Diff(want, find("word_"+secret+after)); diff != "" {
+				t.Errorf("%s before %q: %s", kind, after, diff)
 			}
 		}
 	}
