@@ -68,6 +68,9 @@ func run(ctx context.Context) error {
 	if err := useOAuthClient(ctx, sdk, os.Getenv("FOLDER_ID"), os.Getenv("ACCOUNT_NAME")); err != nil {
 		return err
 	}
+	if err := useOAuthToken(ctx); err != nil {
+		return fmt.Errorf("as a person: %w", err)
+	}
 	return deleteAccount(ctx, sdk, account)
 }
 
