@@ -24,6 +24,7 @@ import (
 const (
 	authenticatePromise = 1.5
 	authorizePromise    = 1.6
+	nothingPromised     = 0
 )
 
 // emptyMethod is the call that does nothing.
@@ -90,7 +91,7 @@ func (p *plan) accessService(ctx context.Context, t *table, few *installation) e
 	}
 	empty := base.emptyDoor()
 	for n, d := range doors {
-		promise := []float64{authenticatePromise, authorizePromise, authenticatePromise, authenticatePromise}[n]
+		promise := []float64{authenticatePromise, authorizePromise, authenticatePromise, authenticatePromise, nothingPromised}[n]
 		for _, connections := range p.connections {
 			say("%s, %d connections", d.name, connections)
 			pairs, err := contest(ctx, p.rounds,
@@ -103,7 +104,7 @@ func (p *plan) accessService(ctx context.Context, t *table, few *installation) e
 			if err != nil {
 				return err
 			}
-			t.heading("AccessService %s, connections: %d, beside an empty gRPC call", d.name, connections)
+			t.heading("%s, connections: %d, beside an empty gRPC call", d.name, connections)
 			t.compare("CPU of the server, us a request", pairs, func(r round) float64 { return r.cpu }, "%.1f", promise)
 			addSpeed(t, pairs)
 		}
@@ -160,7 +161,7 @@ func (i *installation) admitService(ctx context.Context) (at place, err error) {
 }
 
 // askDoors are the questions, with tokens that have been seen before, with API
-// keys and with signatures of static access keys.
+// keys, with signatures of static access keys and with those of ephemeral ones.
 func (i *installation) askDoors(ctx context.Context, r *running, at place) ([]door, error) {
 	conn, err := grpc.NewClient(r.calls, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
@@ -172,6 +173,7 @@ func (i *installation) askDoors(ctx context.Context, r *running, at place) ([]do
 	var authenticate []*accesspb.AuthenticateRequest
 	var authorize []*accesspb.AuthorizeRequest
 	var own string
+	var temporary []temporaryKey
 	for n := range askedAbout {
 		got, err := iampb.NewIamTokenServiceClient(conn).Create(ctx, &iampb.CreateIamTokenRequest{
 			Identity: &iampb.CreateIamTokenRequest_Jwt{Jwt: i.jwts[n]}})
@@ -181,6 +183,11 @@ func (i *installation) askDoors(ctx context.Context, r *running, at place) ([]do
 		if n == 0 {
 			own = "Bearer " + got.GetIamToken()
 		}
+		key, err := temporaryKeyOf(ctx, conn, got.GetIamToken())
+		if err != nil {
+			return nil, err
+		}
+		temporary = append(temporary, key)
 		authenticate = append(authenticate, &accesspb.AuthenticateRequest{
 			Credentials: &accesspb.AuthenticateRequest_IamToken{IamToken: got.GetIamToken()}})
 		authorize = append(authorize, &accesspb.AuthorizeRequest{
@@ -196,20 +203,21 @@ func (i *installation) askDoors(ctx context.Context, r *running, at place) ([]do
 		return nil, err
 	}
 	return []door{
-		askDoor("Authenticate", r.access, func(ctx context.Context, conn *grpc.ClientConn, n int) error {
+		askDoor("AccessService Authenticate", r.access, func(ctx context.Context, conn *grpc.ClientConn, n int) error {
 			_, err := accesspb.NewAccessServiceClient(conn).Authenticate(with(ctx), authenticate[n%askedAbout])
 			return err
 		}),
-		askDoor("Authorize", r.access, func(ctx context.Context, conn *grpc.ClientConn, n int) error {
+		askDoor("AccessService Authorize", r.access, func(ctx context.Context, conn *grpc.ClientConn, n int) error {
 			_, err := accesspb.NewAccessServiceClient(conn).Authorize(with(ctx), authorize[n%askedAbout])
 			return err
 		}),
-		askDoor("Authenticate with an API key", r.access, func(ctx context.Context, conn *grpc.ClientConn, n int) error {
+		askDoor("AccessService Authenticate with an API key", r.access, func(ctx context.Context, conn *grpc.ClientConn, n int) error {
 			_, err := accesspb.NewAccessServiceClient(conn).Authenticate(with(ctx), &accesspb.AuthenticateRequest{
 				Credentials: &accesspb.AuthenticateRequest_ApiKey{ApiKey: at.apiKeys[n%askedAbout]}})
 			return err
 		}),
 		signatureDoor(r.access, keys, with),
+		storageDoor(r.access, at.folder, temporary, with),
 	}, nil
 }
 

@@ -123,7 +123,7 @@ func (i *installation) serve(ctx context.Context) (*running, error) {
 	}
 	args := []string{"serve", "--data", i.data, "--http-listen", at[0], "--grpc-listen", at[1], "--debug-listen", at[2], "--access-listen", at[3]}
 	if i.caller != "" {
-		args = append(args, "--access-callers", "name=bench service-account="+i.caller+" types=ydb.database")
+		args = append(args, "--access-callers", "name=bench service-account="+i.caller+" types=ydb.database|storage.bucket")
 	}
 	if i.profile {
 		args = append(args, "--pprof")

@@ -6,14 +6,18 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
 
 	awspb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1/awscompatibility"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/propusk/propusk/internal/resource"
+	propuskpb "github.com/propusk/propusk/proto/propusk/v1"
 	accesspb "github.com/propusk/propusk/proto/yandex/cloud/priv/accessservice/v2"
 )
 
@@ -75,8 +79,45 @@ func (i *installation) accessKeys(ctx context.Context, conn *grpc.ClientConn) ([
 // minutes, and needs no other key of the day when midnight (UTC) passes.
 func signatureDoor(address string, keys []accessKey, with func(context.Context) context.Context) door {
 	made := time.Now()
-	return askDoor("Authenticate with a signature", address, func(ctx context.Context, conn *grpc.ClientConn, n int) error {
+	return askDoor("AccessService Authenticate with a signature", address, func(ctx context.Context, conn *grpc.ClientConn, n int) error {
 		_, err := accesspb.NewAccessServiceClient(conn).Authenticate(with(ctx), keys[n%askedAbout].sign(made))
+		return err
+	})
+}
+
+// temporaryKey is an ephemeral key of an account.
+type temporaryKey struct {
+	accessKey
+	token string
+}
+
+// temporaryKeyOf makes an ephemeral key of the account whose IAM token it is.
+func temporaryKeyOf(ctx context.Context, conn *grpc.ClientConn, iamToken string) (temporaryKey, error) {
+	made, err := awspb.NewTemporaryAccessKeyServiceClient(conn).CreateEphemeral(metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+iamToken),
+		&awspb.CreateEphemeralAccessKeyRequest{SessionName: "bench",
+			Policy: `{"Statement":[{"Effect":"Allow","Action":"s3:Get*","Resource":["arn:aws:s3:::photos/*","arn:aws:s3:::films/*"]}]}`})
+	if err != nil {
+		return temporaryKey{}, fmt.Errorf("ephemeral key: %w", err)
+	}
+	return temporaryKey{newAccessKey(made.GetAccessKeyId(), made.GetSecret(), time.Now()), made.GetSessionToken()}, nil
+}
+
+// storageDoor asks as an object storage does, each time about another request:
+// who signed it with an ephemeral key, may he by his roles and by the key's policy.
+func storageDoor(address, folder string, keys []temporaryKey, with func(context.Context) context.Context) door {
+	made := time.Now()
+	return askDoor("S3AuthService Authorize with an ephemeral key", address, func(ctx context.Context, conn *grpc.ClientConn, n int) error {
+		key := keys[n%askedAbout]
+		signed := key.sign(made).GetSignature()
+		got, err := propuskpb.NewS3AuthServiceClient(conn).Authorize(with(ctx), &propuskpb.S3AuthorizeRequest{
+			Proof: &propuskpb.S3AuthorizeRequest_StringToSign{StringToSign: &propuskpb.SignedString{
+				AccessKeyId: key.id, StringToSign: signed.GetStringToSign(), Signature: signed.GetSignature(), SessionToken: key.token,
+				SignedAt: signed.GetV4Parameters().GetSignedAt(), Service: signedService, Region: signedRegion}},
+			Action: "s3:GetObject", Resource: "arn:aws:s3:::photos/a.jpg",
+			ResourcePath: []*propuskpb.ResourceRef{{Type: "storage.bucket", Id: "photos"}, {Type: string(resource.Folder), Id: folder}}})
+		if err == nil && !got.GetAllowed() {
+			err = errors.New(got.GetReason())
+		}
 		return err
 	})
 }

@@ -64,6 +64,10 @@ func TestClients(t *testing.T) {
 	for _, client := range folders(t, "idtoken") {
 		suite.run(t, client, suite.testRelyingParty)
 	}
+	suite.run(t, "curl/oauth", func(t *testing.T, _ string) {
+		suite.build(t, "curl")
+		suite.exchange(t, suite.server.env["OAUTH_TOKEN"], "oauth")
+	})
 	for _, form := range curlForms {
 		suite.run(t, "curl/"+form, func(t *testing.T, _ string) { suite.testCurl(t, form) })
 	}
@@ -133,15 +137,16 @@ func (s *suite) mint(t *testing.T, client string) string {
 	return jwt
 }
 
-// exchange turns jwt into an IAM token with curl and lists clouds with it.
-func (s *suite) exchange(t *testing.T, jwt, form string) {
+// exchange turns a JWT, or an OAuth token, into an IAM token with curl and lists
+// clouds with it.
+func (s *suite) exchange(t *testing.T, proof, form string) {
 	t.Helper()
 	var issued struct {
 		IAMToken  string    `json:"iamToken"`
 		ExpiresAt time.Time `json:"expiresAt"`
 	}
 	before := time.Now()
-	s.curl(t, &issued, "exchange", jwt, form)
+	s.curl(t, &issued, "exchange", proof, form)
 	if !iamToken.MatchString(issued.IAMToken) {
 		t.Fatalf("iamToken does not match %s: %d characters", iamToken, len(issued.IAMToken))
 	}

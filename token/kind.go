@@ -41,7 +41,8 @@ func (k Kind) known() bool   { return k >= KindToken && k <= KindInstallation }
 func (k Kind) implied() bool { return k == KindSigningKey || k == KindInstallation }
 
 // Revocation ends every token that depends on the thing of Kind whose id has
-// this Hash, provided the token's Position is below Seq.
+// this Hash, provided the token's Position is below Seq. That of a signing key
+// ends all that the key signed: the Position is its own word.
 type Revocation struct {
 	Kind Kind
 	Hash [16]byte // HashID of the kind and the id

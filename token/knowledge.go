@@ -199,7 +199,9 @@ func (k *knowledge) check(e *entry) error {
 	if key != e.key && !key.key.Equal(e.key.key) {
 		return ErrUnknownKey
 	}
-	if k.revokedLocked(k.whole, e) || k.revokedLocked(key.revocation, e) {
+	// Whoever holds a stolen key writes what position he likes into a token: its
+	// revocation ends all that it signed.
+	if _, stolen := k.live[key.revocation]; stolen || k.revokedLocked(k.whole, e) {
 		return ErrRevoked
 	}
 	for _, d := range e.depends {

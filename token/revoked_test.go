@@ -22,6 +22,7 @@ func TestRevocations(t *testing.T) {
 		"the subject":                  {token.KindSubject, c.SubjectID, 4712, token.ErrRevoked},
 		"the credential":               {token.KindCredential, "ajk00000000000000001", 9999, token.ErrRevoked},
 		"the signing key":              {token.KindSigningKey, c.KeyID, 4712, token.ErrRevoked},
+		"the key, told of by a forger": {token.KindSigningKey, c.KeyID, 4711, token.ErrRevoked},
 		"the installation":             {token.KindInstallation, c.Installation, 4712, token.ErrRevoked},
 		"known when it was issued":     {token.KindToken, c.ID, 4711, nil},
 		"an older one":                 {token.KindSubject, c.SubjectID, 1, nil},

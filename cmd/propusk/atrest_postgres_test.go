@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/propusk/propusk/internal/store/postgres/pgtest"
 	"github.com/propusk/propusk/token"
@@ -67,6 +68,58 @@ func TestMasterKeyOnTwoNodes(t *testing.T) {
 	if out := n.command(t, 1, "rotate-keys", "--data", "b", "--master", "--check"); !strings.Contains(out, `"`+id+`"`) {
 		t.Errorf("with the old key alone\n%s", out)
 	}
+}
+
+// A node that does not get the new master key goes on with what it has opened,
+// says that the rest is on its way, in few lines of its log too, and takes the
+// key up when it comes, without a restart.
+func TestMasterKeyThatIsLate(t *testing.T) {
+	t.Parallel()
+	n := newNodes(t, pgtest.Shared(t))
+	a, b := n.serve(t, "a"), n.second(t)
+	onA := mustExchange(t, a, n.owner)
+	_, known, err := a.accessKey(onA, n.owner.ServiceAccountID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, unknown, err := a.accessKey(onA, n.owner.ServiceAccountID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := known.sts(b, whoAmI); err != nil {
+		t.Fatal(err)
+	}
+	n.command(t, 0, "rotate-keys", "--data", "a", "--master", "--new-key")
+	n.command(t, 0, "rotate-keys", "--data", "a", "--master")
+	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		mustExchange(t, b, n.owner)
+		if _, err := known.sts(b, whoAmI); err != nil {
+			t.Fatalf("a key that was opened before: %v", err)
+		}
+		if _, err := unknown.sts(b, whoAmI); err == nil || !strings.HasPrefix(err.Error(), "503 ") {
+			t.Fatalf("a key that was not: %v", err)
+		}
+	}
+	if lines := strings.Count(b.log(), "background work failed"); lines == 0 || lines > 4 {
+		t.Errorf("%d lines tell of background work", lines)
+	}
+	n.command(t, 1, "rotate-keys", "--data", "b", "--master", "--check")
+	text, err := os.ReadFile(filepath.Join(n.dir, "a", "master.key"))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(n.dir, "b", "master.key"), text, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		if _, err := unknown.sts(b, whoAmI); err == nil {
+			t.Logf("taken up after %v", time.Since(began))
+			break
+		} else if time.Since(began) > 5*time.Second {
+			t.Fatal(err)
+		}
+	}
+	n.command(t, 0, "rotate-keys", "--data", "b", "--master", "--check")
 }
 
 // A token of an account that is suspended or deleted on one node is dead within

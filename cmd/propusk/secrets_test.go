@@ -41,6 +41,17 @@ func TestSecretsLeaveNoTrace(t *testing.T) {
 	admin := mustExchange(t, p, readKey(t, dir, "d", "admin-key.json"))
 	keep("admin's IAM token", admin)
 	secrets["key.json"] = pemBody(t, key.PrivateKey.Reveal())
+	oauth := p.env(t)["OAUTH_TOKEN"]
+	secrets["OAuth token"] = oauth
+	a, err := ask("POST", "http://"+p.http+"/iam/v1/tokens", "", `{"yandexPassportOauthToken":"`+oauth+`"}`)
+	if err != nil || a.code != 200 {
+		t.Fatalf("exchange of the OAuth token: %v, %v", a, err)
+	}
+	var ofAlice struct{ IAMToken string }
+	if err := json.Unmarshal(a.body, &ofAlice); err != nil {
+		t.Fatal(err)
+	}
+	keep("alice's IAM token", ofAlice.IAMToken)
 
 	url := "http://" + p.http
 	account := key.ServiceAccountID
@@ -66,6 +77,10 @@ func TestSecretsLeaveNoTrace(t *testing.T) {
 		{"POST", "/iam/v1/tokens", "", `{"jwt":["` + jwt.Reveal() + `"]}`},
 		{"POST", "/iam/v1/tokens", "", `{"` + jwt.Reveal() + `":1}`},
 		{"POST", "/iam/v1/tokens", "", `{"yandexPassportOauthToken":"` + jwt.Reveal() + `"}`},
+		{"POST", "/iam/v1/tokens", "", `{"yandexPassportOauthToken":"` + oauth + `x"}`},
+		{"POST", "/iam/v1/tokens", "", `{"jwt":"` + oauth + `"}`},
+		{"GET", "/resource-manager/v1/clouds", oauth, ""},
+		{"GET", "/resource-manager/v1/clouds/" + oauth, admin, ""},
 		{"POST", "/iam/v1/tokens:revoke", admin, `{"iamToken":"` + jwt.Reveal() + `"}`},
 		{"GET", "/resource-manager/v1/clouds", jwt.Reveal(), ""},
 		{"GET", "/resource-manager/v1/clouds", iam, ""},
@@ -106,7 +121,8 @@ func TestSecretsLeaveNoTrace(t *testing.T) {
 			t.Errorf("an audit line shows the %s:\n%s", name, lines)
 		}
 		for _, file := range filesWith(t, filepath.Join(dir, "d"), secret) {
-			if name != "key.json" || file != "key.json" {
+			ours := name == "key.json" && file == "key.json" || name == "OAuth token" && (file == "oauth-token" || file == "env")
+			if !ours {
 				t.Errorf("the file %s holds the %s", file, name)
 			}
 		}

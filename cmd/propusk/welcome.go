@@ -42,7 +42,7 @@ Or as alice, by her OAuth token:
   curl -s --data "{\"yandexPassportOauthToken\": \"$(cat %[10]s)\"}" %[2]s/iam/v1/tokens
 
 For clients that insist on TLS:  export SSL_CERT_FILE=%[7]s
-Addresses and ids for scripts:   . %[8]s
+Addresses and ids for scripts:   set -a; . %[8]s; set +a
 
 `, data, url, s.GRPCAddr(), in(server.DevKeyFile), in(server.DevAdminKeyFile), self(), in("ca.pem"), in(server.DevEnvFile), access,
 		in(server.DevOAuthTokenFile))

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"github.com/propusk/propusk/internal/iam"
 )
 
 // Details are what an event of its type tells beyond the envelope, in order.
@@ -21,8 +23,9 @@ type Detail struct {
 	Items  []Detail
 }
 
-// Text is a detail that is a text.
-func Text(name, text string) Detail { return Detail{Name: name, Text: text} }
+// Text is a detail that is a text. What looks like a credential is hidden: many
+// texts repeat what a caller sent, and callers put secrets where ids belong.
+func Text(name, text string) Detail { return Detail{Name: name, Text: iam.Conceal(text)} }
 
 // Time is a detail that is a time; the zero time is left out.
 func Time(name string, t time.Time) Detail {
@@ -39,7 +42,7 @@ func Object(name string, fields ...Detail) Detail { return Detail{Name: name, Fi
 func Texts(name string, texts ...string) Detail {
 	d := Detail{Name: name}
 	for _, t := range texts {
-		d.Items = append(d.Items, Detail{Text: t})
+		d.Items = append(d.Items, Detail{Text: iam.Conceal(t)})
 	}
 	return d
 }

@@ -8,20 +8,21 @@ import (
 	"math"
 	"os"
 	"regexp"
+	"sync"
 	"time"
 
 	"github.com/propusk/propusk/internal/resource"
 	"github.com/propusk/propusk/internal/store"
 )
 
-var nodeName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+var nodeName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`) })
 
 // Open opens a node's journal, or makes it on the node's first start. It checks
 // everything that the archive has not yet got against the chain, and against
 // what the archive has seen of it: what a crash has left unfinished is removed,
 // since nobody was told that it was written; anything else amiss is a LossError.
 func Open(ctx context.Context, cfg Config) (*Journal, error) {
-	if !nodeName.MatchString(cfg.Node) {
+	if !nodeName().MatchString(cfg.Node) {
 		return nil, fmt.Errorf("audit journal: node name %q: want 1 to 64 of A-Z, a-z, 0-9, '.', '_', '-'", cfg.Node)
 	}
 	cfg.setDefaults()

@@ -56,7 +56,7 @@ func revokeToken(f *flag.FlagSet) action {
 func revoke(f *flag.FlagSet) action {
 	var subject, key, text string
 	f.StringVar(&subject, "subject-id", "", "id of the service account or person whose tokens and temporary keys end")
-	f.StringVar(&key, "key-id", "", "id of the authorized key or static access key; what was made with it ends, the key goes on working")
+	f.StringVar(&key, "key-id", "", "id of the authorized key or static access key (aje…, not the YC… that it signs with); what was made with it ends, the key goes on working")
 	f.StringVar(&text, "session-token", "", "session token of the temporary key to end"+visible)
 	return func(ctx context.Context, s *session, _ []string) error {
 		answer := new(propuskpb.RevokeResponse)

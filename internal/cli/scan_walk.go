@@ -4,14 +4,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"runtime"
-	"time"
 
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/leak"
@@ -139,12 +135,17 @@ func (s *scan) walk(ctx context.Context, root string, ignore *ignored, emit func
 	if _, err := os.Stat(root); err != nil {
 		return misuse("%s", printable(err.Error()))
 	}
+	t, err := openTree(root)
+	if err != nil {
+		s.trouble(root, err)
+		return nil
+	}
+	defer t.close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	workers := runtime.GOMAXPROCS(0)
 	type job struct {
-		file string
-		err  error // of the walk itself
+		rel  string
 		done chan *searched
 	}
 	work, order := make(chan *job), make(chan *job, 64*workers)
@@ -152,7 +153,7 @@ func (s *scan) walk(ctx context.Context, root string, ignore *ignored, emit func
 		go func() {
 			var scanner leak.Scanner
 			for j := range work {
-				j.done <- s.searchFile(&scanner, j.file, ignore)
+				j.done <- s.searchFile(&scanner, t, j.rel, ignore)
 			}
 		}()
 	}
@@ -160,15 +161,15 @@ func (s *scan) walk(ctx context.Context, root string, ignore *ignored, emit func
 	go func() {
 		defer close(order)
 		defer close(work)
-		walked = walkFiles(root, ignore, func(file string, err error) error {
-			j := &job{file, err, make(chan *searched, 1)}
+		walked = t.walk(ignore, func(rel string, err error) error {
+			j := &job{rel, make(chan *searched, 1)}
 			select {
 			case order <- j:
 			case <-ctx.Done():
 				return ctx.Err()
 			}
 			if err != nil {
-				j.done <- &searched{name: file, err: err}
+				j.done <- &searched{name: t.shown(rel), err: err}
 				return nil
 			}
 			select {
@@ -195,69 +196,9 @@ func (s *scan) walk(ctx context.Context, root string, ignore *ignored, emit func
 	return walked
 }
 
-// walkFiles calls for every file that is to be searched, and with an error for
-// what could not be read or is no file.
-func walkFiles(root string, ignore *ignored, visit func(string, error) error) error {
-	if info, err := os.Stat(root); err == nil && !info.IsDir() {
-		if info.Mode().IsRegular() {
-			if root, err = filepath.EvalSymlinks(root); err != nil { // named by the user: a link is followed
-				return visit(root, err)
-			}
-		}
-		return visit(root, nil)
-	}
-	start, err := filepath.EvalSymlinks(root)
-	if err != nil {
-		return visit(root, err)
-	}
-	if kernelMade(start) {
-		return visit(root, errKernel)
-	}
-	return filepath.WalkDir(start, func(path string, d fs.DirEntry, err error) error {
-		rel, _ := filepath.Rel(start, path)
-		shown := filepath.Join(root, rel)
-		if err != nil {
-			return visit(shown, err)
-		}
-		switch {
-		case d.IsDir() && kernelMade(path):
-			return filepath.SkipDir
-		case rel == ".":
-		case d.Name() == ".git", ignore.skips(filepath.ToSlash(rel)):
-			if d.IsDir() {
-				return filepath.SkipDir
-			}
-		case d.Type().IsRegular():
-			return visit(shown, nil)
-		}
-		return nil
-	})
-}
-
-var (
-	errNoFile = errors.New("is no regular file")
-	errKernel = errors.New("holds no files: the kernel speaks there")
-)
-
-// openRegular opens a file that is one, and nothing else.
-func openRegular(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|openSafely, 0)
-	if err != nil {
-		return nil, err
-	}
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		_ = f.Close()
-		return nil, errors.Join(err, fmt.Errorf("%s %w", path, errNoFile))
-	}
-	if kernelMade(path) && f.SetReadDeadline(time.Time{}) == nil { // who reads it may have to wait
-		_ = f.Close()
-		return nil, fmt.Errorf("%s %w", path, errNoFile)
-	}
-	return f, nil
-}
-
-func (s *scan) searchFile(scanner *leak.Scanner, path string, ignore *ignored) *searched {
-	f, err := openRegular(path)
+func (s *scan) searchFile(scanner *leak.Scanner, t *tree, rel string, ignore *ignored) *searched {
+	path := t.shown(rel)
+	f, err := t.open(rel)
 	if err != nil {
 		return &searched{name: path, err: err}
 	}

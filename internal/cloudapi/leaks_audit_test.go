@@ -92,6 +92,25 @@ func TestOwnersHearOfLeaks(t *testing.T) {
 	}
 }
 
+// Who has asked about the public half of a key, which harms nobody, does not get
+// the private one past its owner.
+func TestOwnersHearOfTheOtherHalf(t *testing.T) {
+	t.Parallel()
+	w := newLeakWorld(t)
+	s := w.specimens(t)["authorized key"]
+	for i, text := range []string{leak.PublicHalf(s.text), s.text} {
+		w.inspect(t, s.kind, text)
+		w.inspect(t, s.kind, text)
+		lines := w.audit(t.Context(), t, server.AuditListRequest{Type: detected, Resource: s.accountID})
+		if len(lines) != i+1 {
+			t.Fatalf("%d lines, want %d", len(lines), i+1)
+		}
+		if shown := lines[i].Details["shown"]; (shown == "public key") != (i == 0) {
+			t.Errorf("line %d: %v was shown", i, shown)
+		}
+	}
+}
+
 // A day later the same finding is news again: it is still there.
 func TestOwnersHearOfLeaksAgain(t *testing.T) {
 	t.Parallel()

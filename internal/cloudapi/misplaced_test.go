@@ -23,6 +23,8 @@ func TestSecretsInPlaceOfIDs(t *testing.T) {
 		{"apiKey.List", "service_account_id", "Service account"}, {"apiKey.Create", "service_account_id", "Service account"},
 		{"accessKey.Get", "access_key_id", "Access key"}, {"accessKey.Update", "access_key_id", "Access key"},
 		{"accessKey.Delete", "access_key_id", "Access key"}, {"accessKey.ListOperations", "access_key_id", "Access key"},
+		{"oauthClient.Get", "oauth_client_id", "OAuth client"}, {"oauthClient.Delete", "oauth_client_id", "OAuth client"},
+		{"oauthClientSecret.List", "oauth_client_id", "OAuth client"}, {"oauthClientSecret.Get", "oauth_client_secret_id", "OAuth client secret"},
 		{"key.Get", "key_id", "Key"}, {"sa.Get", "service_account_id", "Service account"}, {"folder.Get", "folder_id", "Folder"},
 		{"op.Get", "operation_id", "Operation"},
 	} {

@@ -180,6 +180,28 @@ func TestOAuthClientNamesAndFolders(t *testing.T) {
 	}
 }
 
+// Two updates of one client at once both hold: neither brings back what the other
+// has replaced.
+func TestOAuthClientUpdatesAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	client := w.newOAuthClient(t, "site")
+	for round := range 6 {
+		scopes, uris := []string{fmt.Sprint("s", round)}, []string{fmt.Sprintf("https://a.example/%d", round)}
+		got := together(2, func(i int) codes.Code {
+			req := &iampb.UpdateOAuthClientRequest{OauthClientId: client, UpdateMask: masked("scopes"), Scopes: scopes}
+			if i == 1 {
+				req = &iampb.UpdateOAuthClientRequest{OauthClientId: client, UpdateMask: masked("redirect_uris"), RedirectUris: uris}
+			}
+			return w.owner.do(t, "oauthClient.Update", req, new(operationpb.Operation)).code
+		})
+		c := call(t, w.owner, "oauthClient.Get", &iampb.GetOAuthClientRequest{OauthClientId: client}, new(iampb.OAuthClient))
+		if got[codes.OK] != 2 || !slices.Equal(c.GetScopes(), scopes) || !slices.Equal(c.GetRedirectUris(), uris) {
+			t.Fatalf("round %d: %v leave %v", round, got, c)
+		}
+	}
+}
+
 func TestOAuthProfiles(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -152,6 +152,7 @@ func TestRevokeCredential(t *testing.T) {
 	for _, no := range []string{"ajenever0000000000000", foreign, id, static.GetAccessKey().GetKeyId(), w.plantAPIKey(t, w.ServiceAccountID)} {
 		w.owner.refuse(t, "revocation.RevokeCredential", endCredential(no), codes.NotFound, "Key "+no+" not found")
 	}
+	w.owner.refuse(t, "revocation.RevokeCredential", endCredential(static.GetAccessKey().GetKeyId()), codes.NotFound, "the key's own id is expected")
 }
 
 func TestRevokeSession(t *testing.T) {

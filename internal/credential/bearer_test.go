@@ -141,7 +141,7 @@ func TestIAMTokenProves(t *testing.T) {
 	want := &credential.Identity{
 		Subject:        iam.Subject{ID: accountID, Type: iam.TypeServiceAccount},
 		OrganizationID: "bpforg", CloudID: "b1gcloud", FolderID: "b1gfolder",
-		How: "iamToken", CredentialID: "ajetoken", TokenID: "ajetoken",
+		How: "iamToken", CredentialID: "ajetoken", TokenID: "ajetoken", SigningKeyID: "ajesign",
 		Position: 41, NotAfter: start.Add(12 * time.Hour), DependsOn: claims.DependsOn,
 	}
 	if diff := cmp.Diff(want, id); diff != "" {

@@ -120,7 +120,7 @@ func (w *wire) signature() (Signature, error) {
 	case strings.HasPrefix(scheme, "AWS4-"):
 		return Signature{}, errSignedMethod
 	}
-	return Signature{}, errNotSigned
+	return Signature{}, errOtherScheme(scheme, strings.Trim(rest, " "))
 }
 
 func (w *wire) has(name string) bool {
@@ -173,6 +173,18 @@ func (w *wire) token(parameter string) (string, error) {
 		return w.parameterValue(parameter)
 	}
 	return token, nil
+}
+
+// errOtherScheme says what stands in the header where the signature belongs.
+func errOtherScheme(scheme, rest string) *iam.Error {
+	given := kindOf(rest)
+	if given == "" {
+		given = kindOf(scheme)
+	}
+	if given == "" {
+		return errNotSigned
+	}
+	return refuse(errNotSigned.Reason, "The Authorization header holds %s: a request that is signed with an access key is expected, by AWS's version 4 or 2", given)
 }
 
 // Refusals of a request before any key is looked at.

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// No code here looks at a shown signature, or at the hash that is kept of an
-// API key, but the comparison that takes the same time wherever they differ.
+// No code here, and none that finds what has leaked, looks at a shown signature,
+// or at the hash that is kept of a key, a token or a client's secret, but the comparison that takes the same time wherever they differ.
 func TestSecretsAreComparedInConstantTime(t *testing.T) {
 	for name, c := range map[string]struct {
 		field string
@@ -19,6 +19,8 @@ func TestSecretsAreComparedInConstantTime(t *testing.T) {
 	}{
 		"signature.go": {"Signature", 1}, "signature_v4.go": {"Signature", 0}, "signature_v2.go": {"Signature", 0},
 		"signature_derived.go": {"Signature", 0}, "temporary.go": {"Signature", 0}, "apikey.go": {"Hash", 1},
+		"oauthtoken.go": {"Hash", 1}, "oauthclient.go": {"Hash", 1},
+		"../cloudapi/leakapi/find.go": {"Hash", 1}, "../cloudapi/leakapi/find_oauthtoken.go": {"Hash", 1}, "../cloudapi/leakapi/find_oauthclient.go": {"Hash", 1},
 	} {
 		f, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
 		if err != nil {

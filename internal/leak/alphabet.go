@@ -18,11 +18,13 @@ func runEnd(text []byte, i int) int {
 }
 
 // opens tells whether a word begins at i: at the start, after what is no word
-// character, or after an escape that ends in one: \n, \x3d, \u003d, %3D, and a
+// character, after a dash that begins a line (a diff's), or after an escape that ends in one: \n, \x3d, \u003d, %3D, and a
 // terminal's colours (ECMA-48 SGR and EL), which logs are full of.
 func opens(text []byte, i int) bool {
 	switch {
 	case i == 0 || !word[text[i-1]]:
+		return true
+	case text[i-1] == '-' && (i == 1 || text[i-2] == '\n'):
 		return true
 	case i >= 2 && text[i-2] == '\\':
 		return true

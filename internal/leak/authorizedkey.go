@@ -42,33 +42,70 @@ func nextWarning(text []byte, from int) int {
 // ends; 0 when there is none.
 func authorizedKeyAt(text []byte, start int) int {
 	b := text[start:min(len(text), start+AuthorizedKeyMost)]
-	at, end := privateKeyIn(b)
+	body, end := privateKeyIn(b)
 	if end == 0 {
 		return 0
 	}
-	if _, ok := privateKeyOf(b[at : end-len(endKey)]); !ok {
+	if _, ok := privateKeyOf(body); !ok {
 		return 0
 	}
 	return start + end
 }
 
-// privateKeyIn finds the PEM block under the warning line at the start of b:
-// where its body begins and where the block ends, which is 0 when there is none.
-func privateKeyIn(b []byte) (body, end int) {
+// privateKeyIn finds the PEM block under the warning line at the start of b: its
+// body and where the block ends, which is 0 when there is none. In a diff every
+// line begins with the same mark.
+func privateKeyIn(b []byte) (body []byte, end int) {
 	_, line := keyIDOf(b)
 	if line == 0 {
-		return 0, 0
+		return nil, 0
+	}
+	if mark := markAt(b, line); mark != 0 {
+		plain := unmarked(b, mark)
+		if body, end = privateKeyIn(plain); end > 0 {
+			end += bytes.Count(plain[:end], []byte{'\n'})
+		}
+		return body, end
 	}
 	i := breaks(b, line)
 	if i == line || !bytes.HasPrefix(b[i:], beginKey) {
-		return 0, 0
+		return nil, 0
 	}
 	i += len(beginKey)
 	n := bytes.IndexByte(b[i:], '-') // base64 has none
 	if n < 0 || !bytes.HasPrefix(b[i+n:], endKey) {
-		return 0, 0
+		return nil, 0
 	}
-	return i, i + n + len(endKey)
+	return b[i : i+n], i + n + len(endKey)
+}
+
+// markAt is the mark of a diff that the line has which follows one that ends at
+// i and begins a key's block; 0 when it has none.
+func markAt(b []byte, i int) byte {
+	if i < len(b) && b[i] == '\r' {
+		i++
+	}
+	if i+1 >= len(b) || b[i] != '\n' || b[i+1] != '+' && b[i+1] != '-' || !bytes.HasPrefix(b[i+2:], beginKey) {
+		return 0
+	}
+	return b[i+1]
+}
+
+// unmarked is a text without the mark that each of its lines but the first
+// begins with, up to the first line that does not.
+func unmarked(b []byte, mark byte) []byte {
+	plain := make([]byte, 0, len(b))
+	for {
+		n := bytes.IndexByte(b, '\n') + 1
+		if n == 0 || n == len(b) || b[n] != mark {
+			if n == 0 {
+				n = len(b)
+			}
+			return append(plain, b[:n]...)
+		}
+		plain = append(plain, b[:n]...)
+		b = b[n+1:]
+	}
 }
 
 // keyIDOf reads the warning line at the start of b: the id of the key and where
@@ -163,11 +200,11 @@ func KeyID(text string) string {
 // ("PUBLIC KEY"). It is empty when the text is no authorized key.
 func PublicHalf(text string) string {
 	b := []byte(text)
-	at, end := privateKeyIn(b)
+	body, end := privateKeyIn(b)
 	if end != len(b) || end == 0 {
 		return ""
 	}
-	key, _ := privateKeyOf(b[at : end-len(endKey)])
+	key, _ := privateKeyOf(body)
 	private, ok := key.(crypto.Signer)
 	if !ok {
 		return ""

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/propusk/propusk/internal/credential"
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/leak"
 )
@@ -98,7 +99,8 @@ func TestSurroundings(t *testing.T) {
 			"CRLF": "x=" + strings.ReplaceAll(secret, "\n", "\r\n") + "\r\n", "YAML": "key: |\n  " + strings.ReplaceAll(secret, "\n", "\n  ") + "\n",
 			"a long line": strings.Repeat("lorem ipsum ", 50_000) + secret + strings.Repeat(" dolor", 1000),
 			"JSON of PHP": `{"a":` + strings.ReplaceAll(string(inJSON), "/", `\/`) + `}`,
-			"binary":      "\x00\x01\xff" + secret + "\x00", "base64 around": strings.Repeat("QUJDREVG", 1000) + "\n" + secret + "\n" + strings.Repeat("QUJDREVG", 1000),
+			"a diff":      "@@ -1 +1,9 @@\n+" + strings.ReplaceAll(secret, "\n", "\n+") + "\n x\n", "what a diff takes away": "-" + strings.ReplaceAll(secret, "\n", "\r\n-") + "\r\n",
+			"binary": "\x00\x01\xff" + secret + "\x00", "base64 around": strings.Repeat("QUJDREVG", 1000) + "\n" + secret + "\n" + strings.Repeat("QUJDREVG", 1000),
 		}
 		if kind != leak.AuthorizedKey {
 			places["URL"] = "https://example.com/?token=" + secret + "&x=1"
@@ -115,6 +117,24 @@ func TestSurroundings(t *testing.T) {
 		for name, text := range places {
 			if diff := cmp.Diff([]leak.Kind{kind}, kindsIn(text)); diff != "" {
 				t.Errorf("%s, %s: %s", kind, name, diff)
+			}
+		}
+	}
+}
+
+// What has a checksum is found within a longer word, too. An OAuth token has no
+// fixed length, but those that are made have one.
+func TestWithinAWord(t *testing.T) {
+	for _, kind := range []leak.Kind{leak.AccessSecret, leak.OAuthToken, leak.OAuthClientSecret, leak.CaptchaKey} {
+		secret := samples[kind](t)
+		if kind == leak.OAuthToken {
+			token, _ := credential.NewOAuthToken()
+			secret = token.Reveal()
+		}
+		want := []leak.Match{{Kind: kind, Start: 5, End: 5 + len(secret)}}
+		for _, after := range []string{"", "_", "-x", "_old", strings.Repeat("Z", 300)} {
+			if diff := cmp.Diff(want, find("word_"+secret+after)); diff != "" {
+				t.Errorf("%s before %q: %s", kind, after, diff)
 			}
 		}
 	}
@@ -265,6 +285,14 @@ func TestPublicHalf(t *testing.T) {
 	escaped, _ := json.Marshal(secret)
 	if got := leak.PublicHalf(string(escaped[1 : len(escaped)-1])); got != public {
 		t.Errorf("escaped, the public half is %q", got)
+	}
+	for _, mark := range []string{"+", "-"} {
+		if got := leak.PublicHalf(strings.ReplaceAll(secret, "\n", "\n"+mark)); got != public {
+			t.Errorf("in a diff with %s, the public half is %q", mark, got)
+		}
+		if text := strings.Replace(secret, "\n", "\n"+mark, 5); leak.PublicHalf(text) != "" {
+			t.Errorf("half a diff with %s is taken for one", mark)
+		}
 	}
 	if leak.PublicHalf(iamToken(t)) != "" || leak.PublicHalf(line) != "" {
 		t.Error("what is no key has a public half")

@@ -140,9 +140,14 @@ func authorizedKey(t testing.TB) string {
 	return write(randomID("aje"))
 }
 
-// oauthToken has 55 to 199 characters after its prefix, of which base64 has no
-// length that leaves one over four.
+// oauthToken is one of ours, or one of the public cloud: that has 55 to 199
+// characters after its prefix, of which base64 has no length that leaves one
+// over four.
 func oauthToken() string {
+	if mathrand.IntN(2) == 0 {
+		secret, _ := credential.NewOAuthToken()
+		return secret.Reveal()
+	}
 	n := 42 + mathrand.IntN(149-42+1)
 	if base64.RawURLEncoding.EncodedLen(n) < 55 {
 		n = 42
@@ -152,7 +157,12 @@ func oauthToken() string {
 	return fmt.Sprintf("y%d_%s", mathrand.IntN(7), base64.RawURLEncoding.EncodeToString(raw))
 }
 
+// clientSecret is made as we make them, and as the API describes them: both are one form.
 func clientSecret() string {
+	if mathrand.IntN(2) == 0 {
+		secret, _ := credential.NewOAuthClientSecret()
+		return secret.Reveal()
+	}
 	text := "yccs__" + hex.EncodeToString(random(32)) + "_"
 	return text + fmt.Sprintf("%08x", leak.Murmur3([]byte(text)))
 }

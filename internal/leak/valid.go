@@ -156,9 +156,11 @@ func checkedAt(text []byte, start, to int) (Kind, int) {
 		}
 	case b[0] != 'y':
 	case b[2] == '_' && b[1] >= '0' && b[1] <= '6':
-		n := 3 + min(len(b)-3, oauthTokenMost)
-		if n-3 >= oauthTokenLeast && oauthTokenSum(b[:n]) {
-			return OAuthToken, start + n
+		// To the end of its word, or as long as most are.
+		for _, n := range [...]int{min(len(b)-3, oauthTokenMost), oauthTokenLeast} {
+			if n >= oauthTokenLeast && len(b)-3 >= n && oauthTokenSum(b[:3+n]) {
+				return OAuthToken, start + 3 + n
+			}
 		}
 	case string(b[:5]) == "ysc2_":
 		if len(b) >= captchaKeyLength && alphanumeric(b[5:captchaKeyLength-8]) && lowerHex(b[captchaKeyLength-8:captchaKeyLength]) &&

@@ -58,7 +58,7 @@ func (m *Minter) Mint(_ context.Context, r Request) (string, *token.Claims, erro
 		return "", nil, err
 	}
 	id := m.ids.next()
-	depends, err := withSelf(token.Dependency{Kind: token.KindToken, ID: id}, r.DependsOn)
+	depends, err := withSelf(token.Dependency{Kind: token.KindToken, ID: id}, r.DependsOn, token.MaxDependencies)
 	if err != nil {
 		return "", nil, err
 	}
@@ -80,8 +80,9 @@ func (m *Minter) Mint(_ context.Context, r Request) (string, *token.Claims, erro
 	}
 }
 
-// withSelf is what is made and what that was given, each once.
-func withSelf(self token.Dependency, given []token.Dependency) ([]token.Dependency, error) {
+// withSelf is what is made and what that was given, each once, of which it may
+// have so many.
+func withSelf(self token.Dependency, given []token.Dependency, most int) ([]token.Dependency, error) {
 	depends := make([]token.Dependency, 0, len(given)+1)
 	depends = append(depends, self)
 next:
@@ -91,9 +92,9 @@ next:
 				continue next
 			}
 		}
-		if len(depends) == token.MaxDependencies {
+		if len(depends) == most {
 			e := iam.Errorf(iam.FailedPrecondition,
-				"The chain of impersonation is too deep: the token would depend on more than %d things", token.MaxDependencies)
+				"The chain of impersonation is too deep: the token would depend on more than %d things", most)
 			e.Reason = "chain_too_deep"
 			return nil, e
 		}

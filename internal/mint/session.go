@@ -52,7 +52,7 @@ func NewSessions(ring *Keyring, now Clock) *Sessions { return &Sessions{ring: ri
 // for 12 hours, whichever ends first. No row is written. It fails with
 // UNAUTHENTICATED when NotAfter has passed, INVALID_ARGUMENT when the policy is
 // too long for a token, FAILED_PRECONDITION when the key would depend on more
-// than token.MaxDependencies things or be of a subject that can have none, and
+// than temporary.MaxDependencies things or be of a subject that can have none, and
 // UNAVAILABLE when no session key may be used.
 func (m *Sessions) Make(_ context.Context, r SessionRequest) (*TemporaryKey, error) {
 	now := m.now().UTC().Truncate(time.Millisecond)
@@ -69,7 +69,7 @@ func (m *Sessions) Make(_ context.Context, r SessionRequest) (*TemporaryKey, err
 		return nil, err
 	}
 	id := m.ids.next()
-	depends, err := withSelf(token.Dependency{Kind: token.KindSession, ID: id}, r.DependsOn)
+	depends, err := withSelf(token.Dependency{Kind: token.KindSession, ID: id}, r.DependsOn, temporary.MaxDependencies)
 	if err != nil {
 		return nil, err
 	}

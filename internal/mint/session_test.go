@@ -89,7 +89,7 @@ func TestSessionsThatAreNotMade(t *testing.T) {
 		"a proof that has ended":    {func(r *mint.SessionRequest) { r.NotAfter = start.Add(-time.Second) }, iam.Unauthenticated, "credential_expired"},
 		"a proof that ends now":     {func(r *mint.SessionRequest) { r.NotAfter = start }, iam.Unauthenticated, "credential_expired"},
 		"a life of a nanosecond":    {func(r *mint.SessionRequest) { r.Life = 1 }, iam.Unauthenticated, "credential_expired"},
-		"too many dependencies":     {func(r *mint.SessionRequest) { r.DependsOn = many(12) }, iam.FailedPrecondition, "chain_too_deep"},
+		"too many dependencies":     {func(r *mint.SessionRequest) { r.DependsOn = many(13) }, iam.FailedPrecondition, "chain_too_deep"},
 		"a group":                   {func(r *mint.SessionRequest) { r.Subject.Type = iam.TypeGroup }, iam.FailedPrecondition, ""},
 		"a person's static key":     {func(r *mint.SessionRequest) { r.Subject.Type, r.FolderID, r.CloudID = iam.TypeUserAccount, "", "" }, iam.FailedPrecondition, ""},
 		"a policy that is no JSON":  {func(r *mint.SessionRequest) { r.Policy = "{" }, iam.InvalidArgument, ""},
@@ -106,7 +106,7 @@ func TestSessionsThatAreNotMade(t *testing.T) {
 		}
 	}
 	r := sessionRequest()
-	r.DependsOn, r.Policy = many(11), `"`+strings.Repeat("я", 2047)+`"`
+	r.DependsOn, r.Policy = many(12), `"`+strings.Repeat("я", 2047)+`"`
 	if _, err := sessions.Make(t.Context(), r); err != nil {
 		t.Errorf("as much as there can be: %v", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -142,7 +143,7 @@ func (c *Config) checkListeners(dev bool, bad reporter) {
 	}
 }
 
-var serviceID = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}$`)
+var serviceID = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}$`) })
 
 func (c *Config) checkAddresses(bad reporter) {
 	if c.PublicURL != "" {
@@ -160,7 +161,7 @@ func (c *Config) checkAddresses(bad reporter) {
 		}
 	}
 	for _, id := range sortedKeys(c.Endpoints) {
-		if !serviceID.MatchString(id) {
+		if !serviceID().MatchString(id) {
 			bad("endpoints", "%q is not a service id: lower-case letters, digits and dashes", id)
 		}
 		if err := checkHostPort(c.Endpoints[id], false); err != nil {
@@ -174,7 +175,7 @@ func (c *Config) checkAddresses(bad reporter) {
 	}
 }
 
-var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+var envName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`) })
 
 func (c *Config) checkMasterKey(bad reporter) {
 	given := 0
@@ -186,7 +187,7 @@ func (c *Config) checkMasterKey(bad reporter) {
 	if given > 1 {
 		bad("master-key", "file, env and command exclude each other")
 	}
-	if e := c.MasterKey.Env; e != "" && !envName.MatchString(e) {
+	if e := c.MasterKey.Env; e != "" && !envName().MatchString(e) {
 		// Not repeated: whoever writes the key itself here should not find it in a log.
 		bad("master-key-env", "is not the name of an environment variable")
 	}
@@ -225,9 +226,11 @@ func checkHostPort(addr string, listen bool) error {
 	return nil
 }
 
-var hostName = regexp.MustCompile(`^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
+var hostName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
+})
 
-func validName(host string) bool { return len(host) <= 253 && hostName.MatchString(host) }
+func validName(host string) bool { return len(host) <= 253 && hostName().MatchString(host) }
 
 // isLoopback judges an address as written: a name other than localhost may
 // lead anywhere, and no host means every interface.

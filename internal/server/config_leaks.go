@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // LeakSource is a code host or scanner that reports what it has found.
@@ -40,13 +41,13 @@ func parseLeakSource(text string) (l LeakSource, err error) {
 }
 
 // leakSourceID is what a request may name, within the wire's bound.
-var leakSourceID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
+var leakSourceID = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`) })
 
 // checkLeaks judges the sources. Two may have one account, not one id.
 func (c *Config) checkLeaks(bad reporter) {
 	var ids []string
 	for _, l := range c.LeakSources {
-		if !leakSourceID.MatchString(l.ID) {
+		if !leakSourceID().MatchString(l.ID) {
 			bad("leak-sources", "%q is not an id: up to 63 letters, digits, dots, dashes and underscores", l.ID)
 		}
 		if l.ServiceAccount == "" {

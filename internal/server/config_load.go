@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 const (
@@ -207,13 +208,15 @@ func (l *loading) environment() (env map[string]string, known map[string]bool) {
 // serviceLink matches what Kubernetes puts into every container beside a
 // Service called "propusk" or "propusk-something" [API fact: Kubernetes,
 // environment variables of Services].
-var serviceLink = regexp.MustCompile(`^PROPUSK_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
+var serviceLink = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^PROPUSK_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
+})
 
 // unknownEnv reports names only: a variable's value may be a secret.
 func (l *loading) unknownEnv(env map[string]string, known map[string]bool, masterKeyEnv string) {
 	names := make([]string, 0, len(env))
 	for name := range env {
-		if !known[name] && name != masterKeyEnv && !serviceLink.MatchString(name) {
+		if !known[name] && name != masterKeyEnv && !serviceLink().MatchString(name) {
 			names = append(names, name)
 		}
 	}

@@ -7,11 +7,12 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 const nodeFile = "node.id"
 
-var nodeName = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
+var nodeName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9-]{1,64}$`) })
 
 // nodeID is this node's name in the audit journal. It stays with the data
 // folder, where the journal is, whatever the machine is called today.
@@ -26,7 +27,7 @@ func nodeID(data string) (string, error) {
 		return "", fmt.Errorf("node id: %w", err)
 	}
 	name := strings.TrimSpace(string(text))
-	if !nodeName.MatchString(name) {
+	if !nodeName().MatchString(name) {
 		return "", fmt.Errorf("node id: %s holds no name", path)
 	}
 	return name, nil

@@ -89,6 +89,30 @@ func TestBadSignatures(t *testing.T) {
 	}
 }
 
+// What is no signature is named, and not repeated.
+func TestOtherCredentials(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const expected = ": a request that is signed with an access key is expected"
+	for authorization, want := range map[string]string{
+		"Bearer " + w.admin:                        "The Authorization header holds an IAM token" + expected,
+		w.admin:                                    "The Authorization header holds an IAM token" + expected,
+		"Api-Key AQVN" + strings.Repeat("x", 36):   "The Authorization header holds an API key" + expected,
+		"Bearer y0_" + strings.Repeat("x", 55):     "The Authorization header holds an OAuth token" + expected,
+		"Basic eDp5":                               "The request is not signed",
+		w.static(t, w.account(t, "signer")).secret: "The Authorization header holds a static access key's secret" + expected,
+		"Bearer eyJ" + strings.Repeat("x", 40) + "." + w.admin[3:100]: "The Authorization header holds a JWT" + expected,
+	} {
+		r := w.request(t, "POST", "/", whoami)
+		r.Header.Set("Authorization", authorization)
+		secret := authorization[strings.LastIndexByte(authorization, ' ')+1:]
+		a := w.send(t, r, secret)
+		if a.status != http.StatusForbidden || a.code != "MissingAuthenticationToken" || !strings.HasPrefix(a.message, want) {
+			t.Errorf("%s: %d %s %q, want %q", want, a.status, a.code, a.message, want)
+		}
+	}
+}
+
 // A message that says one thing beside a signed request that says another gets
 // nowhere: the calls are behind the door alone.
 func TestNotOverGRPC(t *testing.T) {

@@ -37,7 +37,7 @@ func TestAssumeRole(t *testing.T) {
 	if err != nil || len(lines.Events) != 3 {
 		t.Fatalf("%d audit lines (%v), want 3", len(lines.Events), err)
 	}
-	for _, part := range []string{k.row, account, "night-job", "expires_at", "session_id"} {
+	for _, part := range []string{k.row, account, "night-job", "expires_at", "session_id", "signing_key_id"} {
 		if !strings.Contains(string(lines.Events[0]), part) {
 			t.Errorf("the audit line lacks %s: %s", part, lines.Events[0])
 		}

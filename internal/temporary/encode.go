@@ -144,8 +144,8 @@ func check(s *Session) ([]token.Dependency, error) {
 	}
 	slices.SortFunc(others, compareDependencies)
 	switch {
-	case len(s.DependsOn) > token.MaxDependencies:
-		return nil, fmt.Errorf("%w: %d dependencies of %d", ErrSession, len(s.DependsOn), token.MaxDependencies)
+	case len(s.DependsOn) > MaxDependencies:
+		return nil, fmt.Errorf("%w: %d dependencies of %d", ErrSession, len(s.DependsOn), MaxDependencies)
 	case len(others) != len(s.DependsOn)-1:
 		return nil, fmt.Errorf("%w: DependsOn does not name the session itself once", ErrSession)
 	case len(slices.Compact(slices.Clone(others))) != len(others):

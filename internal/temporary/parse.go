@@ -144,10 +144,10 @@ func (p *parsed) readDependencies(value string) string {
 		return "an empty field is present"
 	}
 	s := &p.session
-	list := make([]token.Dependency, 1, token.MaxDependencies)
+	list := make([]token.Dependency, 1, MaxDependencies)
 	list[0] = token.Dependency{Kind: token.KindSession, ID: s.ID}
 	for value != "" {
-		if len(list) == token.MaxDependencies {
+		if len(list) == MaxDependencies {
 			return "it has too many dependencies"
 		}
 		if len(value) < 2 || int(value[1]) > len(value)-2 {

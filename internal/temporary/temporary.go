@@ -23,6 +23,9 @@ const (
 	// token must fit into a header, and so into 8,192 characters.
 	MaxName   = 64
 	MaxPolicy = 4096
+	// MaxDependencies is how many a session has at most: what an IAM token may
+	// have, and the key that signed the one that the session was made of.
+	MaxDependencies = token.MaxDependencies + 1
 	// MaxLife is the longest time between IssuedAt and ExpiresAt.
 	MaxLife = token.MaxLife
 )

@@ -75,6 +75,7 @@ func largest() *temporary.Session {
 	for i := range token.MaxDependencies - 1 {
 		s.DependsOn = append(s.DependsOn, token.Dependency{Kind: token.KindSubject, ID: fmt.Sprintf("%0100d", i)})
 	}
+	s.DependsOn = append(s.DependsOn, token.Dependency{Kind: token.KindSigningKey, ID: keyID})
 	return s
 }
 
@@ -223,8 +224,8 @@ func TestSessionsThatNoTokenCarries(t *testing.T) {
 		"itself not a dependency": func(s *temporary.Session) { s.DependsOn = s.DependsOn[1:] },
 		"itself twice":            func(s *temporary.Session) { s.DependsOn = append(s.DependsOn, s.DependsOn[0]) },
 		"something twice":         func(s *temporary.Session) { s.DependsOn = append(s.DependsOn, s.DependsOn[1]) },
-		"13 dependencies": func(s *temporary.Session) {
-			for i := range 7 {
+		"14 dependencies": func(s *temporary.Session) {
+			for i := range 8 {
 				s.DependsOn = append(s.DependsOn, token.Dependency{Kind: token.KindToken, ID: fmt.Sprint(i)})
 			}
 		},

@@ -69,6 +69,9 @@ func run(ctx context.Context) error {
 	if err := useEphemeralKey(ctx, sdk); err != nil {
 		return err
 	}
+	if err := useOAuthToken(ctx); err != nil {
+		return fmt.Errorf("as a person: %w", err)
+	}
 	return deleteAccount(ctx, sdk, account)
 }
 

@@ -65,6 +65,12 @@ func run(ctx context.Context) error {
 	if err := useEphemeralKey(ctx, sdk); err != nil {
 		return err
 	}
+	if err := useOAuthClient(ctx, sdk, os.Getenv("FOLDER_ID"), os.Getenv("ACCOUNT_NAME")); err != nil {
+		return err
+	}
+	if err := useOAuthToken(ctx); err != nil {
+		return fmt.Errorf("as a person: %w", err)
+	}
 	return deleteAccount(ctx, sdk, account)
 }
 

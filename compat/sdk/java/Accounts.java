@@ -19,6 +19,10 @@ import yandex.cloud.api.iam.v1.ServiceAccountServiceOuterClass.CreateServiceAcco
 import yandex.cloud.api.iam.v1.ServiceAccountServiceOuterClass.DeleteServiceAccountRequest;
 import yandex.cloud.api.iam.v1.ServiceAccountServiceOuterClass.GetServiceAccountRequest;
 import yandex.cloud.api.iam.v1.ServiceAccountServiceOuterClass.ListServiceAccountsRequest;
+import yandex.cloud.api.iam.v1.UserAccountOuterClass.UserAccount;
+import yandex.cloud.api.iam.v1.YandexPassportUserAccountServiceGrpc;
+import yandex.cloud.api.iam.v1.YandexPassportUserAccountServiceGrpc.YandexPassportUserAccountServiceBlockingStub;
+import yandex.cloud.api.iam.v1.YandexPassportUserAccountServiceOuterClass.GetUserAccountByLoginRequest;
 import yandex.cloud.api.operation.OperationOuterClass.Operation;
 import yandex.cloud.api.operation.OperationServiceGrpc;
 import yandex.cloud.api.operation.OperationServiceGrpc.OperationServiceBlockingStub;
@@ -67,7 +71,23 @@ public final class Accounts {
     private void run() throws Exception {
         ServiceAccount account = createAccount();
         useKey(account.getId());
+        asPerson();
         deleteAccount(account.getId());
+    }
+
+    /** Calls as a person, alice, whose OAuth token the SDK exchanges. */
+    private void asPerson() {
+        String endpoint = System.getenv("ENDPOINT");
+        ServiceFactory factory = ServiceFactory.builder()
+                .endpoint(endpoint)
+                .credentialProvider(Auth.oauthTokenBuilder().oauth(System.getenv("OAUTH_TOKEN")).cloudIAMEndpoint(endpoint))
+                .requestTimeout(Duration.ofSeconds(30))
+                .build();
+        UserAccount alice = factory.create(YandexPassportUserAccountServiceBlockingStub.class,
+                YandexPassportUserAccountServiceGrpc::newBlockingStub)
+                .getByLogin(GetUserAccountByLoginRequest.newBuilder().setLogin("alice").build());
+        check(alice.getYandexPassportUserAccount().getLogin().equals("alice")
+                && !alice.getYandexPassportUserAccount().getDefaultEmail().isEmpty(), "alice sees herself as " + alice);
     }
 
     private ServiceAccount createAccount() throws Exception {

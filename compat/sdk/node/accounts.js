@@ -13,7 +13,7 @@ const endpoints = require(table);
 for (const service of Object.keys(endpoints)) endpoints[service] = process.env.ENDPOINT;
 
 const { Session, waitForOperation } = require('@yandex-cloud/nodejs-sdk');
-const { serviceAccount, serviceAccountService, key, keyService } = require('@yandex-cloud/nodejs-sdk/iam-v1');
+const { serviceAccount, serviceAccountService, key, keyService, yandexPassportUserAccountService } = require('@yandex-cloud/nodejs-sdk/iam-v1');
 
 const { FOLDER_ID, ACCOUNT_NAME } = process.env;
 const keyFile = JSON.parse(fs.readFileSync(process.env.KEY_FILE, 'utf8'));
@@ -81,9 +81,27 @@ const deleteAccount = async ({ id: serviceAccountId }) => {
   );
 };
 
+// Calls as a person, alice, whose OAuth token the SDK exchanges.
+const asPerson = async () => {
+  const account = async (oauthToken) => {
+    const own = new Session({ oauthToken, ssl: { rootCerts: fs.readFileSync(process.env.CA_FILE) } });
+    const users = own.client(yandexPassportUserAccountService.YandexPassportUserAccountServiceClient);
+    const found = await users.getByLogin(
+      yandexPassportUserAccountService.GetUserAccountByLoginRequest.fromPartial({ login: 'alice' }),
+    );
+    return found.yandexPassportUserAccount;
+  };
+  const token = process.env.OAUTH_TOKEN;
+  const alice = await account(token);
+  assert.equal(alice.login, 'alice');
+  assert.ok(alice.defaultEmail);
+  await assert.rejects(account(token.slice(0, -1)), /OAuth token is invalid or expired/);
+};
+
 const main = async () => {
   const account = await createAccount();
   await useKey(account);
+  await asPerson();
   await deleteAccount(account);
 };
 

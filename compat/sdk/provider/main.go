@@ -52,6 +52,7 @@ func run(ctx context.Context) error {
 		{"group membership", p.membership},
 		{"a thousand deltas", p.thousand},
 		{"one key, one change", p.sameKey},
+		{"a person's token", byToken},
 	} {
 		if err := step.run(ctx); err != nil {
 			return fmt.Errorf("%s: %w", step.name, err)

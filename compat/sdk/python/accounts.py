@@ -50,6 +50,8 @@ from yandex.cloud.iam.v1.service_account_service_pb2 import (
     ListServiceAccountsRequest,
 )
 from yandex.cloud.iam.v1.service_account_service_pb2_grpc import ServiceAccountServiceStub
+from yandex.cloud.iam.v1.yandex_passport_user_account_service_pb2 import GetUserAccountByLoginRequest
+from yandex.cloud.iam.v1.yandex_passport_user_account_service_pb2_grpc import YandexPassportUserAccountServiceStub
 
 FOLDER_ID = os.environ["FOLDER_ID"]
 NAME = os.environ["ACCOUNT_NAME"]
@@ -187,6 +189,26 @@ def delete_account(sdk, accounts, account):
     check_not_found("account", accounts.Get, GetServiceAccountRequest(service_account_id=account.id))
 
 
+def as_person(roots):
+    """Calls as a person, alice, whose OAuth token the SDK exchanges."""
+
+    def account(token):
+        sdk = yandexcloud.SDK(endpoint=os.environ["ENDPOINT"], token=token, root_certificates=roots)
+        users = sdk.client(YandexPassportUserAccountServiceStub)
+        return users.GetByLogin(GetUserAccountByLoginRequest(login="alice")).yandex_passport_user_account
+
+    token = os.environ["OAUTH_TOKEN"]
+    alice = account(token)
+    check(alice.login == "alice" and alice.default_email, f"alice sees herself as {alice}")
+    try:
+        account(token[:-1])
+    except grpc.RpcError as e:
+        # grpc wraps what its plugin for credentials has met.
+        check("OAuth token is invalid or expired" in e.details(), f"a token cut short: {e.code()}: {e.details()}")
+    else:
+        raise SystemExit("an OAuth token that is cut short signs in")
+
+
 def main():
     with open(os.environ["KEY_FILE"]) as f:
         key = json.load(f)
@@ -200,6 +222,7 @@ def main():
     use_api_key(sdk, sdk.client(ApiKeyServiceStub), account, roots)
     use_access_key(sdk, sdk.client(AccessKeyServiceStub), account)
     use_ephemeral_key(sdk.client(TemporaryAccessKeyServiceStub))
+    as_person(roots)
     delete_account(sdk, accounts, account)
 
 

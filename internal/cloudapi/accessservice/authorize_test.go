@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/store"
 	pb "github.com/propusk/propusk/proto/yandex/cloud/priv/accessservice/v2"
 )
 
@@ -127,6 +128,11 @@ func TestSubjectsNamed(t *testing.T) {
 	w.bind(t, w.bucket, "storage.viewer", system(iam.AllUsers))
 	w.bind(t, w.database, "ydb.viewer", system(iam.AllUsers))
 	bucket, database := []string{"storage.bucket", w.bucket}, []string{db, w.database}
+	shut, _ := w.NewPerson(t, "shut-out")
+	w.update(t, func(tx *store.Tx) error {
+		_, err := store.SetUserAccountStatus(tx, shut, iam.UserAccountSuspended, "")
+		return err
+	})
 	for _, c := range []struct {
 		name       string
 		who        *pb.Subject
@@ -143,6 +149,7 @@ func TestSubjectsNamed(t *testing.T) {
 		{"an account of another organization", account(w.far.ServiceAccountID), "ydb.tables.select", database, codes.OK, ""},
 		{"an account that is not there", account("ajenone"), "ydb.tables.select", database, codes.Unauthenticated, "Service account ajenone not found"},
 		{"a person who is not there", person("ajenone"), "ydb.tables.select", database, codes.Unauthenticated, "User account ajenone not found"},
+		{"a suspended person", person(shut), "ydb.tables.select", database, codes.Unauthenticated, "User account " + shut + " not found"},
 		{"an account called a person", person(w.ServiceAccountID), "ydb.tables.select", database, codes.Unauthenticated, ""},
 		{"a suspended account", account(w.suspended), "ydb.tables.select", database, codes.Unauthenticated, "The service account " + w.suspended + " is suspended"},
 		{"a group as a person", person("allUsers"), "ydb.tables.select", database, codes.Unauthenticated, ""},

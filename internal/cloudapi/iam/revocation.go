@@ -200,7 +200,11 @@ func (s *RevocationService) key(ctx context.Context, id string) (account string,
 }
 
 func noKey(id, reason string) error {
-	return &iam.Error{Kind: iam.NotFound, Message: "Key " + id + " not found", Reason: reason}
+	text := "Key " + id + " not found"
+	if given := credential.KindOf(id); given == "a static access key's id" { // people know this one better
+		text += ": it looks like the id that a static access key signs with, and the key's own id is expected"
+	}
+	return &iam.Error{Kind: iam.NotFound, Message: text, Reason: reason}
 }
 
 // RevokeSession ends a temporary key. One that has expired or was revoked

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"sort"
 	"strings"
+	"sync"
 
 	iampb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1"
 
@@ -119,13 +120,13 @@ func after(roles []iam.Role, id iam.RoleID) int {
 	return sort.Search(len(roles), func(i int) bool { return roles[i].ID > id })
 }
 
-var roleCondition = regexp.MustCompile(`^\s*id\s*=\s*"([^"\\]{1,64})"\s*$`)
+var roleCondition = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\s*id\s*=\s*"([^"\\]{1,64})"\s*$`) })
 
 func roleFilter(filter string) (iam.RoleID, error) {
 	if strings.TrimSpace(filter) == "" {
 		return "", nil
 	}
-	m := roleCondition.FindStringSubmatch(filter)
+	m := roleCondition().FindStringSubmatch(filter)
 	if m == nil {
 		return "", iam.InvalidField("filter", `expected id="<role id of 1 to 64 characters>": roles can be filtered by nothing else`)
 	}

@@ -25,11 +25,12 @@ type found struct {
 	kind    leak.Kind
 	id      string // of the key, token or session
 	mask    string
-	subject iam.Subject    // of an OAuth client its id, without a type
-	path    []resource.Ref // of the subject, itself first; of people their organization
-	name    string         // of a service account or OAuth client
-	dormant bool           // it does not work now, and may again
-	half    bool           // what was shown is the public half of a key
+	subject iam.Subject      // of an OAuth client its id, without a type
+	path    []resource.Ref   // of the subject, itself first; of people their organization
+	others  [][]resource.Ref // the other organizations of a person
+	name    string           // of a service account or OAuth client
+	dormant bool             // it does not work now, and may again
+	half    bool             // what was shown is the public half of a key
 	end     func(tx *store.Tx) error
 }
 
@@ -52,6 +53,8 @@ func (s *Service) find(ctx context.Context, kind leak.Kind, text string) (f *fou
 		f, err = s.findAccessKey(ctx, text)
 	case leak.AuthorizedKey:
 		f, err = s.findAuthorizedKey(ctx, text)
+	case leak.OAuthToken:
+		f, err = s.findOAuthToken(ctx, text)
 	case leak.OAuthClientSecret:
 		f, err = s.findClientSecret(ctx, text)
 	}
@@ -207,8 +210,11 @@ func deleted(tx *store.Tx, id string, remove func(*store.Tx, string) error) erro
 
 // of tells whose a credential is.
 func (s *Service) of(ctx context.Context, subject iam.Subject, organizationID string, f *found) (*found, error) {
-	if subject.Type == iam.TypeServiceAccount {
+	switch subject.Type {
+	case iam.TypeServiceAccount:
 		return s.ofAccount(ctx, string(subject.ID), f)
+	case iam.TypeUserAccount:
+		return s.ofPerson(ctx, string(subject.ID), f)
 	}
 	f.subject = subject
 	if organizationID != "" {

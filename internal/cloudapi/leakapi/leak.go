@@ -66,7 +66,7 @@ type Accounts interface {
 
 // made are the kinds of credential that this server makes. The others have no
 // rows here, and so none of them is live.
-var made = []leak.Kind{leak.IAMToken, leak.SessionToken, leak.APIKey, leak.AccessSecret, leak.AuthorizedKey, leak.OAuthClientSecret}
+var made = []leak.Kind{leak.IAMToken, leak.SessionToken, leak.APIKey, leak.AccessSecret, leak.AuthorizedKey, leak.OAuthToken, leak.OAuthClientSecret}
 
 // ListSecretTypes lists what this server makes: a host that knew more would send
 // us what others' credentials are.

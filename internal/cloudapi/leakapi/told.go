@@ -3,6 +3,7 @@ package leakapi
 import (
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/propusk/propusk/internal/gate"
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/leak"
+	"github.com/propusk/propusk/internal/resource"
 )
 
 // tellOwner leaves the event that a credential was found, where its owner reads
@@ -18,19 +20,21 @@ import (
 // push: one finder tells of one credential in one place once a day.
 func (s *Service) tellOwner(ctx context.Context, f *found, uri, source string) error {
 	call := gate.From(ctx)
-	e := gate.EventOf(call, nil)
-	e.Type = audit.TypeOf("iam.DetectLeakedCredential")
-	for i := len(f.path) - 1; i >= 0; i-- {
-		e.Resource.Path = append(e.Resource.Path, audit.Place{Type: string(f.path[i].Kind), ID: f.path[i].ID})
-	}
-	e.Details = f.details(uri, source)
-	id := findingID(string(call.Caller().ID), source, string(f.kind), f.id, uri)
+	id := findingID(string(call.Caller().ID), source, string(f.kind), f.id, uri, fmt.Sprint(f.half))
 	now := s.Now()
 	if s.told.lately(id, now) {
 		return nil
 	}
-	if err := s.Record(e); err != nil {
-		return err
+	for _, path := range append([][]resource.Ref{f.path}, f.others...) {
+		e := gate.EventOf(call, nil)
+		e.Type = audit.TypeOf("iam.DetectLeakedCredential")
+		for i := len(path) - 1; i >= 0; i-- {
+			e.Resource.Path = append(e.Resource.Path, audit.Place{Type: string(path[i].Kind), ID: path[i].ID})
+		}
+		e.Details = f.details(uri, source)
+		if err := s.Record(e); err != nil {
+			return err
+		}
 	}
 	s.told.note(id, now)
 	return nil

@@ -6,6 +6,7 @@ import (
 	"math"
 	"regexp"
 	"strings"
+	"sync"
 
 	operationpb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
 	quotapb "github.com/yandex-cloud/go-genproto/yandex/cloud/quotamanager/v1"
@@ -162,7 +163,9 @@ func desired(limits []*quotapb.CreateQuotaRequestRequest_DesiredQuotaLimit) ([]q
 	return out, nil
 }
 
-var statusFilterForm = regexp.MustCompile(`^\s*(?:quotaRequest\.)?status\s*=\s*"([A-Za-z]{1,63})"\s*$`)
+var statusFilterForm = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^\s*(?:quotaRequest\.)?status\s*=\s*"([A-Za-z]{1,63})"\s*$`)
+})
 
 var requestStatus = map[store.QuotaStatus]quotapb.QuotaRequest_Status{
 	store.QuotaPending: quotapb.QuotaRequest_PENDING, store.QuotaProcessing: quotapb.QuotaRequest_PROCESSING,
@@ -175,7 +178,7 @@ func statusFilter(filter string) (store.QuotaStatus, error) {
 	if strings.TrimSpace(filter) == "" {
 		return "", nil
 	}
-	m := statusFilterForm.FindStringSubmatch(filter)
+	m := statusFilterForm().FindStringSubmatch(filter)
 	if m == nil {
 		return "", iam.InvalidField("filter", `expected status="<value>"`)
 	}

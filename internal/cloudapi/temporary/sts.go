@@ -81,6 +81,7 @@ func (s *SecurityTokenService) AssumeRole(ctx context.Context, r *propuskpb.Assu
 	}
 	call.Note("session_id", key.SessionID)
 	call.NoteDetail(audit.Time("expires_at", key.ExpiresAt))
+	call.Note("signing_key_id", key.KeyID)
 	return &propuskpb.AssumeRoleResponse{
 		AccessKeyId: key.AccessKeyID, SecretAccessKey: key.Secret.Reveal(), SessionToken: key.SessionToken.Reveal(),
 		ExpiresAt: timestamppb.New(key.ExpiresAt), ServiceAccountId: account,

@@ -37,7 +37,11 @@ type S3AuthorizeRequest struct {
 	Action string `protobuf:"bytes,3,opt,name=action,proto3" json:"action,omitempty"`
 	// What it is done to, as the action wants it: "arn:aws:s3:::bucket/key" with
 	// the key as it is, nothing escaped; "arn:aws:s3:::bucket"; "arn:aws:s3:::*"
-	// for s3:ListAllMyBuckets.
+	// for s3:ListAllMyBuckets. It is the storage's to read action and resource
+	// out of the request that it shows, and to do just that: they are decided on
+	// as they are given here, and not compared with the request. A request that
+	// does several things (a copy reads its source, a batch deletes many keys) is
+	// asked about once for each.
 	Resource string `protobuf:"bytes,4,opt,name=resource,proto3" json:"resource,omitempty"`
 	// Where the subject's roles are asked: the bucket, then the folder it belongs
 	// to, as AccessService reads a path. A storage.bucket here has the bucket's
