@@ -25,6 +25,7 @@ import (
 	"github.com/propusk/propusk/internal/rest"
 	"github.com/propusk/propusk/internal/store"
 	"github.com/propusk/propusk/internal/sts"
+	"github.com/propusk/propusk/internal/web"
 )
 
 // area is a part of the API: its rows, and how its services are put on a
@@ -113,7 +114,7 @@ func (s *Server) buildAPI(ctx context.Context) error {
 		s.accessGRPC = NewGRPCServer(&s.cfg, append(s.gate.Options(), s.accessDoor.options...)...)
 		s.gate.AttachServices(Registrar(s.accessGRPC))
 	}
-	return s.buildPages()
+	return s.buildPages(pageKey)
 }
 
 // prover says how each place of a credential is proved.
@@ -206,7 +207,7 @@ func (s *Server) pageKey(ctx context.Context) (key []byte, err error) {
 }
 
 // buildPages puts everything that HTTP shows behind one handler.
-func (s *Server) buildPages() error {
+func (s *Server) buildPages(pageKey []byte) error {
 	api, err := rest.New(s.gate, s.log)
 	if err != nil {
 		return err
@@ -214,9 +215,17 @@ func (s *Server) buildPages() error {
 	mux := http.NewServeMux()
 	(&publish.Door{Gate: s.gate, Documents: s.revoked, OpenID: openID{s}, Stopping: s.doors.Stopping()}).Mount(mux)
 	tokens := &sts.Door{Gate: s.gate}
+	people, err := s.newWebDoor(pageKey)
+	if err != nil {
+		return err
+	}
 	s.pages = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if sts.Takes(r) {
 			tokens.ServeHTTP(w, r)
+			return
+		}
+		if web.Takes(r) {
+			people.ServeHTTP(w, r)
 			return
 		}
 		// The mux redirects paths that are not clean, which no client of an API

@@ -74,6 +74,8 @@ func TestConsentRefused(t *testing.T) {
 	}
 	b.town.fails[propuskpb.AccountService_CreateOAuthToken_FullMethodName] = iam.InvalidField("client_id", "there is no such client")
 	b.send(b.open(consentPath), consentPath).wants(t, 400, "This cannot be done", "11111111-2222-4333-8444-555555555555")
+	b.town.fails[propuskpb.AccountService_CreateOAuthToken_FullMethodName] = iam.Errorf(iam.FailedPrecondition, "The account has 100")
+	b.send(b.open(consentPath), consentPath).wants(t, 409, "You have too many OAuth tokens")
 }
 
 func TestSessions(t *testing.T) {
@@ -170,9 +172,20 @@ func TestAuthenticatorApp(t *testing.T) {
 		t.Error("recovery codes may be kept")
 	}
 	page = b.open("/account/second-factor")
-	page.wants(t, 200, "Left: 10", "Replace the app")
+	page.wants(t, 200, "Left: 10", "turn the app off and set it up again")
 	if strings.Contains(page.text, "k7wq") {
 		t.Error("recovery codes are shown again")
+	}
+	for _, call := range []struct{ method, action string }{
+		{propuskpb.AccountService_BeginTotp_FullMethodName, "/account/second-factor"}, {propuskpb.AccountService_ConfirmTotp_FullMethodName, confirm},
+		{propuskpb.AccountService_RemoveTotp_FullMethodName, "/account/second-factor/remove"},
+	} {
+		b.town.fails[call.method] = iam.Errorf(iam.FailedPrecondition, "not now")
+		form := app.form(t, confirm)
+		form.Set("code", goodCode)
+		form.Set("password", goodPassword)
+		b.post(call.action, form).wants(t, 200, "Look here how it stands.")
+		delete(b.town.fails, call.method)
 	}
 	remove := b.open("/account/second-factor/remove")
 	b.send(remove, "/account/second-factor/remove", "password", "").wants(t, 400, "Type your password.")

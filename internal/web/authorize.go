@@ -1,9 +1,11 @@
 package web
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 
+	"github.com/propusk/propusk/internal/iam"
 	propuskpb "github.com/propusk/propusk/proto/propusk/v1"
 )
 
@@ -62,6 +64,9 @@ func (v *visit) allow() error {
 	}
 	answer, err := ask[*propuskpb.CreatePersonOAuthTokenResponse](v, propuskpb.AccountService_CreateOAuthToken_FullMethodName,
 		&propuskpb.CreatePersonOAuthTokenRequest{Session: v.session, ClientId: v.query["client_id"]})
+	if errors.Is(err, iam.FailedPrecondition) {
+		return refused(http.StatusConflict, "error.too_many_tokens")
+	}
 	if err != nil {
 		return err
 	}

@@ -65,9 +65,11 @@ func newBrowser(t *testing.T) *browser {
 	}
 	b := &browser{t: t, town: g, server: s, client: s.Client(), header: http.Header{}}
 	b.client.Jar = jar
-	b.header.Set("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")
+	b.header.Set("Accept", acceptHTML)
 	return b
 }
+
+const acceptHTML = "text/html,application/xhtml+xml,*/*;q=0.8"
 
 // shown is a page as it came.
 type shown struct {

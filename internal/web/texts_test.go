@@ -56,7 +56,7 @@ var (
 	inTemplate = regexp.MustCompile(`(?:\.T|Input "[a-z_]+") "([a-z_.]+)"|"hint=([a-z_.]+)"`)
 	inGo       = regexp.MustCompile(`"((?:mistake|sign_in|second_factor|sign_out|reset|consent|token|client|account|sessions|tokens|token_end|password|factors|factors_remove|app|codes|menu|device)\.[a-z_]+)"`)
 	problems   = regexp.MustCompile(`"(error\.[a-z_]+)"`)
-	notes      = regexp.MustCompile(`(?:note=|"note": \{"|, "|\(")(ended|begin_again|signed_out|password_set|password_changed|session_ended|others_ended|token_ended|app_removed)"`)
+	notes      = regexp.MustCompile(`(?:note=|"note": \{"|, "|\(")(ended|begin_again|signed_out|password_set|password_changed|session_ended|others_ended|token_ended|app_removed|app_begin_again)"`)
 )
 
 // Every text that a page shows is there, and none is left over.

@@ -1,11 +1,13 @@
 package web
 
 import (
+	"errors"
 	"html/template"
 	"net/http"
 	"net/url"
 	"strings"
 
+	"github.com/propusk/propusk/internal/iam"
 	propuskpb "github.com/propusk/propusk/proto/propusk/v1"
 )
 
@@ -35,7 +37,7 @@ func (v *visit) beginApp() error {
 		if wrong := v.explain(err, "password"); wrong != nil {
 			return v.factorsPage("factors", "factors.title", wrong)
 		}
-		return err
+		return v.appElsewhere(err)
 	}
 	return v.appPage(answer.GetOtpauthUrl(), nil)
 }
@@ -101,7 +103,7 @@ func (v *visit) confirmApp() error {
 		if wrong := v.explain(err, "code"); wrong != nil {
 			return v.appPage(v.form["link"], wrong)
 		}
-		return err
+		return v.appElsewhere(err)
 	}
 	account, err := v.account()
 	if err != nil {
@@ -120,8 +122,18 @@ func (v *visit) removeApp() error {
 		if wrong := v.explain(err, "password"); wrong != nil {
 			return v.factorsPage("factors_remove", "factors_remove.title", wrong)
 		}
-		return err
+		return v.appElsewhere(err)
 	}
 	v.goTo("/account/second-factor?note=app_removed")
 	return nil
+}
+
+// appElsewhere shows how the app stands when another page has set it up or taken
+// it away meanwhile.
+func (v *visit) appElsewhere(err error) error {
+	if errors.Is(err, iam.FailedPrecondition) {
+		v.goTo("/account/second-factor?note=app_begin_again")
+		return nil
+	}
+	return err
 }
