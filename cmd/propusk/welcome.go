@@ -29,7 +29,8 @@ func (p *program) welcome(s *server.Server) {
   gRPC   %[3]s (TLS and plaintext)
 %[9]s  keys   %[4]s  editor of the folder
          %[5]s  admin of the organization and the cloud
-  people alice (owner), bob
+  people %[2]s/login
+         alice (owner) and bob; their passwords are in %[8]s
 
 Get an IAM token and use it:
 
