@@ -99,7 +99,7 @@ func TestTokens(t *testing.T) {
 	b := newBrowser(t)
 	b.signIn("alice")
 	page := b.open("/account/tokens")
-	page.wants(t, 200, "y0_AgAA****eHl6", `Made <time datetime="2026-08-14T21:47:05Z">14 August 2026</time>`, ">14 August 2027</time>", "last used <time datetime=\"2026-11-20T21:47:05Z\">20 November 2026</time>", "never used", consentPathEscaped)
+	page.wants(t, 200, "y0_AgAA****eHl6", `Made <time datetime="2026-08-14T21:47:05Z">14 August 2026</time>`, ">14 August 2027</time>", "Last used <time datetime=\"2026-11-20T21:47:05Z\">20 November 2026</time>", "Never used", consentPathEscaped)
 	for _, also := range []bool{true, false} {
 		id := map[bool]string{true: "aje0oauth0000000000a", false: "aje0oauth0000000000b"}[also]
 		ask := b.open("/account/tokens/end?id=" + id)
