@@ -38,7 +38,7 @@ func assetPath(name string) string { return assetPrefix + assetVersion() + "/" +
 // serveAsset answers with a file. One of another version is gone: its page is of
 // another program, and a reload brings both in step.
 func serveAsset(w http.ResponseWriter, r *http.Request) {
-	version, name, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, assetPrefix), "/")
+	version, name, _ := strings.Cut(strings.TrimPrefix(pathOf(r), assetPrefix), "/")
 	kind := assetTypes[name]
 	w.Header().Set("X-Request-Id", newRequestID())
 	switch {

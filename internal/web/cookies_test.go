@@ -32,7 +32,7 @@ func TestCookies(t *testing.T) {
 	b.client.CheckRedirect = func(r *http.Request, _ []*http.Request) error { all = append(all, r.Response.Cookies()...); return nil }
 	page := b.open("/login")
 	all = append(all, page.Cookies()...)
-	page = b.send(page, "/language", "language", "en")
+	b.send(page, "/language", "language", "en")
 	b.signIn("bob")
 	seen := map[string]bool{}
 	for _, c := range all {

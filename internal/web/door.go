@@ -73,7 +73,7 @@ func New(c Config) (*Door, error) {
 // browser that has lost its way among them. The first page of all is a browser's
 // alone, for others ask there too.
 func Takes(r *http.Request) bool {
-	path := r.URL.Path
+	path := pathOf(r)
 	if path == "/" {
 		return (r.Method == http.MethodGet || r.Method == http.MethodHead) && wantsHTML(r)
 	}
@@ -86,6 +86,14 @@ func Takes(r *http.Request) bool {
 		}
 	}
 	return false
+}
+
+// pathOf is the path as it was written: one that is encoded is another one.
+func pathOf(r *http.Request) string {
+	if r.URL.RawPath != "" {
+		return r.URL.RawPath
+	}
+	return r.URL.Path
 }
 
 // wantsHTML tells a browser that goes to a page from everything else.
@@ -104,17 +112,18 @@ func wantsHTML(r *http.Request) bool {
 // ServeHTTP implements http.Handler for what Takes.
 func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	secureHeaders(w.Header())
-	if strings.HasPrefix(r.URL.Path, assetPrefix) {
+	path := pathOf(r)
+	if strings.HasPrefix(path, assetPrefix) {
 		serveAsset(w, r)
 		return
 	}
 	v := d.newVisit(w, r)
 	defer v.recover()
-	if r.URL.Path == "/" {
+	if path == "/" {
 		v.goTo("/account")
 		return
 	}
-	route, ok := routes()[r.URL.Path]
+	route, ok := routes()[path]
 	if !ok {
 		v.fail(refused(http.StatusNotFound, "error.not_found"))
 		return

@@ -92,7 +92,7 @@ func TestTakes(t *testing.T) {
 		{"GET", "/account/nowhere", html, true}, {"GET", "/account/nowhere", json, false}, {"GET", "/account/nowhere", "", false},
 		{"GET", "/account/", html, true}, {"GET", "/login/", json, false}, {"GET", "/assets/x", "", true}, {"GET", "/assets", html, false},
 		{"GET", "/iam/v1/tokens", html, false}, {"GET", "/nowhere", html, false}, {"GET", "/accounts", html, false}, {"GET", "//login", html, false},
-		{"GET", "/Login", html, false}, {"GET", "/account", "Text/HTML;q=0.1", true}, {"GET", "/account/x", "text/htmlx", false}, {"POST", "/sts", html, false},
+		{"GET", "/Login", html, false}, {"GET", "/%6Cogin", html, false}, {"GET", "/account%2Fsessions", html, false}, {"GET", "/account/%73essions", json, false}, {"GET", "/account", "Text/HTML;q=0.1", true}, {"GET", "/account/x", "text/htmlx", false}, {"POST", "/sts", html, false},
 	} {
 		r := requestOf(t, c.method, c.target, c.accept)
 		if got := web.Takes(r); got != c.want {
@@ -117,6 +117,7 @@ func requestOf(t *testing.T, method, target, accept string) *http.Request {
 func TestNotFound(t *testing.T) {
 	b := newBrowser(t)
 	b.open("/account/nowhere").wants(t, 404, "There is no such page", "Request:")
+	b.open("/account/%73essions").wants(t, 404, "There is no such page")
 	b.header.Set("Accept", "*/*")
 	b.open("/account/nowhere").wants(t, 404, `{"code":5}`)
 	b.header.Set("Accept", "text/html")

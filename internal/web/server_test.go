@@ -171,8 +171,8 @@ func TestSecondFactorOfAPerson(t *testing.T) {
 		t.Errorf("bob is led to %s: %s", s.path, s.text)
 	}
 	other := realBrowser(t, w)
-	s := other.send(other.open("/login"), "/login", "login", "bob", "password", password)
-	s = other.send(other.open("/login/code?with=recovery"), "/login/code", "recovery_code", codes[0][1])
+	other.send(other.open("/login"), "/login", "login", "bob", "password", password)
+	s := other.send(other.open("/login/code?with=recovery"), "/login/code", "recovery_code", codes[0][1])
 	if s.path != "/account" {
 		t.Fatalf("a recovery code leads to %s: %s", s.path, s.text)
 	}

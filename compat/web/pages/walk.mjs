@@ -24,7 +24,7 @@ const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '
 async function newPage(language, options = {}) {
   const context = await browser.newContext({ baseURL: base, locale: language === 'ru' ? 'ru-RU' : 'en-GB', viewport: sizes.desktop, bypassCSP: false, ...options });
   const page = await context.newPage();
-  page.setDefaultTimeout(15000);
+  page.setDefaultTimeout(60000);
   page.on('request', (r) => check(`a request to ${r.url()}`, r.url().startsWith(base + '/') || r.url().startsWith('data:')));
   page.on('console', (m) => {
     const status = /status of (\d+)/.exec(m.text()); // of forms refused on purpose
