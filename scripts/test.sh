@@ -16,7 +16,7 @@ run() { (cd "$1" && go test -count=1 -v -timeout 20m "${@:2}" 2>&1) | tee -a "$l
 run token ./... || status=1
 run . ./... || status=1
 # The API's own tests once more, with the rows in PostgreSQL.
-PROPUSK_TEST_ENGINE=postgres run . ./internal/cloudapi || status=1
+PROPUSK_TEST_ENGINE=postgres run . ./internal/cloudapi ./internal/signin || status=1
 
 if grep -aqE '^(FAIL|panic:)' "$log"; then
 	status=1

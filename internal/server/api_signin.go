@@ -20,8 +20,8 @@ import (
 
 const (
 	// hashShare is what password hashing takes of the machine in the long run:
-	// less than what token exchange may lose by it.
-	hashShare   = 0.08
+	// with all that goes with it, less than the tenth that token exchange may lose.
+	hashShare   = 0.06
 	hashWaiting = 64
 )
 

@@ -28,6 +28,7 @@ const burst = time.Second
 type Hasher struct {
 	cfg    HasherConfig
 	places atomic.Int64 // taken, the computing ones among them
+	done   atomic.Uint64
 	turns  chan struct{}
 	dummy  hashed // of nobody; what unknown logins are compared with
 
@@ -92,6 +93,9 @@ func (p *Place) Verify(ctx context.Context, phc string, password iam.Secret) (ok
 	return ok && phc != "" && err == nil, kept.Parameters != p.h.cfg.Cost, err
 }
 
+// Computed is how many hashes were.
+func (h *Hasher) Computed() uint64 { return h.done.Load() }
+
 // take waits for a turn and for the share, and computes.
 func (h *Hasher) take(ctx context.Context, f func()) error {
 	select {
@@ -106,6 +110,7 @@ func (h *Hasher) take(ctx context.Context, f func()) error {
 	began := h.cfg.Now()
 	h.compute(f)
 	h.spend(h.cfg.Now().Sub(began))
+	h.done.Add(1)
 	return nil
 }
 

@@ -3,6 +3,7 @@ package signin_test
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -13,6 +14,8 @@ import (
 	"github.com/propusk/propusk/internal/seal"
 	"github.com/propusk/propusk/internal/signin"
 	"github.com/propusk/propusk/internal/store"
+	"github.com/propusk/propusk/internal/store/postgres"
+	"github.com/propusk/propusk/internal/store/postgres/pgtest"
 	"github.com/propusk/propusk/internal/store/sqlite"
 )
 
@@ -30,12 +33,8 @@ const alicesPassword = "rainy sunday"
 
 func newTown(t *testing.T) *town {
 	t.Helper()
-	e, err := sqlite.OpenMemory()
-	if err != nil {
-		t.Fatal(err)
-	}
 	w := &town{clock: newClock()}
-	w.db = store.New(e, store.Options{Now: w.Now})
+	w.db = store.New(openEngine(t), store.Options{Now: w.Now})
 	t.Cleanup(func() { _ = w.db.Close() })
 	if err := w.db.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
@@ -58,6 +57,22 @@ func newTown(t *testing.T) *town {
 		return store.SetPassword(tx, &iam.Password{UserID: "aje1", PHC: cheap.PHC(iam.NewSecret(alicesPassword)), ChangedAt: tx.Now()})
 	})
 	return w
+}
+
+// openEngine is SQLite's, or PostgreSQL's where the environment asks for it.
+func openEngine(t *testing.T) store.Engine {
+	t.Helper()
+	var e store.Engine
+	var err error
+	if os.Getenv("PROPUSK_TEST_ENGINE") == "postgres" {
+		e, err = postgres.Open(t.Context(), postgres.Config{URL: iam.NewSecret(pgtest.Shared(t).Schema(t))})
+	} else {
+		e, err = sqlite.OpenMemory()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
 }
 
 func (w *town) update(t *testing.T, fn func(tx *store.Tx) error) {
