@@ -78,7 +78,11 @@ func compatibilityTable(t *testing.T) string {
 			fmt.Fprintf(&built, "\n### %s\n\n| method | REST | needs |\n|---|---|---|\n", n)
 			for _, r := range works {
 				name := r.Method[strings.LastIndexByte(r.Method, '/')+1:]
-				fmt.Fprintf(&built, "| %s | %s | %s |\n", name, restOf(t, n, name), needs(r))
+				rest := restOf(t, n, name)
+				if r.Door != "" {
+					rest = "neither gRPC nor REST: the door `" + r.Door + "` alone"
+				}
+				fmt.Fprintf(&built, "| %s | %s | %s |\n", name, rest, needs(r))
 			}
 		}
 		if len(not) > 0 {
