@@ -163,7 +163,7 @@ func TestAuthenticatorApp(t *testing.T) {
 	b.send(app, confirm, "code", "").wants(t, 400, "Type a code.", "JBSW Y3DP")
 	again := b.send(app, confirm, "code", "111111")
 	again.wants(t, 400, `id="code-mistake">This code is wrong.`, "JBSW Y3DP")
-	for _, link := range []string{"", "https://evil.example?secret=JBSWY3DP", "javascript:alert(1)", "otpauth://hotp/x?secret=JBSWY3DP", "otpauth://totp/x", "otpauth://totp/x?secret=1", "otpauth://totp/x?secret=" + strings.Repeat("A", 1000)} {
+	for _, link := range []string{"", "https://evil.example?secret=JBSWY3DP", "javascript:alert(1)", "otpauth://hotp/x?secret=JBSWY3DP", "javascript://totp/x?secret=JBSWY3DP", "https://totp/x?secret=JBSWY3DP", "otpauth://totp/x", "otpauth://totp/x?secret=1", "otpauth://totp/x?secret=" + strings.Repeat("A", 1000)} {
 		b.send(app, confirm, "code", "111111", "link", link).wants(t, 400, "This form cannot be read")
 	}
 	done := b.send(again, confirm, "code", goodCode)
