@@ -80,6 +80,10 @@ func (s *TokenService) CreateForServiceAccount(ctx context.Context, r *iampb.Cre
 		NotAfter:  earlier(caller.NotAfter, account.ExpiresAt),
 		DependsOn: append([]token.Dependency{{Kind: token.KindSubject, ID: account.ID}}, caller.DependsOn...),
 	}
+	if caller.SigningKeyID != "" {
+		// Whoever forged the caller's token with a stolen key loses what he made of it, too.
+		req.DependsOn = append(req.DependsOn, token.Dependency{Kind: token.KindSigningKey, ID: caller.SigningKeyID})
+	}
 	for _, ref := range path {
 		switch ref.Kind {
 		case resource.Organization:
