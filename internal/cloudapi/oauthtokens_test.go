@@ -3,6 +3,7 @@ package cloudapi_test
 import (
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -335,5 +336,54 @@ func TestOAuthTokenEndsElsewhere(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatal("a verifier takes the token of a member who was taken out 10 s ago")
 		}
+	}
+}
+
+// What is exchanged while its person is being shut out is dead when that has
+// returned, however the two met.
+func TestOAuthTokenExchangeMeetsSuspension(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	carol := w.person(t, "carol", w.home.OrganizationID)
+	oauth, nobody := w.oauthToken(t, carol), w.withToken(t, "")
+	var made int
+	for range 10 {
+		texts, stop := make(chan string, 10_000), make(chan struct{})
+		var exchanging sync.WaitGroup
+		for range 4 {
+			exchanging.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					var r iampb.CreateIamTokenResponse
+					if err := nobody.conn.Invoke(t.Context(), fullMethod("token.Create"), oauthRequest(oauth.Secret), &r); err == nil {
+						texts <- r.GetIamToken()
+					}
+				}
+			})
+		}
+		time.Sleep(5 * time.Millisecond)
+		if _, err := w.Server.Server.SuspendUser(t.Context(), server.UserSuspendRequest{User: carol}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Millisecond)
+		close(stop)
+		exchanging.Wait()
+		close(texts)
+		if _, err := w.Server.Server.ReactivateUser(t.Context(), server.UserSuspendRequest{User: carol}); err != nil {
+			t.Fatal(err)
+		}
+		for text := range texts {
+			made++
+			if r := w.Get(t, w.secret(text), "/resource-manager/v1/clouds"); r.Code != http.StatusUnauthorized {
+				t.Fatalf("a token of before the suspension: %d %s", r.Code, r.Body)
+			}
+		}
+	}
+	if made < 10 {
+		t.Errorf("only %d tokens were made", made)
 	}
 }

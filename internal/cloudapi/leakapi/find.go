@@ -17,6 +17,7 @@ import (
 	"github.com/propusk/propusk/internal/revocation"
 	"github.com/propusk/propusk/internal/seal"
 	"github.com/propusk/propusk/internal/store"
+	"github.com/propusk/propusk/internal/temporary"
 	"github.com/propusk/propusk/token"
 )
 
@@ -25,12 +26,13 @@ type found struct {
 	kind    leak.Kind
 	id      string // of the key, token or session
 	mask    string
-	subject iam.Subject      // of an OAuth client its id, without a type
-	path    []resource.Ref   // of the subject, itself first; of people their organization
-	others  [][]resource.Ref // the other organizations of a person
-	name    string           // of a service account or OAuth client
-	dormant bool             // it does not work now, and may again
-	half    bool             // what was shown is the public half of a key
+	subject iam.Subject        // of an OAuth client its id, without a type
+	path    []resource.Ref     // of the subject, itself first; of people their organization
+	others  [][]resource.Ref   // the other organizations of a person
+	name    string             // of a service account or OAuth client
+	dormant bool               // it does not work now, and may again
+	half    bool               // what was shown is the public half of a key
+	session *temporary.Session // of a session token, which alone is not right enough
 	end     func(tx *store.Tx) error
 }
 
@@ -90,7 +92,7 @@ func (s *Service) findSession(ctx context.Context, text string) (*found, error) 
 	if err != nil {
 		return nil, err
 	}
-	return s.of(ctx, session.Subject, session.OrganizationID, &found{id: session.ID, end: func(tx *store.Tx) error {
+	return s.of(ctx, session.Subject, session.OrganizationID, &found{id: session.ID, session: session, end: func(tx *store.Tx) error {
 		return revocation.Revoke(tx, token.KindSession, session.ID)
 	}})
 }
