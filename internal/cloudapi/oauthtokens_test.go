@@ -210,6 +210,26 @@ func TestOAuthTokenEnds(t *testing.T) {
 		t.Errorf("of one organization: %s", c.OrganizationID)
 	}
 
+	// What he made with an account of the organization that he leaves ends, too,
+	// though his own token, which is no organization's, does not.
+	for what, leave := range map[string]func(*testing.T, *person){
+		"an-operator": func(_ *testing.T, p *person) {
+			check(admin.RemoveUser(t.Context(), server.UserRemoveRequest{User: p.id, Organization: w.home.OrganizationID}))
+		},
+		"an-owner": func(t *testing.T, p *person) {
+			w.owner.operate(t, "user.DeleteMembership", &ompb.DeleteMembershipRequest{OrganizationId: w.home.OrganizationID, SubjectId: p.id})
+		},
+	} {
+		p = join("leaves-one-of-two-by-"+what, w.OrganizationID, w.home.OrganizationID)
+		w.bind(t, "sa", target, addUser("iam.serviceAccounts.ephemeralAccessKeyAdmin", p.id))
+		key := w.newEphemeral(t, p.user, ephemeral(target))
+		w.proves(t, what, key, target)
+		leave(t, p)
+		alive(t, what, p.user)
+		dead(t, what, "The token has been revoked", p.derived)
+		w.provesNobody(t, what, key, "revoked")
+	}
+
 	p = join("removed", w.home.OrganizationID)
 	check(admin.RemoveUser(t.Context(), server.UserRemoveRequest{User: p.id}))
 	gone("removed", "The token has been revoked", p)

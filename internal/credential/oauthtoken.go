@@ -105,9 +105,9 @@ func (p *OAuthToken) Prove(ctx context.Context, text string) (*Identity, error) 
 		DependsOn: []token.Dependency{{Kind: token.KindSubject, ID: t.UserID}},
 	}
 	if len(organizations) == 1 {
-		if m := iam.MembershipID(organizations[0], person.ID); len(m) <= token.MaxID {
+		if m, ok := membership(organizations[0], person); ok {
 			id.OrganizationID = organizations[0]
-			id.DependsOn = append(id.DependsOn, token.Dependency{Kind: token.KindOrganization, ID: m})
+			id.DependsOn = append(id.DependsOn, m)
 		}
 	}
 	return id, nil
