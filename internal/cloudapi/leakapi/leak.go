@@ -44,6 +44,9 @@ type Service struct {
 	// Session reads a session token of this server that has not ended; any
 	// other is iam.Unauthenticated.
 	Session func(ctx context.Context, sessionToken string) (*temporary.Session, error)
+	// Searchable tells whether static access keys from before there were look-ups
+	// have been given theirs, as far as their secrets open.
+	Searchable func() bool
 	// Sources are the service accounts of leak sources, by the sources' ids.
 	Sources map[string]string
 	// Record returns when an event is in the audit log, durably.
