@@ -77,7 +77,7 @@ func propuskBinary(t *testing.T) string {
 	ctx, cancel := context.WithTimeout(t.Context(), buildLimit)
 	defer cancel()
 	var out output
-	if err := out.run(command(ctx, "..", "go", "build", "-o", binary, "./cmd/propusk")); err != nil {
+	if err := out.run(command(ctx, "..", "go", "build", "-tags", "grpcnotrace", "-o", binary, "./cmd/propusk")); err != nil {
 		t.Fatalf("build propusk: %v\n%s", err, out.all())
 	}
 	return binary

@@ -8,8 +8,8 @@ import (
 // Kind says what sort of thing a token depends on. Numbers are never reused.
 type Kind uint8
 
-// The kinds. KindSigningKey and KindInstallation are implied by every token
-// and never listed in one.
+// The kinds. The installation and the key that signed a token are implied by it
+// and never listed; a token may list the key that signed its parent.
 const (
 	KindToken        Kind = 1
 	KindSubject      Kind = 2
@@ -37,8 +37,12 @@ func (k Kind) String() string {
 	return "kind " + strconv.Itoa(int(k))
 }
 
-func (k Kind) known() bool   { return k >= KindToken && k <= KindInstallation }
-func (k Kind) implied() bool { return k == KindSigningKey || k == KindInstallation }
+func (k Kind) known() bool { return k >= KindToken && k <= KindInstallation }
+
+// implies tells whether a token rests on something without saying so.
+func (c *Claims) implies(d Dependency) bool {
+	return d.Kind == KindInstallation || d.Kind == KindSigningKey && d.ID == c.KeyID
+}
 
 // Revocation ends every token that depends on the thing of Kind whose id has
 // this Hash, provided the token's Position is below Seq. That of a signing key

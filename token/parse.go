@@ -184,7 +184,7 @@ func (p *parsed) readDependencies(value string) string {
 			return "a dependency is cut short"
 		}
 		d := Dependency{Kind(value[0]), value[2 : 2+int(value[1])]}
-		if d.Kind == 0 || d.Kind.implied() || d == list[0] || !validID(d.ID, maxDependencyID(d.Kind)) {
+		if d.Kind == 0 || p.claims.implies(d) || d == list[0] || !validID(d.ID, maxDependencyID(d.Kind)) {
 			return "a dependency is wrong"
 		}
 		if len(list) > 1 && compareDependencies(list[len(list)-1], d) >= 0 {

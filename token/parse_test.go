@@ -171,7 +171,7 @@ func TestOneSpelling(t *testing.T) {
 		"dependency cut":          at(11, field(11, "\x03\x14ajk0000000000000000")),
 		"dependency without id":   at(11, field(11, "\x03\x00")),
 		"dependency of kind 0":    at(11, field(11, "\x00\x02aa")),
-		"dependency on a key":     at(11, field(11, "\x09\x02aa")),
+		"dependency on its key":   at(11, field(11, "\x09\x14sik00000000000000001")),
 		"on the installation":     at(11, field(11, "\x0a\x02aa")),
 		"half a dependency":       at(11, field(11, "\x03")),
 		"long dependency id":      at(11, field(11, "\x03\x33"+strings.Repeat("a", 51))),

@@ -12,6 +12,7 @@ import (
 
 func TestRevocations(t *testing.T) {
 	c := sample()
+	c.DependsOn = append(c.DependsOn, token.Dependency{Kind: token.KindSigningKey, ID: "sik00000000000000002"})
 	for name, test := range map[string]struct {
 		kind token.Kind
 		id   string
@@ -23,6 +24,8 @@ func TestRevocations(t *testing.T) {
 		"the credential":               {token.KindCredential, "ajk00000000000000001", 9999, token.ErrRevoked},
 		"the signing key":              {token.KindSigningKey, c.KeyID, 4712, token.ErrRevoked},
 		"the key, told of by a forger": {token.KindSigningKey, c.KeyID, 4711, token.ErrRevoked},
+		"the key of its parent":        {token.KindSigningKey, "sik00000000000000002", 4712, token.ErrRevoked},
+		"its parent's key, long ago":   {token.KindSigningKey, "sik00000000000000002", 4711, nil},
 		"the installation":             {token.KindInstallation, c.Installation, 4712, token.ErrRevoked},
 		"known when it was issued":     {token.KindToken, c.ID, 4711, nil},
 		"an older one":                 {token.KindSubject, c.SubjectID, 1, nil},

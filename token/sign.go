@@ -102,7 +102,7 @@ func checkDependencies(c *Claims, others []Dependency) ([]Dependency, error) {
 	}
 	self := 0
 	for _, d := range c.DependsOn {
-		if !d.Kind.known() || d.Kind.implied() {
+		if !d.Kind.known() || c.implies(d) {
 			return nil, fmt.Errorf("%w: DependsOn lists a %v", ErrClaims, d.Kind)
 		}
 		if !validID(d.ID, maxDependencyID(d.Kind)) {

@@ -157,7 +157,7 @@ func TestSignRefuses(t *testing.T) {
 		"itself twice":          func(c *token.Claims) { c.DependsOn = append(c.DependsOn, c.DependsOn[0]) },
 		"one twice":             func(c *token.Claims) { c.DependsOn = append(c.DependsOn, c.DependsOn[1]) },
 		"signing key listed": func(c *token.Claims) {
-			c.DependsOn = append(c.DependsOn, token.Dependency{Kind: token.KindSigningKey, ID: "x"})
+			c.DependsOn = append(c.DependsOn, token.Dependency{Kind: token.KindSigningKey, ID: c.KeyID})
 		},
 		"installation listed": func(c *token.Claims) {
 			c.DependsOn = append(c.DependsOn, token.Dependency{Kind: token.KindInstallation, ID: "x"})

@@ -71,8 +71,8 @@ type Claims struct {
 	FolderID       string // of a service account; empty for others
 
 	// DependsOn is what ends this token when it ends: each pair once, the
-	// token itself among them. The signing key and the installation are
-	// implied and not listed. Parsed claims have the token itself first, the
+	// token itself among them. The installation and the key that signed this
+	// token are implied and not listed. Parsed claims have the token itself first, the
 	// rest ascending by kind and id.
 	DependsOn []Dependency
 }

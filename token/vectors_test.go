@@ -130,6 +130,9 @@ func validVectors(t *testing.T) (list []validVector) {
 		list = append(list, validVector{name, s, hex.EncodeToString(decode(t, s[3:len(s)-87])), describe(c)})
 	}
 	add("service account", mustSign(t, sample(), seedKey(1)))
+	child := sample()
+	child.DependsOn = append(child.DependsOn, token.Dependency{Kind: token.KindSigningKey, ID: "sik00000000000000002"})
+	add("parent signed by another key", mustSign(t, child, seedKey(1)))
 	add("smallest, padded", mustSign(t, smallest(), seedKey(1)))
 	add("149 bytes, padding without zeros", seal(short(149)+field(255, "")))
 	add("150 bytes, no padding", seal(short(150)))
@@ -163,7 +166,7 @@ func malformedVectors(t *testing.T) (list []malformedVector) {
 	change("unknown critical field", 11, field(127, "x"))
 	change("itself among the dependencies", 11, field(11, "\x01\x14tok00000000000000001"))
 	change("dependencies not ascending", 11, field(11, "\x03\x02bb\x03\x02aa"))
-	change("signing key among the dependencies", 11, field(11, "\x09\x02aa"))
+	change("signing key among the dependencies", 11, field(11, "\x09\x14sik00000000000000001"))
 	add("trailing byte", seal(strings.Join(sampleFields(), "")+"\x00"))
 	add("needless padding", seal(strings.Join(sampleFields(), "")+field(255, "")))
 	add("padding too short", seal(short(100)+field(255, strings.Repeat("\x00", 47))+"\x00"))

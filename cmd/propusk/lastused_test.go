@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/sha256"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/propusk/propusk/internal/store/postgres/pgtest"
 	pb "github.com/propusk/propusk/proto/yandex/cloud/priv/accessservice/v2"
 )
 
@@ -72,6 +74,27 @@ func TestLastUsesOutliveAGracefulStop(t *testing.T) {
 	mustTell(t, &account, "GET", "http://"+p.http+"/iam/v1/serviceAccounts/"+robot.ServiceAccountID, token, "")
 	if at := last["API key"].Truncate(10 * time.Minute); account.LastAuthenticatedAt.Before(at) || account.LastAuthenticatedAt.After(time.Now()) {
 		t.Errorf("the account: %v, want %v", account.LastAuthenticatedAt, at)
+	}
+}
+
+// With the database away, a graceful stop loses the last uses, says so, and ends
+// in time.
+func TestGracefulStopWithoutPostgres(t *testing.T) {
+	t.Parallel()
+	s := pgtest.Own(t)
+	n := newNodes(t, s)
+	p := n.serve(t, "a")
+	mustExchange(t, p, n.owner)
+	s.Stop()
+	began := time.Now()
+	if err := p.stop(); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	if !strings.Contains(p.log(), "when keys were last used could not be written at the end") {
+		t.Errorf("the log says nothing of it:\n%s", p.log())
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 func iamCommands() []command {
 	return []command{
 		{"iam", "create-id-token", "", "make an ID token, by which a service account proves itself to third parties", false, createIDToken},
-		{"iam", "revoke-token", "", "end an IAM token and all that was made with it", false, revokeToken},
+		{"iam", "revoke-token", "[-]", "end an IAM token and all that was made with it", false, revokeToken},
 		{"iam", "revoke", "", "end the tokens and temporary keys of a subject, of a key, or of one session", false, revoke},
 	}
 }
@@ -44,7 +44,14 @@ const visible = "; - reads it from standard input, because others on the machine
 func revokeToken(f *flag.FlagSet) action {
 	var text string
 	f.StringVar(&text, "iam-token", "", "the token to end; required"+visible)
-	return func(ctx context.Context, s *session, _ []string) error {
+	return func(ctx context.Context, s *session, args []string) error {
+		switch {
+		case len(args) == 0:
+		case len(args) == 1 && args[0] == "-" && text == "":
+			text = "-"
+		default: // and not repeated: it may be the token
+			return misuse("the only argument is - for standard input: a token there could be seen by others on the machine")
+		}
 		text, err := s.secret("iam-token", text)
 		if err != nil {
 			return err

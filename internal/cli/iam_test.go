@@ -50,6 +50,8 @@ func TestIAM(t *testing.T) {
 		"iam create-id-token --format yaml":          {"", &propuskpb.CreateIdTokenRequest{}, "id_token: eyJ.e30.c2ln\nexpires_at: \"2026-03-01T12:00:00Z\"\n"},
 		"iam revoke-token --iam-token t1.a.b":        {"", &iampb.RevokeIamTokenRequest{IamToken: "t1.a.b"}, subject},
 		"iam revoke-token --iam-token -":             {" t1.c.d\n", &iampb.RevokeIamTokenRequest{IamToken: "t1.c.d"}, subject},
+		"iam revoke-token -":                         {" t1.e.f\n", &iampb.RevokeIamTokenRequest{IamToken: "t1.e.f"}, subject},
+		"iam revoke-token --format text -":           {"t1.e.f", &iampb.RevokeIamTokenRequest{IamToken: "t1.e.f"}, subject},
 		"iam revoke --subject-id aje1":               {"", &propuskpb.RevokeSubjectRequest{SubjectId: "aje1"}, subject},
 		"iam revoke --key-id aje2":                   {"", &propuskpb.RevokeCredentialRequest{CredentialId: "aje2"}, subject},
 		"iam revoke --session-token - --format json": {"s1.x.y", &propuskpb.RevokeSessionRequest{SessionToken: "s1.x.y"}, "{\n  \"subject_id\": \"ajerobot\"\n}\n"},
@@ -69,6 +71,10 @@ func TestIAM(t *testing.T) {
 	for line, text := range map[string]string{
 		"iam revoke-token":                            "--iam-token is missing",
 		"iam revoke-token --iam-token -":              "--iam-token is missing",
+		"iam revoke-token -":                          "--iam-token is missing",
+		"iam revoke-token - -":                        "the only argument is -",
+		"iam revoke-token --iam-token t1.a.b -":       "the only argument is -",
+		"iam revoke-token t1.shown.there":             "the only argument is -",
 		"iam revoke":                                  "say what to end",
 		"iam revoke --subject-id a --key-id b":        "say what to end",
 		"iam revoke --key-id b --session-token c":     "say what to end",
@@ -78,6 +84,9 @@ func TestIAM(t *testing.T) {
 		"iam sing":                                    `no iam "sing"`,
 	} {
 		f.runWith(t, " \n", line).misused(t, text)
+	}
+	if r := f.runWith(t, "", "iam revoke-token t1.shown.there"); strings.Contains(r.stdout+r.stderr+r.err.Error(), "shown") {
+		t.Errorf("a token in the wrong place is repeated: %v", r.err)
 	}
 	if len(f.requests) > 0 {
 		t.Errorf("a misused command asked the server: %v", f.requests)

@@ -2,6 +2,10 @@ package cloudapi_test
 
 import (
 	"testing"
+	"time"
+
+	iampb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1"
+	"google.golang.org/grpc/codes"
 
 	"github.com/propusk/propusk/internal/server"
 )
@@ -24,4 +28,30 @@ func TestEphemeralKeysEndWithTheSigningKeyOfTheirToken(t *testing.T) {
 	w.provesNobody(t, "after", own, "revoked")
 	w.provesNobody(t, "another's after", others, "revoked")
 	w.proves(t, "a key of a new token", w.newEphemeral(t, w.login(t, file), ephemeral("")), id)
+}
+
+// The same of IAM tokens, when the stolen key has a successor that signs by now.
+func TestImpersonatedTokensEndWithTheSigningKeyOfTheirParent(t *testing.T) {
+	t.Parallel()
+	w := newWorldWithClock(t)
+	id, file := w.keyed(t, w.home.FolderID, "forger")
+	other := w.newAccount(t, "forged")
+	w.bind(t, "sa", other, add("iam.serviceAccounts.tokenCreator", id))
+	self := w.login(t, file)
+	if _, err := w.Server.Server.RotateKeys(t.Context(), server.RotateKeysRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.add(5 * time.Minute)
+	child := w.withToken(t, call(t, self, "token.CreateForServiceAccount", impersonation(other), new(iampb.CreateIamTokenResponse)).GetIamToken())
+	stolen := claims(t, self.token).KeyID
+	if claims(t, child.token).KeyID == stolen {
+		t.Fatal("the successor does not sign yet")
+	}
+	get := &iampb.GetServiceAccountRequest{ServiceAccountId: other}
+	w.bind(t, "sa", other, add("viewer", other))
+	call(t, child, "sa.Get", get, new(iampb.ServiceAccount))
+	if _, err := w.Server.Server.RotateKeys(t.Context(), server.RotateKeysRequest{Distrust: stolen}); err != nil {
+		t.Fatal(err)
+	}
+	child.refuse(t, "sa.Get", get, codes.Unauthenticated, "revoked")
 }

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/server"
 	"github.com/propusk/propusk/internal/store"
 	propuskpb "github.com/propusk/propusk/proto/propusk/v1"
 )
@@ -90,6 +91,24 @@ func TestExplainSuspended(t *testing.T) {
 	w.bind(t, "resource", db, add("viewer", foreign))
 	if x := w.explain(t, foreign, "propusk.resources.get", db); !x.GetAllowed() || strings.Contains(x.GetVerdict(), "suspended") {
 		t.Errorf("of elsewhere: %q", x.GetVerdict())
+	}
+}
+
+func TestExplainSuspendedPerson(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	db := w.newDatabase(t, "db")
+	ours, foreign := w.person(t, "ours", w.home.OrganizationID), w.person(t, "foreign", w.OrganizationID)
+	for id, told := range map[string]bool{ours: true, foreign: false} {
+		w.bind(t, "resource", db, addUser("viewer", id))
+		before := w.explain(t, id, "propusk.resources.get", db).GetVerdict()
+		if _, err := w.Server.Server.SuspendUser(t.Context(), server.UserSuspendRequest{User: id}); err != nil {
+			t.Fatal(err)
+		}
+		x := w.explain(t, id, "propusk.resources.get", db)
+		if !x.GetAllowed() || strings.Contains(x.GetVerdict(), "The account is suspended") != told || !strings.HasPrefix(x.GetVerdict(), before) {
+			t.Errorf("%q, before %q; told: %v", x.GetVerdict(), before, told)
+		}
 	}
 }
 

@@ -202,7 +202,12 @@ func TestLeaks(t *testing.T) {
 	}
 	for name, s := range w.specimens2(t) {
 		finding := &propuskpb.Finding{Type: string(s.kind), Payload: s.text + "\n"}
-		r := call(t, w.stranger, "leak.Revoke", &propuskpb.RevokeLeakRequest{Finding: finding, Uri: "https://git.example/x"}, new(propuskpb.RevokeLeakResponse))
+		by := w.stranger
+		if s.kind == leak.SessionToken { // which presigned addresses give away
+			by.refuse(t, "leak.Revoke", &propuskpb.RevokeLeakRequest{Finding: finding}, codes.NotFound, "not found")
+			by = w.owner
+		}
+		r := call(t, by, "leak.Revoke", &propuskpb.RevokeLeakRequest{Finding: finding, Uri: "https://git.example/x"}, new(propuskpb.RevokeLeakResponse))
 		if r.GetSubjectId() != s.accountID || r.GetCredentialId() == "" || s.id != "" && r.GetCredentialId() != s.id {
 			t.Errorf("ended %s: %v, want %s of %s", name, r, s.id, s.accountID)
 		}

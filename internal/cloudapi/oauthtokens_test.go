@@ -3,6 +3,7 @@ package cloudapi_test
 import (
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -209,6 +210,26 @@ func TestOAuthTokenEnds(t *testing.T) {
 		t.Errorf("of one organization: %s", c.OrganizationID)
 	}
 
+	// What he made with an account of the organization that he leaves ends, too,
+	// though his own token, which is no organization's, does not.
+	for what, leave := range map[string]func(*testing.T, *person){
+		"an-operator": func(_ *testing.T, p *person) {
+			check(admin.RemoveUser(t.Context(), server.UserRemoveRequest{User: p.id, Organization: w.home.OrganizationID}))
+		},
+		"an-owner": func(t *testing.T, p *person) {
+			w.owner.operate(t, "user.DeleteMembership", &ompb.DeleteMembershipRequest{OrganizationId: w.home.OrganizationID, SubjectId: p.id})
+		},
+	} {
+		p = join("leaves-one-of-two-by-"+what, w.OrganizationID, w.home.OrganizationID)
+		w.bind(t, "sa", target, addUser("iam.serviceAccounts.ephemeralAccessKeyAdmin", p.id))
+		key := w.newEphemeral(t, p.user, ephemeral(target))
+		w.proves(t, what, key, target)
+		leave(t, p)
+		alive(t, what, p.user)
+		dead(t, what, "The token has been revoked", p.derived)
+		w.provesNobody(t, what, key, "revoked")
+	}
+
 	p = join("removed", w.home.OrganizationID)
 	check(admin.RemoveUser(t.Context(), server.UserRemoveRequest{User: p.id}))
 	gone("removed", "The token has been revoked", p)
@@ -335,5 +356,54 @@ func TestOAuthTokenEndsElsewhere(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatal("a verifier takes the token of a member who was taken out 10 s ago")
 		}
+	}
+}
+
+// What is exchanged while its person is being shut out is dead when that has
+// returned, however the two met.
+func TestOAuthTokenExchangeMeetsSuspension(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	carol := w.person(t, "carol", w.home.OrganizationID)
+	oauth, nobody := w.oauthToken(t, carol), w.withToken(t, "")
+	var made int
+	for range 10 {
+		texts, stop := make(chan string, 10_000), make(chan struct{})
+		var exchanging sync.WaitGroup
+		for range 4 {
+			exchanging.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					var r iampb.CreateIamTokenResponse
+					if err := nobody.conn.Invoke(t.Context(), fullMethod("token.Create"), oauthRequest(oauth.Secret), &r); err == nil {
+						texts <- r.GetIamToken()
+					}
+				}
+			})
+		}
+		time.Sleep(5 * time.Millisecond)
+		if _, err := w.Server.Server.SuspendUser(t.Context(), server.UserSuspendRequest{User: carol}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Millisecond)
+		close(stop)
+		exchanging.Wait()
+		close(texts)
+		if _, err := w.Server.Server.ReactivateUser(t.Context(), server.UserSuspendRequest{User: carol}); err != nil {
+			t.Fatal(err)
+		}
+		for text := range texts {
+			made++
+			if r := w.Get(t, w.secret(text), "/resource-manager/v1/clouds"); r.Code != http.StatusUnauthorized {
+				t.Fatalf("a token of before the suspension: %d %s", r.Code, r.Body)
+			}
+		}
+	}
+	if made < 10 {
+		t.Errorf("only %d tokens were made", made)
 	}
 }

@@ -26,7 +26,7 @@ func init() {
 			{"revocation.RevokeCredential", "UNDD+++", func(t *testing.T, w *world, _ int) proto.Message {
 				return endCredential(w.plantKey(t, w.anyAccount(t)))
 			}},
-			{"revocation.RevokeSession", "U++++++", func(t *testing.T, w *world, _ int) proto.Message {
+			{"revocation.RevokeSession", "UNDD+++", func(t *testing.T, w *world, _ int) proto.Message {
 				return &propuskpb.RevokeSessionRequest{SessionToken: w.ephemeral(t, w.owner).GetSessionToken()}
 			}},
 		}
@@ -160,8 +160,9 @@ func TestRevokeSession(t *testing.T) {
 	w := newWorldWithClock(t)
 	k, stranger := w.ephemeral(t, w.owner), w.exchange(t, w.Key)
 	end := func(text string) proto.Message { return &propuskpb.RevokeSessionRequest{SessionToken: text} }
-	for range 2 { // whoever holds it may, and twice is as good as once
-		w.revoke(t, stranger, "RevokeSession", end(k.GetSessionToken()), w.home.ServiceAccountID)
+	stranger.refuse(t, "revocation.RevokeSession", end(k.GetSessionToken()), codes.NotFound, "not found")
+	for range 2 { // twice is as good as once
+		w.revoke(t, w.owner, "RevokeSession", end(k.GetSessionToken()), w.home.ServiceAccountID)
 	}
 	text := k.GetSessionToken()
 	for what, bad := range map[string]string{
@@ -178,7 +179,7 @@ func TestRevokeSession(t *testing.T) {
 	}
 	late := w.ephemeral(t, w.owner)
 	w.clock.add(13 * time.Hour)
-	w.revoke(t, w.exchange(t, w.Key), "RevokeSession", end(late.GetSessionToken()), w.home.ServiceAccountID)
+	w.revoke(t, w.exchange(t, []byte(w.home.KeyFile)), "RevokeSession", end(late.GetSessionToken()), w.home.ServiceAccountID)
 	if n := w.countDone(t, "propusk.RevokeSession", w.home.ServiceAccountID); n != 1 {
 		t.Errorf("%d audit lines: to end what has ended changes nothing", n)
 	}

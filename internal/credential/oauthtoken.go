@@ -118,9 +118,9 @@ func belong(ctx context.Context, reads People, id *Identity) error {
 	if err != nil || len(organizations) != 1 {
 		return err
 	}
-	if m := iam.MembershipID(organizations[0], id.Subject.ID); len(m) <= token.MaxID {
+	if m, ok := membership(organizations[0], id.Subject); ok {
 		id.OrganizationID = organizations[0]
-		id.DependsOn = append(id.DependsOn, token.Dependency{Kind: token.KindOrganization, ID: m})
+		id.DependsOn = append(id.DependsOn, m)
 	}
 	return nil
 }

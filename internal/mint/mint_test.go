@@ -3,6 +3,7 @@ package mint_test
 import (
 	"crypto/ed25519"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -100,6 +101,26 @@ func TestMint(t *testing.T) {
 	}
 	if len(text) < 200 || len(text) > token.MaxLength {
 		t.Errorf("the token has %d characters", len(text))
+	}
+}
+
+// The key that signed a parent ends a token too; the token's own goes without saying.
+func TestMintRestsOnTheKeyOfItsParent(t *testing.T) {
+	c := &clock{start}
+	ring := openRing(t, newDB(t, c.Now), newBox(t), c.Now)
+	minter := mint.NewMinter(ring, c.Now)
+	old := token.Dependency{Kind: token.KindSigningKey, ID: ring.PublicKeys()[0].ID}
+	r := request()
+	r.DependsOn = append(r.DependsOn, old)
+	if _, claims, err := minter.Mint(t.Context(), r); err != nil || slices.Contains(claims.DependsOn, old) {
+		t.Errorf("while the key signs: %+v, %v", claims, err)
+	}
+	if err := ring.Rotate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c.at = c.at.Add(time.Hour)
+	if _, claims, err := minter.Mint(t.Context(), r); err != nil || claims.KeyID == old.ID || !slices.Contains(claims.DependsOn, old) {
+		t.Errorf("when its successor does: %+v, %v", claims, err)
 	}
 }
 

@@ -3,6 +3,7 @@ package mint
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/propusk/propusk/internal/iam"
@@ -20,10 +21,12 @@ type Clock func() time.Time
 type Request struct {
 	Subject        iam.Subject
 	OrganizationID string
-	FolderID       string             // of a service account; "" for others
-	Position       iam.Position       // applied before the caller was proved
-	NotAfter       time.Time          // zero: nothing shortens the token's life
-	DependsOn      []token.Dependency // what ends the token; the minter adds the token itself
+	FolderID       string       // of a service account; "" for others
+	Position       iam.Position // applied before the caller was proved
+	NotAfter       time.Time    // zero: nothing shortens the token's life
+	// DependsOn is what ends the token, the key that signed its parent among it.
+	// The minter adds the token itself and leaves out what the token implies.
+	DependsOn []token.Dependency
 }
 
 // Minter makes IAM tokens. It is safe for use by many goroutines.
@@ -58,7 +61,9 @@ func (m *Minter) Mint(_ context.Context, r Request) (string, *token.Claims, erro
 		return "", nil, err
 	}
 	id := m.ids.next()
-	depends, err := withSelf(token.Dependency{Kind: token.KindToken, ID: id}, r.DependsOn, token.MaxDependencies)
+	signer := token.Dependency{Kind: token.KindSigningKey, ID: key.ID}
+	given := slices.DeleteFunc(slices.Clone(r.DependsOn), func(d token.Dependency) bool { return d == signer })
+	depends, err := withSelf(token.Dependency{Kind: token.KindToken, ID: id}, given, token.MaxDependencies)
 	if err != nil {
 		return "", nil, err
 	}

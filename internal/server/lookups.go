@@ -26,7 +26,8 @@ func (s *Server) runLookups(ctx context.Context) error {
 }
 
 // fillLookups makes the look-ups that are missing. Many nodes may do so at once.
-// A secret that does not open is passed over: its key proves nobody either.
+// A secret that does not open is passed over: its key proves nobody either. From
+// the first end on a secret that is not found is nobody's.
 func (s *Server) fillLookups(ctx context.Context) error {
 	closed := 0
 	for after := ""; ; {
@@ -56,6 +57,7 @@ func (s *Server) fillLookups(ctx context.Context) error {
 			return err
 		}
 	}
+	s.searchable.Store(true)
 	if closed > 0 {
 		s.log.WarnContext(ctx, "static access keys cannot be found by their secrets, because those do not open", "keys", closed)
 	}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -58,9 +59,14 @@ func TestFillLookups(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 2 {
 		s := &Server{db: db, box: box, log: slog.New(slog.DiscardHandler)}
+		cut, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := s.fillLookups(cut); err == nil || s.searchable.Load() {
+			t.Errorf("cut short: %v, and all are found: %v", err, s.searchable.Load())
+		}
 		wg.Go(func() {
-			if err := s.fillLookups(t.Context()); err != nil {
-				t.Error(err)
+			if err := s.fillLookups(t.Context()); err != nil || !s.searchable.Load() {
+				t.Errorf("%v, all are found: %v", err, s.searchable.Load())
 			}
 		})
 	}

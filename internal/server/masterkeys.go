@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -29,6 +30,8 @@ const (
 	// masterLag is how long this server gets to write what it had sealed under
 	// the key before.
 	masterLag = time.Second
+	// recordsEnd is how long the end of a rotation may take to be recorded.
+	recordsEnd = 5 * time.Second
 )
 
 // RotateMaster reads the master keys again and seals every secret under the
@@ -74,14 +77,18 @@ func (s *Server) RotateMaster(ctx context.Context, r RotateMasterRequest) (*Rota
 	if err := s.recordMaster(ctx, rotateMaster, audit.Started, out.Key); err != nil {
 		return nil, err
 	}
-	if err := s.resealAll(ctx, out); err != nil {
-		return nil, err
+	err := s.resealAll(ctx, out)
+	// Whatever ended the call, what was begun gets its end in the audit log.
+	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordsEnd)
+	defer cancel()
+	if err != nil {
+		return nil, errors.Join(err, s.recordMasterFailed(late, out.Key, err))
 	}
 	var moved, failed int
 	for _, t := range out.Tables {
 		moved, failed = moved+t.Moved, failed+t.Failed
 	}
-	return out, s.recordMaster(ctx, rotateMaster, audit.Done, out.Key,
+	return out, s.recordMaster(late, rotateMaster, audit.Done, out.Key,
 		audit.Detail{Name: "moved", Text: strconv.Itoa(moved)}, audit.Detail{Name: "unopened", Text: strconv.Itoa(failed)})
 }
 
@@ -235,10 +242,18 @@ func (s *Server) countSealed(ctx context.Context, box *seal.Box, out *RotateMast
 const rotateMaster = "propusk.RotateMasterKey"
 
 func (s *Server) recordMaster(ctx context.Context, event string, status audit.Status, keyID string, details ...audit.Detail) error {
+	return s.insertMasterEvent(ctx, event, keyID, func(e *audit.Event) { e.Status, e.Details = status, details })
+}
+
+func (s *Server) recordMasterFailed(ctx context.Context, keyID string, why error) error {
+	return s.insertMasterEvent(ctx, rotateMaster, keyID, func(e *audit.Event) { e.Status, e.Error = audit.Failed, audit.FailureOf(why) })
+}
+
+func (s *Server) insertMasterEvent(ctx context.Context, event, keyID string, fill func(*audit.Event)) error {
 	err := s.db.Update(ctx, func(tx *store.Tx) error {
-		e := operatorEvent(tx, event, details...)
-		e.Status = status
+		e := operatorEvent(tx, event)
 		e.Resource.Path = []audit.Place{{Type: "propusk.masterKey", ID: keyID}}
+		fill(e)
 		return audit.Insert(tx, e)
 	})
 	if err != nil {

@@ -3,6 +3,7 @@ package server_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -207,6 +208,23 @@ func TestRotateMasterCutShort(t *testing.T) {
 	rotateMaster(t, s, server.RotateMasterRequest{})
 	if by := v.check(t, s, keys); len(by) != 1 || by["second"] == 0 {
 		t.Errorf("at the end: %v", by)
+	}
+	list, err := s.AuditList(t.Context(), server.AuditListRequest{Type: "propusk.RotateMasterKey"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ends := map[string]int{}
+	for _, line := range list.Events {
+		var e struct {
+			Status string `json:"event_status"`
+		}
+		if err := json.Unmarshal(line, &e); err != nil {
+			t.Fatal(err)
+		}
+		ends[e.Status]++
+	}
+	if ends["ERROR"] == 0 || ends["STARTED"] != ends["DONE"]+ends["ERROR"] {
+		t.Errorf("beginnings and ends in the audit log: %v", ends)
 	}
 }
 

@@ -78,6 +78,7 @@ type Server struct {
 	certNames  []string // names in the certificate that the listeners show
 	pages      http.Handler
 	ready      atomic.Bool
+	searchable atomic.Bool // fillLookups came to its end once
 
 	roles *rolebook // keeps checker's catalogue
 

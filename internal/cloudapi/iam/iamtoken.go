@@ -78,7 +78,11 @@ func (s *TokenService) CreateForServiceAccount(ctx context.Context, r *iampb.Cre
 		FolderID:  account.FolderID,
 		Position:  at,
 		NotAfter:  earlier(caller.NotAfter, account.ExpiresAt),
-		DependsOn: append([]token.Dependency{{Kind: token.KindSubject, ID: account.ID}}, caller.DependsOn...),
+		DependsOn: append([]token.Dependency{{Kind: token.KindSubject, ID: account.ID}}, caller.DependsOnIn(path[len(path)-1].ID)...),
+	}
+	if caller.SigningKeyID != "" {
+		// Whoever forged the caller's token with a stolen key loses what he made of it, too.
+		req.DependsOn = append(req.DependsOn, token.Dependency{Kind: token.KindSigningKey, ID: caller.SigningKeyID})
 	}
 	for _, ref := range path {
 		switch ref.Kind {

@@ -28,7 +28,7 @@ var RevocationRules = gate.Rules("propusk.v1.RevocationService",
 	gate.Rule{Method: "RevokeCredential", Effect: gate.Changes, Event: "propusk.RevokeCredentialTokens",
 		Why: "the permission to delete the key is asked for on its account"},
 	gate.Rule{Method: "RevokeSession", Effect: gate.Changes, Event: "propusk.RevokeSession",
-		Why: "whoever holds a session token may end it"},
+		Why: "its subject may, and who may suspend the account: the session token stands in presigned addresses"},
 )
 
 // RevocationService is propusk.v1.RevocationService: it ends tokens by what
@@ -218,6 +218,9 @@ func (s *RevocationService) RevokeSession(ctx context.Context, r *propuskpb.Revo
 		return nil, iam.InvalidField("session_token", "not a session token of this server")
 	}
 	if err != nil {
+		return nil, err
+	}
+	if err := cloudapi.MayEndSession(ctx, session); err != nil {
 		return nil, err
 	}
 	call := gate.From(ctx)

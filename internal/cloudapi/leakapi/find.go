@@ -17,6 +17,7 @@ import (
 	"github.com/propusk/propusk/internal/revocation"
 	"github.com/propusk/propusk/internal/seal"
 	"github.com/propusk/propusk/internal/store"
+	"github.com/propusk/propusk/internal/temporary"
 	"github.com/propusk/propusk/token"
 )
 
@@ -25,12 +26,13 @@ type found struct {
 	kind    leak.Kind
 	id      string // of the key, token or session
 	mask    string
-	subject iam.Subject      // of an OAuth client its id, without a type
-	path    []resource.Ref   // of the subject, itself first; of people their organization
-	others  [][]resource.Ref // the other organizations of a person
-	name    string           // of a service account or OAuth client
-	dormant bool             // it does not work now, and may again
-	half    bool             // what was shown is the public half of a key
+	subject iam.Subject        // of an OAuth client its id, without a type
+	path    []resource.Ref     // of the subject, itself first; of people their organization
+	others  [][]resource.Ref   // the other organizations of a person
+	name    string             // of a service account or OAuth client
+	dormant bool               // it does not work now, and may again
+	half    bool               // what was shown is the public half of a key
+	session *temporary.Session // of a session token, which alone is not right enough
 	end     func(tx *store.Tx) error
 }
 
@@ -90,7 +92,7 @@ func (s *Service) findSession(ctx context.Context, text string) (*found, error) 
 	if err != nil {
 		return nil, err
 	}
-	return s.of(ctx, session.Subject, session.OrganizationID, &found{id: session.ID, end: func(tx *store.Tx) error {
+	return s.of(ctx, session.Subject, session.OrganizationID, &found{id: session.ID, session: session, end: func(tx *store.Tx) error {
 		return revocation.Revoke(tx, token.KindSession, session.ID)
 	}})
 }
@@ -126,8 +128,15 @@ func (s *Service) findAccessKey(ctx context.Context, text string) (*found, error
 		return nil, nil
 	}
 	var key *store.SealedAccessKey
-	err := s.DB.View(ctx, func(tx *store.Tx) (err error) {
+	err := s.DB.View(ctx, func(tx *store.Tx) error {
+		unready, err := s.withoutLookups(tx) // before the look: what gets one meanwhile is found
+		if err != nil {
+			return err
+		}
 		key, err = store.FindAccessKeyByLookup(tx, credential.SecretLookup(iam.NewSecret(text)))
+		if unready && errors.Is(err, iam.NotFound) {
+			return &iam.Error{Kind: iam.Unavailable, Message: "Static access keys cannot all be found by their secrets yet", RetryAfter: time.Second}
+		}
 		return err
 	})
 	if err != nil {
@@ -147,6 +156,15 @@ func (s *Service) findAccessKey(ctx context.Context, text string) (*found, error
 	return s.ofAccount(ctx, key.ServiceAccountID, &found{id: key.ID, end: func(tx *store.Tx) error {
 		return deleted(tx, key.ID, store.DeleteAccessKey)
 	}})
+}
+
+// withoutLookups tells whether there are static access keys that may yet be found.
+func (s *Service) withoutLookups(tx *store.Tx) (bool, error) {
+	if s.Searchable() {
+		return false, nil
+	}
+	rows, err := store.ListAccessKeysWithoutLookup(tx, "", 1)
+	return len(rows) > 0, err
 }
 
 // maxKeyText bounds the text of an authorized key, in bytes: one of 4,096 bits

@@ -44,6 +44,9 @@ type Service struct {
 	// Session reads a session token of this server that has not ended; any
 	// other is iam.Unauthenticated.
 	Session func(ctx context.Context, sessionToken string) (*temporary.Session, error)
+	// Searchable tells whether static access keys from before there were look-ups
+	// have been given theirs, as far as their secrets open.
+	Searchable func() bool
 	// Sources are the service accounts of leak sources, by the sources' ids.
 	Sources map[string]string
 	// Record returns when an event is in the audit log, durably.
@@ -211,6 +214,11 @@ func (s *Service) Revoke(ctx context.Context, r *propuskpb.RevokeLeakRequest) (*
 		return nil, errDead
 	case f.half:
 		return nil, iam.InvalidField("finding.payload", "is the public half of a key, which is no secret: only who holds the private half may revoke it")
+	}
+	if f.session != nil {
+		if err := cloudapi.MayEndSession(ctx, f.session); err != nil {
+			return nil, err
+		}
 	}
 	call := gate.From(ctx)
 	call.Target, call.Path = string(f.subject.ID), f.path

@@ -84,7 +84,7 @@ func (s *EphemeralService) CreateEphemeral(ctx context.Context, r *awspb.CreateE
 func (s *EphemeralService) ofCaller(ctx context.Context, id *credential.Identity, _ string) (mint.SessionRequest, error) {
 	req := mint.SessionRequest{
 		Subject: id.Subject, OrganizationID: id.OrganizationID, CloudID: id.CloudID, FolderID: id.FolderID,
-		Position: id.Position, NotAfter: id.NotAfter, DependsOn: withSigningKey(id),
+		Position: id.Position, NotAfter: id.NotAfter, DependsOn: withSigningKey(id, id.DependsOn),
 	}
 	if id.Subject.Type != iam.TypeServiceAccount {
 		return req, nil
@@ -119,7 +119,7 @@ func (s *EphemeralService) ofAnother(ctx context.Context, caller *credential.Ide
 	if end := account.ExpiresAt; !end.IsZero() && (req.NotAfter.IsZero() || end.Before(req.NotAfter)) {
 		req.NotAfter = end
 	}
-	req.DependsOn = append([]token.Dependency{{Kind: token.KindSubject, ID: account.ID}}, withSigningKey(caller)...)
+	req.DependsOn = append([]token.Dependency{{Kind: token.KindSubject, ID: account.ID}}, withSigningKey(caller, caller.DependsOnIn(path[len(path)-1].ID))...)
 	for _, ref := range path {
 		switch ref.Kind {
 		case resource.Organization:
@@ -136,11 +136,12 @@ func (s *EphemeralService) ofAnother(ctx context.Context, caller *credential.Ide
 	return req, nil
 }
 
-// withSigningKey is what ends the caller's token. Its signing key goes without
-// saying in a token that the key signed, but not in a session, which another key
-// makes: whoever forges tokens with a stolen key would keep what he made of them.
-func withSigningKey(caller *credential.Identity) []token.Dependency {
-	all := slices.Clip(caller.DependsOn)
+// withSigningKey adds the key that signed the caller's token to what ends it.
+// That goes without saying in a token that the key signed, but not in a session,
+// which another key makes: whoever forges tokens with a stolen key would keep
+// what he made of them.
+func withSigningKey(caller *credential.Identity, depends []token.Dependency) []token.Dependency {
+	all := slices.Clip(depends)
 	if caller.SigningKeyID == "" {
 		return all
 	}

@@ -40,8 +40,9 @@ type RevocationServiceClient interface {
 	// RevokeCredential ends all tokens and temporary keys made with an authorized
 	// key or a static access key. An API key makes none: that is refused.
 	RevokeCredential(ctx context.Context, in *RevokeCredentialRequest, opts ...grpc.CallOption) (*RevokeResponse, error)
-	// RevokeSession ends the temporary key that a session token belongs to.
-	// Whoever holds the session token may end it.
+	// RevokeSession ends the temporary key that a session token belongs to. Its
+	// subject and its maker may, and who may suspend the account; whoever was
+	// given a presigned address, in which the token stands, may not.
 	RevokeSession(ctx context.Context, in *RevokeSessionRequest, opts ...grpc.CallOption) (*RevokeResponse, error)
 }
 
@@ -97,8 +98,9 @@ type RevocationServiceServer interface {
 	// RevokeCredential ends all tokens and temporary keys made with an authorized
 	// key or a static access key. An API key makes none: that is refused.
 	RevokeCredential(context.Context, *RevokeCredentialRequest) (*RevokeResponse, error)
-	// RevokeSession ends the temporary key that a session token belongs to.
-	// Whoever holds the session token may end it.
+	// RevokeSession ends the temporary key that a session token belongs to. Its
+	// subject and its maker may, and who may suspend the account; whoever was
+	// given a presigned address, in which the token stands, may not.
 	RevokeSession(context.Context, *RevokeSessionRequest) (*RevokeResponse, error)
 	mustEmbedUnimplementedRevocationServiceServer()
 }
