@@ -7,6 +7,7 @@ import (
 
 	"github.com/propusk/propusk/internal/gate"
 	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/revocation"
 	"github.com/propusk/propusk/internal/signin"
 	"github.com/propusk/propusk/internal/store"
 	propuskpb "github.com/propusk/propusk/proto/propusk/v1"
@@ -36,8 +37,8 @@ func CheckPassword(field string, password iam.Secret, u *iam.UserAccount) error 
 }
 
 // SetPassword gives a person a password and ends what the old one has led to:
-// his sessions but one, which may be "", and every ticket. It tells how many
-// sessions there were.
+// his sessions but one, which may be "", every ticket, and every sign-in that is
+// under way. It tells how many sessions there were.
 func SetPassword(tx *store.Tx, userID, phc, but string) (ended int, err error) {
 	if err := store.SetPassword(tx, &iam.Password{UserID: userID, PHC: phc, ChangedAt: tx.Now()}); err != nil {
 		return 0, err
@@ -48,6 +49,10 @@ func SetPassword(tx *store.Tx, userID, phc, but string) (ended int, err error) {
 		}
 	}
 	if err := signin.ForgetAttempts(tx, userID); err != nil {
+		return 0, err
+	}
+	old := passwordOf(userID)
+	if err := revocation.Revoke(tx, old.Kind, old.ID); err != nil {
 		return 0, err
 	}
 	return EndSessions(tx, userID, but)

@@ -118,6 +118,13 @@ func person(u *iam.UserAccount, how string, position iam.Position) (*credential.
 	}
 	return &credential.Identity{
 		Subject: iam.Subject{ID: iam.SubjectID(u.ID), Type: iam.TypeUserAccount}, How: how, Position: position,
-		DependsOn: []token.Dependency{{Kind: token.KindSubject, ID: u.ID}},
+		DependsOn: []token.Dependency{{Kind: token.KindSubject, ID: u.ID}, passwordOf(u.ID)},
 	}, nil
+}
+
+// passwordOf is a person's password as something to depend on. Judging one takes
+// time, and what was right when it was read lets nobody in who signs in with it
+// while another one is set: cloudapi.Changes looks whether it has ended since.
+func passwordOf(userID string) token.Dependency {
+	return token.Dependency{Kind: token.KindCredential, ID: userID}
 }
