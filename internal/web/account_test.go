@@ -19,7 +19,7 @@ import (
 func TestConsent(t *testing.T) {
 	b := newBrowser(t)
 	b.signIn("alice")
-	for _, link := range []string{"/authorize?response_type=token&client_id=" + publicClient, consentPath + "&state=x&scope=y&force_confirm=yes"} {
+	for _, link := range []string{"/authorize?response_type=token&client_id=" + publicClient, consentPath + "&state=x&scope=&force_confirm=yes"} {
 		page := b.open(link)
 		page.wants(t, 200, "Allow access to your account?", "Command line and tools", "<bdi class=\"person-name\">Alice Liddell</bdi>")
 		if n := len(b.town.tokens); strings.Contains(page.text, "y0_") || n == 0 || b.town.last().Method != propuskpb.AccountService_Get_FullMethodName {
@@ -52,6 +52,25 @@ func TestConsent(t *testing.T) {
 	}
 }
 
+// One consent makes one token, whether the browser reloads the page that shows it
+// or goes back and sends the form again.
+func TestConsentCountsOnce(t *testing.T) {
+	b := newBrowser(t)
+	b.signIn("alice")
+	first, second := b.open(consentPath), b.open(consentPath) // in two tabs
+	b.send(first, consentPath).wants(t, 200, oauthToken)
+	for _, page := range []*shown{first, second} {
+		b.send(page, consentPath).wants(t, 409, "You have already allowed this")
+	}
+	again := b.open(consentPath)
+	b.send(first, consentPath).wants(t, 409, "You have already allowed this")
+	b.send(again, consentPath, "once", "").wants(t, 409, "You have already allowed this")
+	if b.town.made != 1 {
+		t.Errorf("%d tokens are made", b.town.made)
+	}
+	b.send(again, consentPath).wants(t, 200, oauthToken)
+}
+
 func TestConsentRefused(t *testing.T) {
 	b := newBrowser(t)
 	page := b.signIn("alice")
@@ -63,11 +82,14 @@ func TestConsentRefused(t *testing.T) {
 		"?response_type=token&client_id=x": "Nobody is known by this name",
 		"?response_type=code&client_id=" + publicClient:                                         "This cannot be asked for here",
 		"?response_type=token&client_id=" + publicClient + "&redirect_uri=https://evil.example": "Tokens are not sent to other sites",
+		"?response_type=token&client_id=" + publicClient + "&scope=cloud:read":                  "Scopes cannot be asked for here",
 		"?response_type=token&client_id=" + publicClient + "&client_id=" + publicClient:         "cannot be read",
 		"?response_type=token&client_id=" + strings.ToUpper(publicClient):                       "Nobody is known by this name",
 	} {
 		b.open("/authorize"+query).wants(t, 400, says)
 		b.post("/authorize"+query, url.Values{"form_proof": {proof}}).wants(t, 400, says)
+		// Nobody types his password for a link that leads to nothing.
+		newBrowser(t).open("/authorize"+query).wants(t, 400, says)
 	}
 	if b.town.made != 0 {
 		t.Errorf("%d tokens are made", b.town.made)
@@ -191,6 +213,20 @@ func TestAuthenticatorApp(t *testing.T) {
 	b.send(remove, "/account/second-factor/remove", "password", "").wants(t, 400, "Type your password.")
 	b.send(remove, "/account/second-factor/remove", "password", "wrong").wants(t, 400, "This is not your password.")
 	b.send(remove, "/account/second-factor/remove", "password", goodPassword).wants(t, 200, "The second factor is off.")
+}
+
+// The second factor is not turned on by one who would not be shown the codes.
+func TestRecoveryCodesAreNotLost(t *testing.T) {
+	b := newBrowser(t)
+	b.signIn("alice")
+	app := b.send(b.open("/account/second-factor"), "/account/second-factor", "password", goodPassword)
+	b.town.fails[propuskpb.AccountService_Get_FullMethodName] = iam.Errorf(iam.Unavailable, "busy")
+	b.send(app, "/account/second-factor/confirm", "code", goodCode).wants(t, 503)
+	for _, call := range b.town.asked {
+		if call.Method == propuskpb.AccountService_ConfirmTotp_FullMethodName {
+			t.Error("the app is on, and nobody has seen the codes")
+		}
+	}
 }
 
 // Whatever the gate refuses, a page says so, with the number that leads to it.

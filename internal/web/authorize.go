@@ -1,9 +1,11 @@
 package web
 
 import (
+	"crypto/hmac"
 	"errors"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/propusk/propusk/internal/iam"
 	propuskpb "github.com/propusk/propusk/proto/propusk/v1"
@@ -30,33 +32,44 @@ func (v *visit) checkConsent() error {
 		return refused(http.StatusBadRequest, "error.response_type")
 	case v.query["redirect_uri"] != "":
 		return refused(http.StatusBadRequest, "error.redirect")
+	case v.query["scope"] != "": // a token may do all that the person may, and no less
+		return refused(http.StatusBadRequest, "error.scope")
 	}
 	return nil
 }
 
 func (v *visit) showConsent() error {
-	if err := v.checkConsent(); err != nil {
-		return err
-	}
 	account, err := v.account()
 	if err != nil {
 		return err
 	}
 	return v.show(http.StatusOK, &page{Name: "consent", Title: "consent.title", Account: account, Data: consentData{
-		Client: clientKeys[v.query["client_id"]], Address: consentAddress,
+		Client: clientKeys[v.query["client_id"]], Address: consentAddress, Once: v.newOnce(),
 	}})
 }
 
 type consentData struct {
 	Client  string // key of its name
 	Address string // of the form
+	Once    string
+}
+
+// newOnce is the value by which a consent counts once: a reload of the page that
+// shows a token sends the same form again, and would make another token.
+func (v *visit) newOnce() string {
+	once := v.cookie(onceCookie)
+	if once == "" {
+		once = randomText()
+		v.setCookie(onceCookie, once, time.Time{})
+	}
+	return once
 }
 
 // allow makes the token. It is in the answer to the form and nowhere else: no
 // address holds it, and no cache keeps it.
 func (v *visit) allow() error {
-	if err := v.checkConsent(); err != nil {
-		return err
+	if once := v.cookie(onceCookie); once == "" || !hmac.Equal([]byte(v.form["once"]), []byte(once)) {
+		return refused(http.StatusConflict, "error.consent_used")
 	}
 	account, err := v.account()
 	if err != nil {
@@ -70,5 +83,6 @@ func (v *visit) allow() error {
 	if err != nil {
 		return err
 	}
+	v.dropCookie(onceCookie)
 	return v.show(http.StatusOK, &page{Name: "token", Title: "token.title", Account: account, Data: answer})
 }

@@ -16,6 +16,7 @@ const (
 	sessionCookie  = "yc_session"       // [API fact: IAM cookie]
 	ticketCookie   = "propusk_ticket"   // of a sign-in that waits for its second factor
 	visitorCookie  = "propusk_visitor"  // binds forms before sign-in
+	onceCookie     = "propusk_once"     // by which a consent counts once
 	languageCookie = "propusk_language" //
 	languageLife   = 365 * 24 * time.Hour
 )

@@ -43,12 +43,17 @@ func (v *visit) visitorSecret() string {
 		v.visitor = v.cookie(visitorCookie)
 	}
 	if b, err := base64.RawURLEncoding.Strict().DecodeString(v.visitor); err != nil || len(b) != 16 {
-		var fresh [16]byte
-		_, _ = rand.Read(fresh[:])
-		v.visitor = base64.RawURLEncoding.EncodeToString(fresh[:])
+		v.visitor = randomText()
 		v.setCookie(visitorCookie, v.visitor, time.Time{})
 	}
 	return v.visitor
+}
+
+// randomText is 128 random bits, as they may stand in cookies and forms.
+func randomText() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:])
+	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
 // checkForgery refuses a form that was not sent by a page of ours, shown to this

@@ -15,6 +15,8 @@ type route struct {
 	session bool
 	// A person may be sent here after signing in.
 	returns bool
+	// Refuses what the page never does, before anybody is asked for a password.
+	check func(*visit) error
 }
 
 // routes are the pages by their paths, exactly as they are written: an encoded
@@ -32,7 +34,7 @@ func newRoutes() map[string]route {
 		"/logout":                        {get: (*visit).showSignOut, post: (*visit).signOut, session: true},
 		"/reset":                         {get: (*visit).showReset, post: (*visit).reset},
 		"/language":                      {post: (*visit).chooseLanguage, home: "/account"},
-		"/authorize":                     {get: (*visit).showConsent, post: (*visit).allow, session: true, returns: true},
+		"/authorize":                     {get: (*visit).showConsent, post: (*visit).allow, session: true, returns: true, check: (*visit).checkConsent},
 		"/account":                       {get: (*visit).showAccount, session: true, returns: true},
 		"/account/sessions":              {get: (*visit).showSessions, session: true, returns: true},
 		"/account/sessions/end":          {post: (*visit).endSession, home: "/account/sessions", session: true},
@@ -52,12 +54,15 @@ func (v *visit) get(r route) {
 		v.goTo(r.home)
 		return
 	}
-	if r.session && v.session == "" {
+	if v.readQuery(); v.trouble == nil && r.check != nil {
+		v.trouble = r.check(v)
+	}
+	switch {
+	case v.trouble != nil:
+	case r.session && v.session == "":
 		v.signInFirst("")
 		return
-	}
-	v.readQuery()
-	if v.trouble == nil {
+	default:
 		v.trouble = r.get(v)
 	}
 	v.finish()
@@ -72,6 +77,9 @@ func (v *visit) post(r route) {
 	}
 	v.readQuery()
 	v.readForm()
+	if v.trouble == nil && r.check != nil {
+		v.trouble = r.check(v)
+	}
 	switch {
 	case v.trouble != nil:
 	case r.session && v.session == "":

@@ -94,6 +94,10 @@ func (v *visit) confirmApp() error {
 	if v.form["code"] == "" {
 		return v.appPage(v.form["link"], wrongField("code", "mistake.code_missing"))
 	}
+	account, err := v.account() // before the codes: they are shown now or never
+	if err != nil {
+		return err
+	}
 	answer, err := ask[*propuskpb.ConfirmTotpResponse](v, propuskpb.AccountService_ConfirmTotp_FullMethodName,
 		&propuskpb.ConfirmTotpRequest{Session: v.session, Code: v.form["code"], Client: v.client()})
 	if isReason(err, codeWrong) {
@@ -104,10 +108,6 @@ func (v *visit) confirmApp() error {
 			return v.appPage(v.form["link"], wrong)
 		}
 		return v.appElsewhere(err)
-	}
-	account, err := v.account()
-	if err != nil {
-		return err
 	}
 	return v.show(http.StatusOK, &page{Name: "codes", Title: "codes.title", Account: account, Data: answer.GetRecoveryCodes()})
 }
