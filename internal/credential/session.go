@@ -75,17 +75,11 @@ var errSession = refuse("session_ended", "The session has ended: sign in again")
 // fails with UNAUTHENTICATED, also for a person who is suspended, or as the
 // reads fail.
 func (p *Session) Prove(ctx context.Context, text string) (*Identity, error) {
-	if !SessionCookieForm(text) {
-		return nil, errSession
-	}
 	position := p.Reads.Position() // before the rows: what changes after it ends what is made of this
-	s, err := p.Find(ctx, cookieLookup(text))
-	if err != nil {
-		return nil, goneOr(err, errSession)
-	}
 	now := p.Now()
-	if !now.Before(s.ExpiresAt) || now.Sub(s.LastSeenAt) > p.Idle {
-		return nil, errSession
+	s, err := p.live(ctx, text, now)
+	if err != nil {
+		return nil, err
 	}
 	if err := activePerson(ctx, p.Reads, s.UserID); err != nil {
 		return nil, err
@@ -102,4 +96,24 @@ func (p *Session) Prove(ctx context.Context, text string) (*Identity, error) {
 		return nil, err
 	}
 	return id, nil
+}
+
+// Live returns the session of a cookie, whatever state its person is in. It fails
+// with UNAUTHENTICATED when the cookie is none, or of a session that has ended.
+func (p *Session) Live(ctx context.Context, text string) (*iam.Session, error) {
+	return p.live(ctx, text, p.Now())
+}
+
+func (p *Session) live(ctx context.Context, text string, now time.Time) (*iam.Session, error) {
+	if !SessionCookieForm(text) {
+		return nil, errSession
+	}
+	s, err := p.Find(ctx, cookieLookup(text))
+	if err != nil {
+		return nil, goneOr(err, errSession)
+	}
+	if !now.Before(s.ExpiresAt) || now.Sub(s.LastSeenAt) > p.Idle {
+		return nil, errSession
+	}
+	return s, nil
 }

@@ -67,11 +67,15 @@ var signInArea = area{
 		p := &signinapi.Proofs{
 			DB: s.db, Passwords: s.passwords, Position: s.replica.Position,
 			SecondFactors: &signin.SecondFactors{DB: s.db, Addresses: s.passwords.Addresses, Open: s.box.Open, Locked: s.recordLockout, Now: signin.Clock(s.now)},
-			Session:       &credential.Session{Reads: s.replica, Find: s.findSession, Idle: s.cfg.SessionIdle, Now: s.now},
+			Session:       s.sessionProver(),
 			Seen:          func(id, user string) { s.used.note(usedSession, id, user, s.now()) },
 		}
 		return p.All(), nil
 	},
+}
+
+func (s *Server) sessionProver() *credential.Session {
+	return &credential.Session{Reads: s.replica, Find: s.findSession, Idle: s.cfg.SessionIdle, Now: s.now}
 }
 
 func (s *Server) findSession(ctx context.Context, lookup string) (found *iam.Session, err error) {

@@ -59,6 +59,8 @@ func (s *Service) find(ctx context.Context, kind leak.Kind, text string) (f *fou
 		f, err = s.findOAuthToken(ctx, text)
 	case leak.OAuthClientSecret:
 		f, err = s.findClientSecret(ctx, text)
+	case leak.IAMCookie:
+		f, err = s.findCookie(ctx, text)
 	}
 	if errors.Is(err, iam.NotFound) {
 		return nil, nil

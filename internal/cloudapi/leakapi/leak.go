@@ -44,6 +44,9 @@ type Service struct {
 	// Session reads a session token of this server that has not ended; any
 	// other is iam.Unauthenticated.
 	Session func(ctx context.Context, sessionToken string) (*temporary.Session, error)
+	// Cookie reads the session of a person's cookie that has not ended; any other
+	// is iam.Unauthenticated.
+	Cookie func(ctx context.Context, cookie string) (*iam.Session, error)
 	// Searchable tells whether static access keys from before there were look-ups
 	// have been given theirs, as far as their secrets open.
 	Searchable func() bool
@@ -69,7 +72,7 @@ type Accounts interface {
 
 // made are the kinds of credential that this server makes. The others have no
 // rows here, and so none of them is live.
-var made = []leak.Kind{leak.IAMToken, leak.SessionToken, leak.APIKey, leak.AccessSecret, leak.AuthorizedKey, leak.OAuthToken, leak.OAuthClientSecret}
+var made = []leak.Kind{leak.IAMToken, leak.SessionToken, leak.APIKey, leak.AccessSecret, leak.AuthorizedKey, leak.OAuthToken, leak.OAuthClientSecret, leak.IAMCookie}
 
 // ListSecretTypes lists what this server makes: a host that knew more would send
 // us what others' credentials are.
