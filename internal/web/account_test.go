@@ -28,6 +28,9 @@ func TestConsent(t *testing.T) {
 	}
 	s := b.send(b.open(consentPath), consentPath)
 	s.wants(t, 200, oauthToken, "22 November 2027", `data-copy="token"`)
+	if strings.Contains(s.text, "/language") {
+		t.Error("the page that is shown once leads to itself in another language")
+	}
 	if s.path != consentPath || s.Header.Get("Cache-Control") != "no-store" || s.Header.Get("Referrer-Policy") != "no-referrer" {
 		t.Errorf("%s %v", s.path, s.Header)
 	}
@@ -190,6 +193,9 @@ func TestAuthenticatorApp(t *testing.T) {
 	}
 	done := b.send(again, confirm, "code", goodCode)
 	done.wants(t, 200, "The second factor is on.", "<code>k7wq-3mzd-x0fa</code>", "<code>k7wq-3mzd-x9fj</code>")
+	if strings.Contains(done.text, "/language") {
+		t.Error("the page that is shown once leads to itself in another language")
+	}
 	if done.Header.Get("Cache-Control") != "no-store" {
 		t.Error("recovery codes may be kept")
 	}

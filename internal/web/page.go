@@ -173,6 +173,10 @@ func (p *page) Device(userAgent string) string {
 	return p.T("device.unknown")
 }
 
+// ShownOnce tells of pages that hold what is never shown again: to read them in
+// another language would be to lose it.
+func (p *page) ShownOnce() bool { return p.Name == "token" || p.Name == "codes" }
+
 // Wide tells of pages with the account's menu beside them.
 func (p *page) Wide() bool { return p.Account != nil && strings.HasPrefix(p.Here(), "/account") }
 

@@ -20,7 +20,7 @@ var everyPage = map[string]string{
 
 const consentPath = "/authorize?client_id=" + publicClient + "&response_type=token"
 
-const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
 var (
 	loads   = regexp.MustCompile(`(?:src|href|action)="([^"]*)"`)

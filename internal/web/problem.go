@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"github.com/propusk/propusk/internal/gate"
 	"github.com/propusk/propusk/internal/iam"
@@ -120,7 +121,7 @@ func (v *visit) explain(err error, form ...string) *mistakes {
 		for _, f := range e.Fields {
 			for _, known := range form {
 				if f.Field == known {
-					out.Fields[known] = fieldMistake(e.Reason, f.Description)
+					out.Fields[known] = fieldMistake(e.Reason, f.Description, v.form[known])
 				}
 			}
 		}
@@ -136,8 +137,15 @@ func (v *visit) explain(err error, form ...string) *mistakes {
 	return out
 }
 
-// fieldMistake finds the words for what is wrong with a field.
-func fieldMistake(reason, description string) mistake {
+// longest is the shortest of the limits that the gate has for what people type, in
+// characters. Of what is longer, it names no reason.
+const longest = 256
+
+// fieldMistake finds the words for what is wrong with what was typed into a field.
+func fieldMistake(reason, description, typed string) mistake {
+	if reason == "" && utf8.RuneCountInString(typed) > longest {
+		reason = "too_long"
+	}
 	if key := "mistake." + reason; texts()[fallback][key] != "" {
 		return mistake{Key: key}
 	}

@@ -51,6 +51,17 @@ func TestSignIn(t *testing.T) {
 	}
 }
 
+// What is too long for the gate is told of in the person's own language.
+func TestTooLong(t *testing.T) {
+	b := newBrowser(t)
+	b.header.Set("Accept-Language", "ru")
+	b.town.fails[propuskpb.SignInService_Start_FullMethodName] = iam.InvalidField("login", "must be at most 256 characters long")
+	s := b.send(b.open("/login"), "/login", "login", strings.Repeat("я", 257), "password", "x")
+	if s.wants(t, 400, `id="login-mistake">Слишком длинно.`); strings.Contains(s.text, "must be") {
+		t.Error(s.text)
+	}
+}
+
 // What the gate is told of the person's place is what the door sees itself.
 func TestClient(t *testing.T) {
 	b := newBrowser(t)
