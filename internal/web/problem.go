@@ -138,12 +138,12 @@ func (v *visit) explain(err error, form ...string) *mistakes {
 }
 
 // longest is the shortest of the limits that the gate has for what people type, in
-// characters. Of what is longer, it names no reason.
+// characters.
 const longest = 256
 
 // fieldMistake finds the words for what is wrong with what was typed into a field.
 func fieldMistake(reason, description, typed string) mistake {
-	if reason == "" && utf8.RuneCountInString(typed) > longest {
+	if reason == "validation" && utf8.RuneCountInString(typed) > longest {
 		reason = "too_long"
 	}
 	if key := "mistake." + reason; texts()[fallback][key] != "" {

@@ -55,7 +55,8 @@ func TestSignIn(t *testing.T) {
 func TestTooLong(t *testing.T) {
 	b := newBrowser(t)
 	b.header.Set("Accept-Language", "ru")
-	b.town.fails[propuskpb.SignInService_Start_FullMethodName] = iam.InvalidField("login", "must be at most 256 characters long")
+	b.town.fails[propuskpb.SignInService_Start_FullMethodName] = &iam.Error{Kind: iam.InvalidArgument, Reason: "validation",
+		Fields: []iam.FieldViolation{{Field: "login", Description: "must be at most 256 characters long"}}}
 	s := b.send(b.open("/login"), "/login", "login", strings.Repeat("я", 257), "password", "x")
 	if s.wants(t, 400, `id="login-mistake">Слишком длинно.`); strings.Contains(s.text, "must be") {
 		t.Error(s.text)
