@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -112,8 +113,22 @@ func (p *page) Here() string {
 	return p.v.r.URL.Path
 }
 
-// Place is where the page is shown again in another language.
+// Place is where the page is shown again in another language. The answer to a form
+// keeps what the form had of the address.
 func (p *page) Place() string {
+	if p.v.form != nil {
+		again := url.Values{}
+		if back := p.v.form["return"]; goOn(back) != defaultReturn {
+			again.Set("return", back)
+		}
+		if token := p.v.form["reset_token"]; token != "" {
+			again.Set("token", token)
+		}
+		if _, recovery := p.v.form["recovery_code"]; recovery {
+			again.Set("with", "recovery")
+		}
+		return withQuery(p.Here(), again)
+	}
 	if q := p.v.r.URL.RawQuery; q != "" && p.v.route.home == "" {
 		return p.v.r.URL.Path + "?" + q
 	}

@@ -125,6 +125,21 @@ func TestLanguage(t *testing.T) {
 	}
 }
 
+// The choice of a language after a mistake costs neither a link nor the way back.
+func TestChoiceOfLanguageAfterMistake(t *testing.T) {
+	b := newBrowser(t)
+	page := b.send(b.open("/reset?token="+goodReset), "/reset", "new_password", "x", "again", "y")
+	page = b.send(page, "/language", "language", "ru")
+	if page.wants(t, 200, `name="reset_token" value="`+goodReset+`"`); page.path != "/reset?token="+goodReset {
+		t.Errorf("the link becomes %s", page.path)
+	}
+	page = b.send(b.open("/login?return=%2Faccount%2Ftokens"), "/login", "login", "alice", "password", "x")
+	b.send(page, "/language", "language", "en").wants(t, 200, `name="return" value="/account/tokens"`)
+	page = b.send(b.open("/login?return=%2Faccount%2Ftokens"), "/login", "login", "bob", "password", goodPassword)
+	page = b.send(b.open(page.path+"&with=recovery"), "/login/code", "recovery_code", "wrong")
+	b.send(page, "/language", "language", "ru").wants(t, 200, `name="return" value="/account/tokens"`, `name="recovery_code"`)
+}
+
 func TestChoiceOfLanguage(t *testing.T) {
 	b := newBrowser(t)
 	b.header.Set("Accept-Language", "ru")
