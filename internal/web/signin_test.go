@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -47,6 +48,26 @@ func TestSignIn(t *testing.T) {
 		}
 		if len(b.town.sessions) != 0 {
 			t.Errorf("%s: somebody is signed in", name)
+		}
+	}
+}
+
+// The cursor is where the person goes on: in the first field that is still empty.
+func TestCursor(t *testing.T) {
+	b := newBrowser(t)
+	cursor := regexp.MustCompile(`<input id="([a-z]+)"[^>]* autofocus`)
+	wrong := func(login, password string) *shown {
+		return b.send(b.open("/login"), "/login", "login", login, "password", password)
+	}
+	for _, c := range []struct {
+		page *shown
+		want string
+	}{
+		{b.open("/login"), "login"}, {b.open("/login?login=alice"), "password"}, {wrong("alice", "x"), "password"},
+		{wrong("", ""), "login"}, {wrong("", "x"), "login"}, {wrong("alice", ""), "password"},
+	} {
+		if got := cursor.FindAllStringSubmatch(c.page.text, -1); len(got) != 1 || got[0][1] != c.want {
+			t.Errorf("the cursor is in %v, want %s", got, c.want)
 		}
 	}
 }
