@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -29,7 +30,9 @@ func runUserToken(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	fmt.Fprintf(p.stderr, "OAuth token %s of %s, good until %s. It is shown this once.\n", made.ID, made.UserID, made.ExpiresAt.Format(time.RFC3339))
-	fmt.Fprintln(p.stdout, made.Secret)
+	if _, err := fmt.Fprintln(p.stdout, made.Secret); err != nil {
+		return fmt.Errorf("OAuth token %s was made, but could not be shown; revoke it: %w", made.ID, err)
+	}
 	return nil
 }
 
@@ -72,6 +75,9 @@ func runUserRevokeToken(ctx context.Context, p *program, args []string) error {
 	}
 	if len(words) != 1 {
 		return misuse{errors.New("name the token by its id: user revoke-token ID")}
+	}
+	if strings.HasPrefix(words[0], "y0_") { // and it is not repeated
+		return misuse{errors.New("this is an OAuth token itself, which others on the machine may have seen now; user tokens LOGIN shows its id by the end of it")}
 	}
 	r.ID = words[0]
 	gone, err := server.Operate(ctx, *cfg, log, server.PathUserRevokeToken, (*server.Server).RevokeUserToken, r)

@@ -205,6 +205,10 @@ func TestLeaks(t *testing.T) {
 		by := w.stranger
 		if s.kind == leak.SessionToken { // which presigned addresses give away
 			by.refuse(t, "leak.Revoke", &propuskpb.RevokeLeakRequest{Finding: finding}, codes.NotFound, "not found")
+			tried := w.audit(t.Context(), t, server.AuditListRequest{Type: "iam.RevokeLeakedCredential", Resource: s.accountID})
+			if len(tried) != 1 || tried[0].Status != "ERROR" || tried[0].Details["credential_id"] == nil || tried[0].Details["service_account_id"] != s.accountID {
+				t.Errorf("audit lines of a refusal: %v", tried)
+			}
 			by = w.owner
 		}
 		r := call(t, by, "leak.Revoke", &propuskpb.RevokeLeakRequest{Finding: finding, Uri: "https://git.example/x"}, new(propuskpb.RevokeLeakResponse))

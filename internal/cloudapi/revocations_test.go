@@ -161,6 +161,11 @@ func TestRevokeSession(t *testing.T) {
 	k, stranger := w.ephemeral(t, w.owner), w.exchange(t, w.Key)
 	end := func(text string) proto.Message { return &propuskpb.RevokeSessionRequest{SessionToken: text} }
 	stranger.refuse(t, "revocation.RevokeSession", end(k.GetSessionToken()), codes.NotFound, "not found")
+	tried := w.audit(t.Context(), t, server.AuditListRequest{Type: "propusk.RevokeSession"})
+	if len(tried) != 1 || tried[0].Status != "ERROR" || tried[0].Authentication.SubjectID != w.ServiceAccountID ||
+		tried[0].Details["access_key_id"] != k.GetAccessKeyId() || tried[0].Details["session_id"] == nil {
+		t.Errorf("audit lines of a refusal: %v", tried)
+	}
 	for range 2 { // twice is as good as once
 		w.revoke(t, w.owner, "RevokeSession", end(k.GetSessionToken()), w.home.ServiceAccountID)
 	}

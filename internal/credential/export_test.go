@@ -56,3 +56,6 @@ func DerivedKept(p *AccessKey) int {
 	defer p.derived.mu.RUnlock()
 	return len(p.derived.all)
 }
+
+// CompactTime reads the time of a signature of version 4.
+var CompactTime = compactTime

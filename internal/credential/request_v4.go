@@ -251,13 +251,6 @@ func (w *wire) signedAt() (time.Time, error) {
 	return time.Time{}, errIncomplete("The request must have the header 'x-amz-date' with a time as %s is, or else a header 'date'", v4Time)
 }
 
-// compactTime reads the one spelling that version 4 signs; the standard library
-// alone would let fractions of a second pass.
-func compactTime(text string) (time.Time, bool) {
-	at, err := time.Parse(v4Time, text)
-	return at, err == nil && len(text) == len(v4Time)
-}
-
 // payload is what stands for the body in what is signed: what the request says
 // of it, in a header or (presigned) in the query, and else the asker's hash of
 // it. Where the signature covers the body's hash, the two must agree.

@@ -3,6 +3,7 @@ package credential_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -78,6 +79,31 @@ func TestDerivedKeysAreBounded(t *testing.T) {
 	if _, err := p.Prove(context.Background(), bad); err == nil || credential.DerivedKept(p) != before {
 		t.Errorf("a bad signature (%v) is remembered", err)
 	}
+}
+
+// Many who prove one key's signatures at once do not disturb each other,
+// however long the texts are.
+func TestDerivedKeysAreSharedByMany(t *testing.T) {
+	p := &credential.AccessKey{Reads: stillWorld{newAccessWorld()}, Now: func() time.Time { return start }}
+	var wait sync.WaitGroup
+	for worker := range 8 {
+		wait.Go(func() {
+			region := strings.Repeat("r", 1+worker%2*500)
+			for n := range 500 {
+				s := sign(suiteSecret, v4("AKIDEXAMPLE", "20261101T120000Z", region, "s3", fmt.Sprintf("%064x", worker<<32|n), ""))
+				if _, err := p.Prove(context.Background(), s); err != nil {
+					t.Error(err)
+					return
+				}
+				s.Signature = flipLast(s.Signature)
+				if _, err := p.Prove(context.Background(), s); err == nil {
+					t.Error("a changed signature is good")
+					return
+				}
+			}
+		})
+	}
+	wait.Wait()
 }
 
 // stillWorld remembers no look-ups: it is asked by many at once.

@@ -40,3 +40,23 @@ func FuzzStringToSign(f *testing.F) {
 		}
 	})
 }
+
+// FuzzCompactTime: the time is read as the standard library reads it, but for fractions of a second.
+func FuzzCompactTime(f *testing.F) {
+	for _, s := range []string{
+		"20261101T120000Z", "00000101T000000Z", "99991231T235959Z", "20240229T000000Z", "20230229T000000Z", "21000229T000000Z", "20000229T000000Z",
+		"20261131T000000Z", "20261001T240000Z", "20261001T006000Z", "20261001T000060Z", "20260001T000000Z", "20261301T000000Z", "20260100T000000Z",
+		"20260132T000000Z", "2026 101T120000Z", "20261101t120000Z", "20261101T120000z", "20261101T12000Z", "20261101T1200000Z", "+0261101T120000Z",
+		"20261101T1200.0Z", "20261101T12:000Z", "2026110/T120000Z", "２６1101T120000Z", "",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		const layout = "20060102T150405Z"
+		want, err := time.Parse(layout, text)
+		known := err == nil && len(text) == len(layout)
+		if at, ok := credential.CompactTime(text); ok != known || ok && !at.Equal(want) {
+			t.Errorf("%q is %v (%t), want %v (%t)", text, at, ok, want, known)
+		}
+	})
+}

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/propusk/propusk/internal/audit"
@@ -79,6 +80,10 @@ func (r *UserAddRequest) check() error {
 	if !legalLogin.MatchString(r.Login) {
 		return iam.InvalidField("login", "1 to 100 letters, digits, dots, hyphens and underscores; it begins and ends with a letter or digit")
 	}
+	// Operators name people by either: what is meant for one would be the other's.
+	if strings.HasPrefix(r.Login, resource.PrefixIAM) && len(r.Login) == 20 && !strings.ContainsAny(r.Login, "._-") {
+		return iam.InvalidField("login", "looks like an id")
+	}
 	if r.Email != "" && (len(r.Email) > 100 || !legalEmail.MatchString(r.Email)) {
 		return iam.InvalidField("email", "not an e-mail address of at most 100 characters")
 	}
@@ -91,7 +96,7 @@ func (r *UserAddRequest) check() error {
 }
 
 func legalPersonName(s string) bool {
-	return utf8.ValidString(s) && utf8.RuneCountInString(s) <= 256 && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
+	return utf8.ValidString(s) && utf8.RuneCountInString(s) <= 256 && !strings.ContainsFunc(s, unicode.IsControl)
 }
 
 // AddUser makes a person. The API has no call for it.

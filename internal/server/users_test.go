@@ -27,6 +27,7 @@ func TestUserAddChecksWhatItIsGiven(t *testing.T) {
 		{"login", server.UserAddRequest{Login: "алиса"}},
 		{"login", server.UserAddRequest{Login: "a\n"}},
 		{"login", server.UserAddRequest{Login: long}},
+		{"login", server.UserAddRequest{Login: s.AliceID}},
 		{"email", server.UserAddRequest{Login: "a", Email: "a"}},
 		{"email", server.UserAddRequest{Login: "a", Email: "a@"}},
 		{"email", server.UserAddRequest{Login: "a", Email: "a b@c"}},
@@ -35,6 +36,7 @@ func TestUserAddChecksWhatItIsGiven(t *testing.T) {
 		{"email", server.UserAddRequest{Login: "a", Email: "a@" + long}},
 		{"name", server.UserAddRequest{Login: "a", Name: strings.Repeat("x", 257)}},
 		{"name", server.UserAddRequest{Login: "a", Name: "a\x1b[2J"}},
+		{"name", server.UserAddRequest{Login: "a", Name: "a\u009b2J"}}, // the same to a terminal
 		{"given_name", server.UserAddRequest{Login: "a", GivenName: "\xff"}},
 		{"family_name", server.UserAddRequest{Login: "a", FamilyName: "a\nb"}},
 	} {

@@ -220,13 +220,13 @@ func (s *RevocationService) RevokeSession(ctx context.Context, r *propuskpb.Revo
 	if err != nil {
 		return nil, err
 	}
-	if err := cloudapi.MayEndSession(ctx, session); err != nil {
-		return nil, err
-	}
 	call := gate.From(ctx)
 	call.NoteDetail(audit.Text("session_id", session.ID))
 	call.NoteDetail(audit.Text("access_key_id", session.AccessKeyID))
 	call.NoteDetail(audit.Text("subject_id", string(session.Subject.ID)))
+	if err := cloudapi.MayEndSession(ctx, session); err != nil {
+		return nil, err
+	}
 	answer := &propuskpb.RevokeResponse{SubjectId: string(session.Subject.ID)}
 	ended := !s.Now().Before(session.ExpiresAt)
 	if !ended {

@@ -218,15 +218,15 @@ func (s *Service) Revoke(ctx context.Context, r *propuskpb.RevokeLeakRequest) (*
 	case f.half:
 		return nil, iam.InvalidField("finding.payload", "is the public half of a key, which is no secret: only who holds the private half may revoke it")
 	}
-	if f.session != nil {
-		if err := cloudapi.MayEndSession(ctx, f.session); err != nil {
-			return nil, err
-		}
-	}
 	call := gate.From(ctx)
 	call.Target, call.Path = string(f.subject.ID), f.path
 	for _, d := range f.details(r.GetUri(), "") {
 		call.NoteDetail(d)
+	}
+	if f.session != nil {
+		if err := cloudapi.MayEndSession(ctx, f.session); err != nil {
+			return nil, err
+		}
 	}
 	err = s.Changes.Plain(ctx, func(tx *store.Tx) error { return f.end(tx) })
 	if errors.Is(err, iam.NotFound) {

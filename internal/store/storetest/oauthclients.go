@@ -92,6 +92,7 @@ func testOAuthClient(t *testing.T, f *fixture) {
 			}
 			after = rows[0].ID
 			got = append(got, after)
+			same(t, "what a list shows of "+after, &iam.OAuthClient{ID: after, FolderID: folderID, Name: map[string]string{"ajec1": "shop", "ajec3": "third"}[after], ProfileID: "web"}, rows[0])
 		}
 	})
 	f.told(t, clientTold("ajec1"), func(tx *store.Tx) error { return store.DeleteOAuthClient(tx, "ajec1") })
