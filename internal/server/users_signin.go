@@ -51,7 +51,7 @@ func (s *Server) SetUserPassword(ctx context.Context, r UserPasswordRequest) (*U
 	if err := signinapi.CheckPassword("password", secret, u); err != nil {
 		return nil, err
 	}
-	phc, err := s.passwords.Hash(ctx, secret)
+	phc, err := s.passwords.HashForOperator(ctx, secret)
 	if err != nil {
 		return nil, err
 	}

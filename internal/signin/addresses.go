@@ -10,11 +10,15 @@ import (
 const (
 	// freeFromAddress may fail, or be under way, at an address before there are
 	// delays: many people may sit behind one.
-	freeFromAddress    = 50
+	freeFromAddress = 50
+	// freeFromSite is that in a network of IPv6 that may be one subscriber's, or
+	// some hundred's.
+	freeFromSite       = 200
 	longestAtAddress   = 5 * time.Minute
 	addressKept        = time.Hour
 	mostAddresses      = 16384
 	prefixOfSubscriber = 64 // bits of an IPv6 address that one subscriber has at least
+	prefixOfSite       = 48 // and of what one may have at most
 )
 
 // Addresses slow down those who fail often at one address, on this node. They
@@ -30,6 +34,7 @@ type Addresses struct {
 
 type atAddress struct {
 	key          string
+	free         int
 	count        int
 	last         time.Time
 	blockedUntil time.Time
@@ -41,22 +46,31 @@ func NewAddresses(now Clock) *Addresses {
 }
 
 // Enter counts an attempt before it is judged, or fails with RESOURCE_EXHAUSTED
-// while it is too early.
+// while it is too early at the address or in the network around it.
 func (a *Addresses) Enter(address string) error {
 	now := a.now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	at := a.at(addressKey(address), now)
-	if wait := at.blockedUntil.Sub(now); wait > 0 {
-		return tooEarly(wait)
+	// The network first: while it waits, none of its many addresses pushes
+	// another's out of the memory.
+	var tried []*atAddress
+	for _, k := range keysOf(address) {
+		at := a.at(k.key, now)
+		at.free = k.free
+		if wait := at.blockedUntil.Sub(now); wait > 0 {
+			return tooEarly(wait)
+		}
+		tried = append(tried, at)
 	}
-	if now.Sub(at.last) > addressKept {
-		at.count = 0
-	}
-	at.count++
-	at.last, at.blockedUntil = now, time.Time{}
-	if d := delayAfter(at.count, freeFromAddress, longestAtAddress); d > 0 {
-		at.blockedUntil = now.Add(d)
+	for _, at := range tried {
+		if now.Sub(at.last) > addressKept {
+			at.count = 0
+		}
+		at.count++
+		at.last, at.blockedUntil = now, time.Time{}
+		if d := delayAfter(at.count, at.free, longestAtAddress); d > 0 {
+			at.blockedUntil = now.Add(d)
+		}
 	}
 	return nil
 }
@@ -66,14 +80,30 @@ func (a *Addresses) Enter(address string) error {
 func (a *Addresses) Forgive(address string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if e := a.seen[addressKey(address)]; e != nil {
-		if at := e.Value.(*atAddress); at.count > 0 {
-			at.count--
-			if at.count <= freeFromAddress {
-				at.blockedUntil = time.Time{}
+	for _, k := range keysOf(address) {
+		if e := a.seen[k.key]; e != nil {
+			if at := e.Value.(*atAddress); at.count > 0 {
+				at.count--
+				if at.count <= at.free {
+					at.blockedUntil = time.Time{}
+				}
 			}
 		}
 	}
+}
+
+// counted is one thing that an address is counted as.
+type counted struct {
+	key  string
+	free int
+}
+
+func keysOf(address string) []counted {
+	network, key := networkOf(address), addressKey(address)
+	if network == key {
+		return []counted{{key, freeFromAddress}}
+	}
+	return []counted{{network, freeFromSite}, {key, freeFromAddress}}
 }
 
 func (a *Addresses) at(key string, now time.Time) *atAddress {
@@ -92,7 +122,13 @@ func (a *Addresses) at(key string, now time.Time) *atAddress {
 
 // addressKey is what one subscriber cannot leave: the address, or the network
 // that everybody has at least with IPv6. What is no address counts as one.
-func addressKey(address string) string {
+func addressKey(address string) string { return within(address, prefixOfSubscriber) }
+
+// networkOf is what may be one subscriber with many such networks: the address,
+// or the largest network of IPv6 that is given to one site.
+func networkOf(address string) string { return within(address, prefixOfSite) }
+
+func within(address string, bits int) string {
 	ip, err := netip.ParseAddr(address)
 	if err != nil {
 		return ""
@@ -101,6 +137,6 @@ func addressKey(address string) string {
 	if ip.Is4() {
 		return ip.String()
 	}
-	p, _ := ip.Prefix(prefixOfSubscriber)
+	p, _ := ip.Prefix(bits)
 	return p.String()
 }

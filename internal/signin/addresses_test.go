@@ -101,3 +101,41 @@ func TestAddressesAreBounded(t *testing.T) {
 		t.Errorf("%d are remembered", n)
 	}
 }
+
+// A site has 65,536 networks of one subscriber's size, and does not buy as many
+// times the attempts with them, nor makes the server forget who failed elsewhere.
+func TestASiteIsSlowedDownAsAWhole(t *testing.T) {
+	c := newClock()
+	a := signin.NewAddresses(c.Now)
+	for range signin.FreeFromAddress + 1 {
+		if err := a.Enter("192.0.2.1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	admitted := 0
+	for i := range 20000 {
+		if a.Enter(fmt.Sprintf("2001:db8:7:%x::1", i)) == nil {
+			admitted++
+		}
+	}
+	if admitted != signin.FreeFromSite+1 {
+		t.Errorf("%d attempts from one site", admitted)
+	}
+	if waitOf(t, a.Enter("192.0.2.1")) == 0 {
+		t.Error("another address was forgotten")
+	}
+	if err := a.Enter("2001:db8:8::1"); err != nil {
+		t.Errorf("the next site: %v", err)
+	}
+	c.now = c.now.Add(time.Second)
+	if err := a.Enter("2001:db8:7::1"); err != nil {
+		t.Errorf("after the wait: %v", err)
+	}
+	for i := range 10 * signin.FreeFromSite { // people who sign in
+		address := fmt.Sprintf("2001:db8:9:%x::1", i)
+		if err := a.Enter(address); err != nil {
+			t.Fatalf("person %d: %v", i, err)
+		}
+		a.Forgive(address)
+	}
+}

@@ -12,6 +12,7 @@ const (
 	LockedAttempts  = lockedAttempts
 	LongestDelay    = longestDelay
 	FreeFromAddress = freeFromAddress
+	FreeFromSite    = freeFromSite
 	MostAddresses   = mostAddresses
 )
 
@@ -20,3 +21,6 @@ func (h *Hasher) Watch(look func(compute func())) { h.compute = look }
 
 // Remembered is how many addresses are.
 func (a *Addresses) Remembered() int { return len(a.seen) }
+
+// Holders is how many networks and people hold places.
+func (h *Hasher) Holders() int { return len(h.room.held) }

@@ -26,11 +26,11 @@ const burst = time.Second
 // fills its queue and not the machine: the rest goes on beside it. It is safe for
 // use by many goroutines.
 type Hasher struct {
-	cfg    HasherConfig
-	places atomic.Int64 // taken, the computing ones among them
-	done   atomic.Uint64
-	turns  chan struct{}
-	dummy  hashed // of nobody; what unknown logins are compared with
+	cfg   HasherConfig
+	room  room
+	done  atomic.Uint64
+	turns chan struct{}
+	dummy hashed // of nobody; what unknown logins are compared with
 
 	mu   sync.Mutex
 	left time.Duration // of the share; below zero: owed
@@ -41,36 +41,11 @@ type Hasher struct {
 
 // NewHasher makes a hasher that has used nothing of its share.
 func NewHasher(cfg HasherConfig) *Hasher {
-	h := &Hasher{cfg: cfg, turns: make(chan struct{}, cfg.AtOnce), left: burst, at: cfg.Now(), compute: func(f func()) { f() }}
+	h := &Hasher{cfg: cfg, room: newRoom(cfg.AtOnce + cfg.Waiting), turns: make(chan struct{}, cfg.AtOnce), left: burst, at: cfg.Now(), compute: func(f func()) { f() }}
 	// Nobody's password has a hash that begins with 32 zeros; making a true one
 	// would cost every start the time of a sign-in.
 	h.dummy = hashed{cfg.Cost, make([]byte, saltSize), make([]byte, hashSize)}
 	return h
-}
-
-// Place is a caller's place in the queue.
-type Place struct {
-	h    *Hasher
-	left bool
-}
-
-// Enter takes a place in the queue, or fails with UNAVAILABLE and the time to
-// come back when it is full. The caller leaves it, whatever happens.
-func (h *Hasher) Enter() (*Place, error) {
-	if h.places.Add(1) > int64(h.cfg.AtOnce+h.cfg.Waiting) {
-		h.places.Add(-1)
-		return nil, &iam.Error{Kind: iam.Unavailable, Reason: "sign_in_busy", RetryAfter: 5 * time.Second,
-			Message: "Too many people are signing in just now; try again in a few seconds"}
-	}
-	return &Place{h: h}, nil
-}
-
-// Leave gives the place back. It may be called twice.
-func (p *Place) Leave() {
-	if !p.left {
-		p.left = true
-		p.h.places.Add(-1)
-	}
 }
 
 // Hash makes the PHC string of a password when its turn has come. It fails as

@@ -37,7 +37,18 @@ var errWrong = &iam.Error{Kind: iam.Unauthenticated, Reason: "password_wrong", M
 // a one, is then returned too, for the audit log alone.
 func (p *Passwords) Prove(ctx context.Context, login string, password iam.Secret, address string) (*iam.UserAccount, error) {
 	login = typed(login)
-	return p.prove(ctx, password, address, func(tx *store.Tx) (*iam.UserAccount, string, error) {
+	enter := func() (*Place, error) {
+		place, err := p.Hasher.EnterFrom(address)
+		if err != nil {
+			return nil, err
+		}
+		if err := p.Addresses.Enter(address); err != nil {
+			place.Leave()
+			return nil, err
+		}
+		return place, nil
+	}
+	u, err := p.prove(ctx, password, enter, func(tx *store.Tx) (*iam.UserAccount, string, error) {
 		u, err := store.GetUserAccountByLogin(tx, login)
 		if errors.Is(err, iam.NotFound) {
 			return nil, p.nobody(login), nil
@@ -47,13 +58,19 @@ func (p *Passwords) Prove(ctx context.Context, login string, password iam.Secret
 		}
 		return u, u.ID, nil
 	})
+	if err == nil {
+		p.Addresses.Forgive(address)
+	}
+	return u, err
 }
 
 // ProveAgain asks a person who has proved himself for his password, before
 // something that a stolen session must not do. A wrong one is INVALID_ARGUMENT
-// about the field password; otherwise it fails as Prove does.
-func (p *Passwords) ProveAgain(ctx context.Context, userID string, password iam.Secret, address string) error {
-	_, err := p.prove(ctx, password, address, func(tx *store.Tx) (*iam.UserAccount, string, error) {
+// about the field password; otherwise it fails as Prove does. No address counts:
+// others at the same one must not keep him from it.
+func (p *Passwords) ProveAgain(ctx context.Context, userID string, password iam.Secret) error {
+	enter := func() (*Place, error) { return p.Hasher.EnterAs(userID) }
+	_, err := p.prove(ctx, password, enter, func(tx *store.Tx) (*iam.UserAccount, string, error) {
 		u, err := store.GetUserAccount(tx, userID)
 		return u, userID, err
 	})
@@ -63,16 +80,13 @@ func (p *Passwords) ProveAgain(ctx context.Context, userID string, password iam.
 	return err
 }
 
-func (p *Passwords) prove(ctx context.Context, password iam.Secret, address string,
+func (p *Passwords) prove(ctx context.Context, password iam.Secret, enter func() (*Place, error),
 	find func(tx *store.Tx) (user *iam.UserAccount, id string, err error)) (*iam.UserAccount, error) {
-	place, err := p.Hasher.Enter()
+	place, err := enter()
 	if err != nil {
 		return nil, err
 	}
 	defer place.Leave()
-	if err := p.Addresses.Enter(address); err != nil {
-		return nil, err
-	}
 	var user *iam.UserAccount
 	var id, phc string
 	err = p.DB.Update(ctx, func(tx *store.Tx) error {
@@ -103,7 +117,6 @@ func (p *Passwords) prove(ctx context.Context, password iam.Secret, address stri
 	if !ok {
 		return user, errWrong
 	}
-	p.Addresses.Forgive(address)
 	fresh := phc
 	if stale {
 		if fresh, err = place.Hash(ctx, password); err != nil {
@@ -120,10 +133,19 @@ func (p *Passwords) prove(ctx context.Context, password iam.Secret, address stri
 	})
 }
 
-// Hash makes what is kept of a new password, in its turn. It fails with
-// UNAVAILABLE when too many wait.
-func (p *Passwords) Hash(ctx context.Context, password iam.Secret) (string, error) {
-	place, err := p.Hasher.Enter()
+// Hash makes what is kept of a new password that a person sets, in its turn. It
+// fails with UNAVAILABLE when too many wait, or he himself twice.
+func (p *Passwords) Hash(ctx context.Context, userID string, password iam.Secret) (string, error) {
+	return hashAt(ctx, password, func() (*Place, error) { return p.Hasher.EnterAs(userID) })
+}
+
+// HashForOperator is Hash of what the operator sets, who waits for no person.
+func (p *Passwords) HashForOperator(ctx context.Context, password iam.Secret) (string, error) {
+	return hashAt(ctx, password, p.Hasher.Enter)
+}
+
+func hashAt(ctx context.Context, password iam.Secret, enter func() (*Place, error)) (string, error) {
+	place, err := enter()
 	if err != nil {
 		return "", err
 	}

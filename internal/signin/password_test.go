@@ -164,20 +164,20 @@ func TestAStalePasswordIsHashedAnew(t *testing.T) {
 
 func TestProveAgain(t *testing.T) {
 	w := newTown(t)
-	if err := w.passwords.ProveAgain(t.Context(), "aje1", iam.NewSecret(alicesPassword), ""); err != nil {
+	if err := w.passwords.ProveAgain(t.Context(), "aje1", iam.NewSecret(alicesPassword)); err != nil {
 		t.Error(err)
 	}
 	for range signin.FreeAttempts + 1 {
-		err := w.passwords.ProveAgain(t.Context(), "aje1", iam.NewSecret("x"), "")
+		err := w.passwords.ProveAgain(t.Context(), "aje1", iam.NewSecret("x"))
 		var e *iam.Error
 		if !errors.As(err, &e) || e.Kind != iam.InvalidArgument || e.Fields[0].Field != "password" {
 			t.Errorf("a wrong one: %v", err)
 		}
 	}
-	if err := w.passwords.ProveAgain(t.Context(), "aje1", iam.NewSecret(alicesPassword), ""); waitOf(t, err) == 0 {
+	if err := w.passwords.ProveAgain(t.Context(), "aje1", iam.NewSecret(alicesPassword)); waitOf(t, err) == 0 {
 		t.Error("a stolen session tries passwords as fast as it likes")
 	}
-	if err := w.passwords.ProveAgain(t.Context(), "ajenone", iam.NewSecret("x"), ""); iam.KindOf(err) != iam.NotFound {
+	if err := w.passwords.ProveAgain(t.Context(), "ajenone", iam.NewSecret("x")); iam.KindOf(err) != iam.NotFound {
 		t.Errorf("nobody: %v", err)
 	}
 }

@@ -27,7 +27,7 @@ func newPassword(ctx context.Context, db *store.DB, passwords *signin.Passwords,
 	if err := CheckPassword("new_password", secret, user); err != nil {
 		return nil, "", err
 	}
-	phc, err = passwords.Hash(ctx, secret)
+	phc, err = passwords.Hash(ctx, userID, secret)
 	return user, phc, err
 }
 
@@ -62,7 +62,7 @@ func SetPassword(tx *store.Tx, userID, phc, but string) (ended int, err error) {
 func (s *AccountService) ChangePassword(ctx context.Context, r *propuskpb.ChangePasswordRequest) (*propuskpb.ChangePasswordResponse, error) {
 	call := gate.From(ctx)
 	userID := string(call.Caller().ID)
-	if err := s.Passwords.ProveAgain(ctx, userID, iam.NewSecret(r.GetPassword()), r.GetClient().GetAddress()); err != nil {
+	if err := s.Passwords.ProveAgain(ctx, userID, iam.NewSecret(r.GetPassword())); err != nil {
 		return nil, err
 	}
 	if norm.NFC.String(r.GetPassword()) == norm.NFC.String(r.GetNewPassword()) {
