@@ -60,14 +60,20 @@ func tooEarly(wait time.Duration) error {
 		Message: fmt.Sprintf("Too many attempts; try again in %s", wait)}
 }
 
-func passwordAttempts(id string) string     { return "password/" + id }
+// What a person types is counted name by name, as what nobody is called: were it
+// counted person by person, failing at a login would delay the e-mail address of
+// the same person and so tell that they belong together.
+func loginAttempts(id string) string        { return "login/" + id }
+func emailAttempts(id string) string        { return "email/" + id }
 func secondFactorAttempts(id string) string { return "secondFactor/" + id }
 
 // ForgetAttempts lets a person try again at once, as after an operator has given
 // him another password.
 func ForgetAttempts(tx *store.Tx, userID string) error {
-	if err := store.DeleteAttempts(tx, passwordAttempts(userID)); err != nil {
-		return err
+	for _, id := range []string{loginAttempts(userID), emailAttempts(userID), secondFactorAttempts(userID)} {
+		if err := store.DeleteAttempts(tx, id); err != nil {
+			return err
+		}
 	}
-	return store.DeleteAttempts(tx, secondFactorAttempts(userID))
+	return nil
 }

@@ -48,15 +48,18 @@ func (p *Passwords) Prove(ctx context.Context, login string, password iam.Secret
 		}
 		return place, nil
 	}
-	u, err := p.prove(ctx, password, enter, func(tx *store.Tx) (*iam.UserAccount, string, error) {
+	u, err := p.prove(ctx, password, enter, func(tx *store.Tx) (tried, error) {
 		u, err := store.GetUserAccountByLogin(tx, login)
-		if errors.Is(err, iam.NotFound) {
-			return nil, p.nobody(login), nil
+		switch {
+		case errors.Is(err, iam.NotFound):
+			nobody := p.nobody(login)
+			return tried{id: nobody, attempts: nobody}, nil
+		case err != nil:
+			return tried{}, err
+		case u.Login == login:
+			return tried{u, u.ID, loginAttempts(u.ID)}, nil
 		}
-		if err != nil {
-			return nil, "", err
-		}
-		return u, u.ID, nil
+		return tried{u, u.ID, emailAttempts(u.ID)}, nil
 	})
 	if err == nil {
 		p.Addresses.Forgive(address)
@@ -70,9 +73,9 @@ func (p *Passwords) Prove(ctx context.Context, login string, password iam.Secret
 // others at the same one must not keep him from it.
 func (p *Passwords) ProveAgain(ctx context.Context, userID string, password iam.Secret) error {
 	enter := func() (*Place, error) { return p.Hasher.EnterAs(userID) }
-	_, err := p.prove(ctx, password, enter, func(tx *store.Tx) (*iam.UserAccount, string, error) {
+	_, err := p.prove(ctx, password, enter, func(tx *store.Tx) (tried, error) {
 		u, err := store.GetUserAccount(tx, userID)
-		return u, userID, err
+		return tried{u, userID, loginAttempts(userID)}, err
 	})
 	if errors.Is(err, errWrong) {
 		return unfit("password", "password_wrong", "is wrong")
@@ -80,56 +83,63 @@ func (p *Passwords) ProveAgain(ctx context.Context, userID string, password iam.
 	return err
 }
 
+// tried is whose password is tried, and what the attempt is counted under.
+type tried struct {
+	user     *iam.UserAccount // nil: nobody
+	id       string           // of the password
+	attempts string
+}
+
 func (p *Passwords) prove(ctx context.Context, password iam.Secret, enter func() (*Place, error),
-	find func(tx *store.Tx) (user *iam.UserAccount, id string, err error)) (*iam.UserAccount, error) {
+	find func(tx *store.Tx) (tried, error)) (*iam.UserAccount, error) {
 	place, err := enter()
 	if err != nil {
 		return nil, err
 	}
 	defer place.Leave()
-	var user *iam.UserAccount
-	var id, phc string
+	var who tried
+	var phc string
 	err = p.DB.Update(ctx, func(tx *store.Tx) error {
-		if user, id, err = find(tx); err != nil {
+		if who, err = find(tx); err != nil {
 			return err
 		}
 		phc = ""
-		kept, err := store.GetPassword(tx, id)
+		kept, err := store.GetPassword(tx, who.id)
 		switch {
 		case err == nil:
 			phc = kept.PHC
 		case !errors.Is(err, iam.NotFound):
 			return err
 		}
-		locked, err := admit(tx, passwordAttempts(id))
+		locked, err := admit(tx, who.attempts)
 		if err != nil || !locked || p.Locked == nil {
 			return err
 		}
-		return p.Locked(tx, userIDOf(user))
+		return p.Locked(tx, userIDOf(who.user))
 	})
 	if err != nil {
-		return user, err
+		return who.user, err
 	}
 	ok, stale, err := place.Verify(ctx, phc, password)
 	if err != nil {
-		return user, err
+		return who.user, err
 	}
 	if !ok {
-		return user, errWrong
+		return who.user, errWrong
 	}
 	fresh := phc
 	if stale {
 		if fresh, err = place.Hash(ctx, password); err != nil {
-			return user, err
+			return who.user, err
 		}
 	}
-	return user, p.DB.Update(ctx, func(tx *store.Tx) error {
+	return who.user, p.DB.Update(ctx, func(tx *store.Tx) error {
 		if fresh != phc {
-			if err := store.RehashPassword(tx, id, phc, fresh); err != nil {
+			if err := store.RehashPassword(tx, who.id, phc, fresh); err != nil {
 				return err
 			}
 		}
-		return store.DeleteAttempts(tx, passwordAttempts(id))
+		return store.DeleteAttempts(tx, who.attempts)
 	})
 }
 
