@@ -65,12 +65,13 @@ func tooEarly(wait time.Duration) error {
 // the same person and so tell that they belong together.
 func loginAttempts(id string) string        { return "login/" + id }
 func emailAttempts(id string) string        { return "email/" + id }
+func againAttempts(id string) string        { return "again/" + id }
 func secondFactorAttempts(id string) string { return "secondFactor/" + id }
 
 // ForgetAttempts lets a person try again at once, as after an operator has given
 // him another password.
 func ForgetAttempts(tx *store.Tx, userID string) error {
-	for _, id := range []string{loginAttempts(userID), emailAttempts(userID), secondFactorAttempts(userID)} {
+	for _, id := range []string{loginAttempts(userID), emailAttempts(userID), againAttempts(userID), secondFactorAttempts(userID)} {
 		if err := store.DeleteAttempts(tx, id); err != nil {
 			return err
 		}

@@ -69,13 +69,13 @@ func (p *Passwords) Prove(ctx context.Context, login string, password iam.Secret
 
 // ProveAgain asks a person who has proved himself for his password, before
 // something that a stolen session must not do. A wrong one is INVALID_ARGUMENT
-// about the field password; otherwise it fails as Prove does. No address counts:
-// others at the same one must not keep him from it.
+// about the field password; otherwise it fails as Prove does. It has a count of
+// its own, and no address counts: strangers must not keep him from it.
 func (p *Passwords) ProveAgain(ctx context.Context, userID string, password iam.Secret) error {
 	enter := func() (*Place, error) { return p.Hasher.EnterAs(userID) }
 	_, err := p.prove(ctx, password, enter, func(tx *store.Tx) (tried, error) {
 		u, err := store.GetUserAccount(tx, userID)
-		return tried{u, userID, loginAttempts(userID)}, err
+		return tried{u, userID, againAttempts(userID)}, err
 	})
 	if errors.Is(err, errWrong) {
 		return unfit("password", "password_wrong", "is wrong")

@@ -238,3 +238,53 @@ func TestProveAgain(t *testing.T) {
 		t.Errorf("nobody: %v", err)
 	}
 }
+
+// Strangers, who may fail at anybody's login, do not keep a person who is signed
+// in from changing his password; and what he does there buys no sign-ins.
+func TestProveAgainIsCountedApart(t *testing.T) {
+	w := newTown(t)
+	again := func(password string) error {
+		return w.passwords.ProveAgain(t.Context(), "aje1", iam.NewSecret(password))
+	}
+	lock := func() {
+		for range 2 * signin.FreeAttempts {
+			_, _ = w.try(t, "alice", "sunny sunday")
+			_, _ = w.try(t, "alice@example.com", "sunny sunday")
+		}
+	}
+	waits := func() (n int) {
+		for _, login := range []string{"alice", "alice@example.com"} {
+			if _, err := w.try(t, login, alicesPassword); err != nil && waitOf(t, err) > 0 {
+				n++
+			}
+		}
+		return n
+	}
+	lock()
+	if err := again(alicesPassword); err != nil {
+		t.Errorf("while strangers try: %v", err)
+	}
+	if n := waits(); n != 2 {
+		t.Errorf("the password shown again has ended the delay of %d names", 2-n)
+	}
+	w.update(t, func(tx *store.Tx) error { return signin.ForgetAttempts(tx, "aje1") })
+	w.locked = nil
+	for w.locked == nil {
+		_ = again("sunny sunday")
+		w.now = w.now.Add(time.Minute)
+		if w.now.Year() > 2026 {
+			t.Fatal("whoever guesses in a stolen session is never locked out")
+		}
+	}
+	if n := waits(); n != 0 {
+		t.Errorf("a stolen session has delayed %d names", n)
+	}
+	w.now = w.now.Add(-time.Minute)
+	if err := again(alicesPassword); waitOf(t, err) == 0 {
+		t.Error("a sign-in has ended the delay")
+	}
+	w.update(t, func(tx *store.Tx) error { return signin.ForgetAttempts(tx, "aje1") })
+	if err := again(alicesPassword); err != nil {
+		t.Errorf("after the attempts were forgotten: %v", err)
+	}
+}
