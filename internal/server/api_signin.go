@@ -60,18 +60,22 @@ var signInArea = area{
 		propuskpb.RegisterSignInServiceServer(r, &signinapi.SignInService{
 			Changes: k.changes, Passwords: s.passwords, Life: s.cfg.SessionLife})
 		propuskpb.RegisterAccountServiceServer(r, &signinapi.AccountService{
-			Changes: k.changes, Pages: k.pages, Passwords: s.passwords, Minter: s.minter, Box: s.box,
+			Changes: k.changes, Pages: k.pages, Passwords: s.passwords, Factors: s.secondFactors(), Minter: s.minter, Box: s.box,
 			Issuer: s.appIssuer(), Idle: s.cfg.SessionIdle, Now: s.now})
 	},
 	proofs: func(s *Server, _ kit) (map[string]bodyProof, error) {
 		p := &signinapi.Proofs{
 			DB: s.db, Passwords: s.passwords, Position: s.replica.Position,
-			SecondFactors: &signin.SecondFactors{DB: s.db, Addresses: s.passwords.Addresses, Open: s.box.Open, Locked: s.recordLockout, Now: signin.Clock(s.now)},
+			SecondFactors: s.secondFactors(),
 			Session:       s.sessionProver(),
 			Seen:          func(id, user string) { s.used.note(usedSession, id, user, s.now()) },
 		}
 		return p.All(), nil
 	},
+}
+
+func (s *Server) secondFactors() *signin.SecondFactors {
+	return &signin.SecondFactors{DB: s.db, Addresses: s.passwords.Addresses, Open: s.box.Open, Locked: s.recordLockout, Now: signin.Clock(s.now)}
 }
 
 func (s *Server) sessionProver() *credential.Session {
@@ -104,6 +108,9 @@ func (s *Server) cleanSignIn(tx *store.Tx) error {
 		return err
 	}
 	if _, err := store.DeleteExpiredTickets(tx, now); err != nil {
+		return err
+	}
+	if _, err := store.DeleteBegunTOTP(tx, now.Add(-signin.ConfirmLife)); err != nil {
 		return err
 	}
 	_, err := store.DeleteAttemptsBefore(tx, now.Add(-signin.AttemptsKept))

@@ -15,6 +15,8 @@ const (
 	TicketLife = 5 * time.Minute
 	// TicketTries is how many codes may be tried with one ticket.
 	TicketTries = 5
+	// ConfirmLife is how long a secret that is shown may take to be confirmed.
+	ConfirmLife = 15 * time.Minute
 	// ResetLife is how long a link to reset a password works.
 	ResetLife = time.Hour
 )
@@ -69,14 +71,8 @@ func (f *SecondFactors) Prove(ctx context.Context, ticket string, code Code, add
 			return err
 		}
 		left = t.Tries
-		locked, err := admit(tx, secondFactorAttempts(userID))
-		if err != nil {
+		if err := f.admit(tx, userID); err != nil {
 			return err
-		}
-		if locked && f.Locked != nil {
-			if err := f.Locked(tx, userID); err != nil {
-				return err
-			}
 		}
 		switch {
 		case code.TOTP == "":
@@ -90,7 +86,7 @@ func (f *SecondFactors) Prove(ctx context.Context, ticket string, code Code, add
 		if err := store.DeleteTicket(tx, lookup); err != nil {
 			return err
 		}
-		return store.DeleteAttempts(tx, secondFactorAttempts(userID))
+		return ForgetCodes(tx, userID)
 	})
 	switch {
 	case err != nil:
@@ -102,6 +98,26 @@ func (f *SecondFactors) Prove(ctx context.Context, ticket string, code Code, add
 		return userID, errSpent
 	}
 	return userID, errCode
+}
+
+// Admit counts a code that is to confirm a person's app, before it is judged, with
+// those of his sign-ins; see ForgetCodes. It fails with RESOURCE_EXHAUSTED while
+// it is too early.
+func (f *SecondFactors) Admit(ctx context.Context, userID string) error {
+	return f.DB.Update(ctx, func(tx *store.Tx) error { return f.admit(tx, userID) })
+}
+
+func (f *SecondFactors) admit(tx *store.Tx, userID string) error {
+	locked, err := admit(tx, secondFactorAttempts(userID))
+	if err != nil || !locked || f.Locked == nil {
+		return err
+	}
+	return f.Locked(tx, userID)
+}
+
+// ForgetCodes lets a person who has shown the right code begin to count anew.
+func ForgetCodes(tx *store.Tx, userID string) error {
+	return store.DeleteAttempts(tx, secondFactorAttempts(userID))
 }
 
 // begin reads whose ticket it is and the secret of his app, nil without one.

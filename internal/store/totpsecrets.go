@@ -56,6 +56,12 @@ func DeleteTOTP(tx *Tx, userID string) (bool, error) {
 	return n == 1, err
 }
 
+// DeleteBegunTOTP forgets authenticator apps that were begun by a time and are
+// not confirmed.
+func DeleteBegunTOTP(tx *Tx, by time.Time) (int64, error) {
+	return tx.exec(`DELETE FROM totp_secrets WHERE confirmed_at IS NULL AND created_at <= $1`, micros(by))
+}
+
 func scanTOTP(r Rows) (*iam.TOTPSecret, error) {
 	var s iam.TOTPSecret
 	err := r.Scan(&s.UserID, asBytes(&s.Sealed), asTime(&s.CreatedAt), asTime(&s.ConfirmedAt), &s.LastStep)

@@ -38,6 +38,7 @@ type AccountService struct {
 	Changes   cloudapi.Changes
 	Pages     cloudapi.Pages
 	Passwords *signin.Passwords
+	Factors   *signin.SecondFactors
 	Minter    *mint.Minter
 	Box       Box
 	Issuer    string        // what authenticator apps show beside the login

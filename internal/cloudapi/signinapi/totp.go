@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"time"
 
 	"github.com/propusk/propusk/internal/gate"
 	"github.com/propusk/propusk/internal/iam"
@@ -41,7 +42,8 @@ func (s *AccountService) BeginTotp(ctx context.Context, r *propuskpb.BeginTotpRe
 }
 
 // ConfirmTotp makes the app a factor once a code has shown that it holds the
-// secret, and answers with recovery codes. The code's step counts as used.
+// secret, and answers with recovery codes. The code's step counts as used, and
+// every code as an attempt, before it is judged.
 func (s *AccountService) ConfirmTotp(ctx context.Context, r *propuskpb.ConfirmTotpRequest) (*propuskpb.ConfirmTotpResponse, error) {
 	userID := string(gate.From(ctx).Caller().ID)
 	var app *iam.TOTPSecret
@@ -49,10 +51,13 @@ func (s *AccountService) ConfirmTotp(ctx context.Context, r *propuskpb.ConfirmTo
 		app, err = store.GetTOTP(tx, userID)
 		return err
 	})
-	if errors.Is(err, iam.NotFound) || err == nil && !app.ConfirmedAt.IsZero() {
+	if errors.Is(err, iam.NotFound) || err == nil && !waits(app, s.Now()) {
 		return nil, errNotBegun
 	}
 	if err != nil {
+		return nil, err
+	}
+	if err := s.Factors.Admit(ctx, userID); err != nil {
 		return nil, err
 	}
 	secret, err := s.Box.Open(store.TOTPPlace(userID), app.Sealed)
@@ -69,7 +74,7 @@ func (s *AccountService) ConfirmTotp(ctx context.Context, r *propuskpb.ConfirmTo
 		if err != nil {
 			return err
 		}
-		if !bytes.Equal(now.Sealed, app.Sealed) {
+		if !bytes.Equal(now.Sealed, app.Sealed) || !waits(now, tx.Now()) {
 			return errNotBegun // begun anew meanwhile: the code is of another secret
 		}
 		used, err := store.UseTOTPStep(tx, userID, step)
@@ -86,12 +91,20 @@ func (s *AccountService) ConfirmTotp(ctx context.Context, r *propuskpb.ConfirmTo
 		if !confirmed {
 			return errNotBegun
 		}
+		if err := signin.ForgetCodes(tx, userID); err != nil {
+			return err
+		}
 		return store.SetRecoveryCodes(tx, userID, hashes)
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &propuskpb.ConfirmTotpResponse{RecoveryCodes: codes}, nil
+}
+
+// waits tells whether an app may still be confirmed.
+func waits(app *iam.TOTPSecret, now time.Time) bool {
+	return app.ConfirmedAt.IsZero() && now.Sub(app.CreatedAt) < signin.ConfirmLife
 }
 
 var (

@@ -138,6 +138,23 @@ func testTOTP(t *testing.T, f *fixture) {
 	wantRefusal(t, begin("aje1", "third"), iam.FailedPrecondition, "The account has an authenticator app already: remove it first")
 	wantRefusal(t, begin("ajenone", "x"), iam.NotFound, "User account ajenone not found")
 	is(&iam.TOTPSecret{UserID: "aje1", Sealed: sealedText("second"), CreatedAt: created, ConfirmedAt: created.Add(time.Hour), LastStep: 8})
+	forget := func(by time.Time, want int64) {
+		t.Helper()
+		f.update(t, func(tx *store.Tx) error {
+			n, err := store.DeleteBegunTOTP(tx, by)
+			if n != want {
+				t.Errorf("begun by %s: %d are forgotten", by, n)
+			}
+			return err
+		})
+	}
+	forget(created.Add(-time.Second), 0)
+	forget(created, 1) // and not the confirmed one
+	f.refuse(t, iam.NotFound, "Authenticator app of aje2 not found", func(tx *store.Tx) error { return second(store.GetTOTP(tx, "aje2")) })
+	if err := begin("aje2", "other"); err != nil {
+		t.Fatal(err)
+	}
+	is(&iam.TOTPSecret{UserID: "aje1", Sealed: sealedText("second"), CreatedAt: created, ConfirmedAt: created.Add(time.Hour), LastStep: 8})
 	f.update(t, func(tx *store.Tx) error {
 		had, err := store.DeleteTOTP(tx, "aje1")
 		again, e2 := store.DeleteTOTP(tx, "aje1")
