@@ -33,19 +33,11 @@ var TokenRules = gate.Rules("yandex.cloud.iam.v1.IamTokenService",
 // TokenService is yandex.cloud.iam.v1.IamTokenService.
 type TokenService struct {
 	iampb.UnimplementedIamTokenServiceServer
-	Changes cloudapi.Changes
-	Minter  *mint.Minter
-	// Accounts are read at a position of the feed, the caller's or a later one.
-	Accounts Accounts
+	Changes  cloudapi.Changes
+	Minter   *mint.Minter
+	Accounts cloudapi.Accounts
 	Verify   func(iamToken string) (*token.Claims, error)
 	Now      func() time.Time
-}
-
-// Accounts is what impersonation reads.
-type Accounts interface {
-	Position() iam.Position
-	ServiceAccount(ctx context.Context, id string) (*iam.ServiceAccount, error)
-	Ancestors(ctx context.Context, id string) ([]resource.Ref, error)
 }
 
 // Create exchanges a proof for an IAM token. The gate has proved it already.
@@ -60,42 +52,14 @@ func (s *TokenService) Create(ctx context.Context, _ *iampb.CreateIamTokenReques
 // CreateForServiceAccount makes a token of an account that the caller may
 // impersonate. It lives no longer than the caller's own and dies with it.
 func (s *TokenService) CreateForServiceAccount(ctx context.Context, r *iampb.CreateIamTokenForServiceAccountRequest) (*iampb.CreateIamTokenResponse, error) {
-	caller := gate.From(ctx).Identity
-	at := min(caller.Position, s.Accounts.Position())
-	account, err := s.Accounts.ServiceAccount(ctx, r.GetServiceAccountId())
+	as, err := cloudapi.Impersonate(ctx, s.Accounts, gate.From(ctx).Identity, r.GetServiceAccountId(), s.Now())
 	if err != nil {
 		return nil, err
 	}
-	if account.StatusAt(s.Now()) != iam.ServiceAccountActive {
-		return nil, iam.Errorf(iam.FailedPrecondition, "Service account %s is suspended", account.ID)
-	}
-	path, err := s.Accounts.Ancestors(ctx, account.ID)
-	if err != nil {
-		return nil, err
-	}
-	req := mint.Request{
-		Subject:   iam.Subject{ID: iam.SubjectID(account.ID), Type: iam.TypeServiceAccount},
-		FolderID:  account.FolderID,
-		Position:  at,
-		NotAfter:  earlier(caller.NotAfter, account.ExpiresAt),
-		DependsOn: append([]token.Dependency{{Kind: token.KindSubject, ID: account.ID}}, caller.DependsOnIn(path[len(path)-1].ID)...),
-	}
-	if caller.SigningKeyID != "" {
-		// Whoever forged the caller's token with a stolen key loses what he made of it, too.
-		req.DependsOn = append(req.DependsOn, token.Dependency{Kind: token.KindSigningKey, ID: caller.SigningKeyID})
-	}
-	for _, ref := range path {
-		switch ref.Kind {
-		case resource.Organization:
-			req.OrganizationID = ref.ID
-			req.DependsOn = append(req.DependsOn, token.Dependency{Kind: token.KindOrganization, ID: ref.ID})
-		case resource.Cloud:
-			req.DependsOn = append(req.DependsOn, token.Dependency{Kind: token.KindCloud, ID: ref.ID})
-		case resource.Folder:
-			req.DependsOn = append(req.DependsOn, token.Dependency{Kind: token.KindFolder, ID: ref.ID})
-		}
-	}
-	return s.mint(ctx, req)
+	return s.mint(ctx, mint.Request{
+		Subject: as.Subject, OrganizationID: as.OrganizationID, FolderID: as.FolderID,
+		Position: as.Position, NotAfter: as.NotAfter, DependsOn: as.DependsOn,
+	})
 }
 
 func (s *TokenService) mint(ctx context.Context, req mint.Request) (*iampb.CreateIamTokenResponse, error) {

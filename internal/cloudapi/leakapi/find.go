@@ -40,8 +40,8 @@ type found struct {
 // credential that has ended for good. It fails when that cannot be found out
 // now. Errors quote nothing of the text.
 //
-// The account's state is no part of it: what a suspended account's key opens is
-// shut only for now, so its owner must hear of the leak, and it can be ended.
+// The account's state is no part of it: a suspended account's key works again
+// when the account does, so its owner must hear of the leak, and it can be ended.
 func (s *Service) find(ctx context.Context, kind leak.Kind, text string) (f *found, err error) {
 	text = strings.TrimSpace(text) // finders cut out whole lines
 	switch kind {

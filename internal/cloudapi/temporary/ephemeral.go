@@ -5,20 +5,19 @@ package temporary
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	awspb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1/awscompatibility"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/propusk/propusk/internal/audit"
+	"github.com/propusk/propusk/internal/cloudapi"
 	"github.com/propusk/propusk/internal/credential"
 	"github.com/propusk/propusk/internal/gate"
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/mint"
 	"github.com/propusk/propusk/internal/resource"
 	"github.com/propusk/propusk/internal/sessionpolicy"
-	"github.com/propusk/propusk/token"
 )
 
 // EphemeralRules are the rows of awscompatibility.TemporaryAccessKeyService.
@@ -32,16 +31,8 @@ var EphemeralRules = gate.Rules("yandex.cloud.iam.v1.awscompatibility.TemporaryA
 type EphemeralService struct {
 	awspb.UnimplementedTemporaryAccessKeyServiceServer
 	Sessions *mint.Sessions
-	// Accounts are read at a position of the feed, the caller's or a later one.
-	Accounts Accounts
+	Accounts cloudapi.Accounts
 	Now      func() time.Time
-}
-
-// Accounts is what a key for another account reads.
-type Accounts interface {
-	Position() iam.Position
-	ServiceAccount(ctx context.Context, id string) (*iam.ServiceAccount, error)
-	Ancestors(ctx context.Context, id string) ([]resource.Ref, error)
 }
 
 // createToken is the right to impersonate.
@@ -84,7 +75,7 @@ func (s *EphemeralService) CreateEphemeral(ctx context.Context, r *awspb.CreateE
 func (s *EphemeralService) ofCaller(ctx context.Context, id *credential.Identity, _ string) (mint.SessionRequest, error) {
 	req := mint.SessionRequest{
 		Subject: id.Subject, OrganizationID: id.OrganizationID, CloudID: id.CloudID, FolderID: id.FolderID,
-		Position: id.Position, NotAfter: id.NotAfter, DependsOn: withSigningKey(id, id.DependsOn),
+		Position: id.Position, NotAfter: id.NotAfter, DependsOn: cloudapi.WithSigningKey(id, id.DependsOn),
 	}
 	if id.Subject.Type != iam.TypeServiceAccount {
 		return req, nil
@@ -102,50 +93,14 @@ func (s *EphemeralService) ofAnother(ctx context.Context, caller *credential.Ide
 	if err := gate.NotForbidden(ctx, createToken, id); err != nil {
 		return req, err
 	}
-	req.Position = min(caller.Position, s.Accounts.Position()) // before the rows: what changes after it ends the key
-	account, err := s.Accounts.ServiceAccount(ctx, id)
+	as, err := cloudapi.Impersonate(ctx, s.Accounts, caller, id, s.Now())
 	if err != nil {
 		return req, err
 	}
-	if account.StatusAt(s.Now()) != iam.ServiceAccountActive {
-		return req, iam.Errorf(iam.FailedPrecondition, "Service account %s is suspended", account.ID)
-	}
-	path, err := s.Accounts.Ancestors(ctx, account.ID)
-	if err != nil {
-		return req, err
-	}
-	req.Subject = iam.Subject{ID: iam.SubjectID(account.ID), Type: iam.TypeServiceAccount}
-	req.NotAfter = caller.NotAfter
-	if end := account.ExpiresAt; !end.IsZero() && (req.NotAfter.IsZero() || end.Before(req.NotAfter)) {
-		req.NotAfter = end
-	}
-	req.DependsOn = append([]token.Dependency{{Kind: token.KindSubject, ID: account.ID}}, withSigningKey(caller, caller.DependsOnIn(path[len(path)-1].ID))...)
-	for _, ref := range path {
-		switch ref.Kind {
-		case resource.Organization:
-			req.OrganizationID = ref.ID
-			req.DependsOn = append(req.DependsOn, token.Dependency{Kind: token.KindOrganization, ID: ref.ID})
-		case resource.Cloud:
-			req.CloudID = ref.ID
-			req.DependsOn = append(req.DependsOn, token.Dependency{Kind: token.KindCloud, ID: ref.ID})
-		case resource.Folder:
-			req.FolderID = ref.ID
-			req.DependsOn = append(req.DependsOn, token.Dependency{Kind: token.KindFolder, ID: ref.ID})
-		}
-	}
-	return req, nil
-}
-
-// withSigningKey adds the key that signed the caller's token to what ends it.
-// That goes without saying in a token that the key signed, but not in a session,
-// which another key makes: whoever forges tokens with a stolen key would keep
-// what he made of them.
-func withSigningKey(caller *credential.Identity, depends []token.Dependency) []token.Dependency {
-	all := slices.Clip(depends)
-	if caller.SigningKeyID == "" {
-		return all
-	}
-	return append(all, token.Dependency{Kind: token.KindSigningKey, ID: caller.SigningKeyID})
+	return mint.SessionRequest{
+		Subject: as.Subject, OrganizationID: as.OrganizationID, CloudID: as.CloudID, FolderID: as.FolderID,
+		Position: as.Position, NotAfter: as.NotAfter, DependsOn: as.DependsOn,
+	}, nil
 }
 
 // note tells the audit log of a key that was made, without its secrets.
