@@ -206,6 +206,7 @@ type UserAccount struct {
 	ID                  string
 	Login               string // unique, compared exactly, without an @
 	Email               string // unique unless ""; leads to the person as the login does
+	EmailUnverified     bool   // nobody vouches that the address is his
 	Name                string // as shown
 	GivenName           string
 	FamilyName          string

@@ -11,6 +11,7 @@ type Session struct {
 	LastSeenAt   time.Time // to some minutes
 	ExpiresAt    time.Time // however busy it is
 	SecondFactor bool      // it began with one
+	Methods      []string  // how the person proved himself when it began, RFC 8176; empty in rows from before it was kept
 	Address      string    // that it began at
 	UserAgent    string
 }

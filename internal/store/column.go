@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -81,4 +82,12 @@ func bytesOrNull(b []byte) any {
 		return nil
 	}
 	return b
+}
+
+// wordsOf is a list that is kept as words joined by spaces; nil when it is empty.
+func wordsOf(text string) []string {
+	if w := strings.Fields(text); len(w) > 0 {
+		return w
+	}
+	return nil
 }

@@ -1,12 +1,13 @@
 package store
 
 import (
+	"strings"
 	"time"
 
 	"github.com/propusk/propusk/internal/iam"
 )
 
-const sessionColumns = `id, subject_id, lookup, created_at, last_seen_at, expires_at, second_factor, address, user_agent`
+const sessionColumns = `id, subject_id, lookup, created_at, last_seen_at, expires_at, second_factor, address, user_agent, methods`
 
 // InsertSession adds a session. Nobody remembers sessions, so the feed does not
 // tell of them: what ends one ends its tokens by a revocation.
@@ -14,8 +15,8 @@ func InsertSession(tx *Tx, s *iam.Session) error {
 	if _, err := GetUserAccount(tx, s.UserID); err != nil {
 		return err
 	}
-	_, err := tx.exec(`INSERT INTO sessions (`+sessionColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		s.ID, s.UserID, s.Lookup, micros(s.CreatedAt), micros(s.LastSeenAt), micros(s.ExpiresAt), flag(s.SecondFactor), s.Address, s.UserAgent)
+	_, err := tx.exec(`INSERT INTO sessions (`+sessionColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		s.ID, s.UserID, s.Lookup, micros(s.CreatedAt), micros(s.LastSeenAt), micros(s.ExpiresAt), flag(s.SecondFactor), s.Address, s.UserAgent, strings.Join(s.Methods, " "))
 	return tx.unlessTaken(err, "Session %s already exists", s.ID)
 }
 
@@ -70,7 +71,8 @@ func DeleteOldSessions(tx *Tx, seenBefore time.Time) (int64, error) {
 func scanSession(r Rows) (*iam.Session, error) {
 	var s iam.Session
 	var second int64
-	err := r.Scan(&s.ID, &s.UserID, &s.Lookup, asTime(&s.CreatedAt), asTime(&s.LastSeenAt), asTime(&s.ExpiresAt), &second, &s.Address, &s.UserAgent)
-	s.SecondFactor = second == 1
+	var methods string
+	err := r.Scan(&s.ID, &s.UserID, &s.Lookup, asTime(&s.CreatedAt), asTime(&s.LastSeenAt), asTime(&s.ExpiresAt), &second, &s.Address, &s.UserAgent, &methods)
+	s.SecondFactor, s.Methods = second == 1, wordsOf(methods)
 	return &s, err
 }

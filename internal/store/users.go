@@ -8,15 +8,15 @@ import (
 	"github.com/propusk/propusk/internal/resource"
 )
 
-const userColumns = `u.id, u.login, u.email, u.name, u.given_name, u.family_name, u.status, u.suspend_reason, u.created_at, u.last_authenticated_at`
+const userColumns = `u.id, u.login, u.email, u.name, u.given_name, u.family_name, u.status, u.suspend_reason, u.created_at, u.last_authenticated_at, u.email_verified`
 
 // InsertUserAccount adds a person, an active one unless Status says otherwise;
 // the login, and the e-mail address when there is one, must be free.
 func InsertUserAccount(tx *Tx, u *iam.UserAccount) error {
-	_, err := tx.exec(`INSERT INTO user_accounts (id, login, email, name, given_name, family_name, status, suspend_reason, created_at, last_authenticated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+	_, err := tx.exec(`INSERT INTO user_accounts (id, login, email, name, given_name, family_name, status, suspend_reason, created_at, last_authenticated_at, email_verified)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
 		u.ID, u.Login, u.Email, u.Name, u.GivenName, u.FamilyName, string(cmp.Or(u.Status, iam.UserAccountActive)), u.SuspendReason,
-		micros(u.CreatedAt), micros(u.LastAuthenticatedAt))
+		micros(u.CreatedAt), micros(u.LastAuthenticatedAt), flag(!u.EmailUnverified))
 	tx.record(ChangeUserAccount, u.ID)
 	taken := "User account with login " + u.Login
 	if u.Email != "" {
@@ -150,8 +150,9 @@ func TouchUserAccounts(tx *Tx, last map[string]time.Time) error {
 func scanUser(r Rows) (*iam.UserAccount, error) {
 	var u iam.UserAccount
 	var status string
+	var verified int64
 	err := r.Scan(&u.ID, &u.Login, &u.Email, &u.Name, &u.GivenName, &u.FamilyName, &status, &u.SuspendReason,
-		asTime(&u.CreatedAt), asTime(&u.LastAuthenticatedAt))
-	u.Status = iam.UserAccountStatus(status)
+		asTime(&u.CreatedAt), asTime(&u.LastAuthenticatedAt), &verified)
+	u.Status, u.EmailUnverified = iam.UserAccountStatus(status), verified == 0
 	return &u, err
 }

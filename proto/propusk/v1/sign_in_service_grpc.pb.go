@@ -35,8 +35,8 @@ const (
 // it tells where the person sits, which nobody else may say.
 type SignInServiceClient interface {
 	// Start proves a person by his password. An unknown login and a wrong password
-	// have one answer, UNAUTHENTICATED; so has an account that is suspended, until
-	// the password was right. Too many failures are RESOURCE_EXHAUSTED, and a queue
+	// have one answer, UNAUTHENTICATED. Who is suspended is told so, by
+	// FAILED_PRECONDITION, when the password was right. Too many failures are RESOURCE_EXHAUSTED, and a queue
 	// of passwords that is full UNAVAILABLE; both tell when to come back.
 	Start(ctx context.Context, in *StartSignInRequest, opts ...grpc.CallOption) (*SignInResponse, error)
 	// FinishSecondFactor goes on where Start answered with a ticket. A wrong code is
@@ -107,8 +107,8 @@ func (c *signInServiceClient) ResetPassword(ctx context.Context, in *ResetPasswo
 // it tells where the person sits, which nobody else may say.
 type SignInServiceServer interface {
 	// Start proves a person by his password. An unknown login and a wrong password
-	// have one answer, UNAUTHENTICATED; so has an account that is suspended, until
-	// the password was right. Too many failures are RESOURCE_EXHAUSTED, and a queue
+	// have one answer, UNAUTHENTICATED. Who is suspended is told so, by
+	// FAILED_PRECONDITION, when the password was right. Too many failures are RESOURCE_EXHAUSTED, and a queue
 	// of passwords that is full UNAVAILABLE; both tell when to come back.
 	Start(context.Context, *StartSignInRequest) (*SignInResponse, error)
 	// FinishSecondFactor goes on where Start answered with a ticket. A wrong code is

@@ -1,0 +1,160 @@
+-- How a person proved himself when a session began: words of RFC 8176, joined by spaces.
+ALTER TABLE sessions ADD COLUMN methods TEXT NOT NULL DEFAULT '';
+
+-- Whether somebody vouches for a person's e-mail address: an operator, an
+-- invitation or a message that was sent there, a provider that has looked.
+ALTER TABLE user_accounts ADD COLUMN email_verified INTEGER NOT NULL DEFAULT 1;
+
+-- What members of an organization may be given: 'OFF', 'ON', or 'DPOP' for refresh
+-- tokens that are bound to a key.
+CREATE TABLE organization_sign_in (
+	organization_id TEXT NOT NULL PRIMARY KEY REFERENCES organizations (id),
+	refresh_tokens  TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What a person has allowed a program, whatever became of it.
+CREATE TABLE oauth_consents (
+	subject_id   TEXT NOT NULL REFERENCES user_accounts (id),
+	client_id    TEXT NOT NULL,
+	scopes       TEXT NOT NULL,
+	created_at   INTEGER,
+	last_used_at INTEGER,
+	PRIMARY KEY (subject_id, client_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX oauth_consents_by_client ON oauth_consents (client_id);
+
+-- One time that a program was let act for a person: codes and refresh tokens
+-- belong to a grant, and what is made of them rests on it.
+CREATE TABLE oauth_grants (
+	id              TEXT NOT NULL PRIMARY KEY,
+	subject_id      TEXT NOT NULL REFERENCES user_accounts (id),
+	client_id       TEXT NOT NULL,
+	client_info     TEXT NOT NULL,
+	session_id      TEXT NOT NULL,
+	scopes          TEXT NOT NULL,
+	nonce           TEXT NOT NULL,
+	methods         TEXT NOT NULL,
+	key_thumbprint  TEXT NOT NULL,
+	authenticated_at INTEGER,
+	created_at      INTEGER,
+	expires_at      INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX oauth_grants_by_subject ON oauth_grants (subject_id, client_id, id);
+CREATE INDEX oauth_grants_by_client ON oauth_grants (client_id);
+CREATE INDEX oauth_grants_by_end ON oauth_grants (expires_at);
+
+-- lookup is the SHA-256 of the code in hexadecimal. A used one is kept until it
+-- expires, so that a second use is seen.
+CREATE TABLE oauth_codes (
+	lookup         TEXT NOT NULL PRIMARY KEY,
+	grant_id       TEXT NOT NULL REFERENCES oauth_grants (id),
+	redirect_uri   TEXT NOT NULL,
+	code_challenge TEXT NOT NULL,
+	expires_at     INTEGER,
+	used_at        INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX oauth_codes_by_grant ON oauth_codes (grant_id);
+CREATE INDEX oauth_codes_by_end ON oauth_codes (expires_at);
+
+-- id is a UUID; lookup is the SHA-256 of the token in hexadecimal.
+CREATE TABLE refresh_tokens (
+	id               TEXT NOT NULL PRIMARY KEY,
+	grant_id         TEXT NOT NULL REFERENCES oauth_grants (id),
+	subject_id       TEXT NOT NULL REFERENCES user_accounts (id),
+	client_id        TEXT NOT NULL,
+	client_info      TEXT NOT NULL,
+	protection_level TEXT NOT NULL,
+	lookup           TEXT NOT NULL UNIQUE,
+	created_at       INTEGER,
+	expires_at       INTEGER,
+	last_used_at     INTEGER,
+	replaced_at      INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX refresh_tokens_by_subject ON refresh_tokens (subject_id, id);
+CREATE INDEX refresh_tokens_by_grant ON refresh_tokens (grant_id);
+CREATE INDEX refresh_tokens_by_end ON refresh_tokens (expires_at);
+
+-- Machines without a browser that wait for a person. lookup is the SHA-256 of the
+-- device code, user_code that of what the person types, both in hexadecimal.
+CREATE TABLE device_codes (
+	lookup         TEXT NOT NULL PRIMARY KEY,
+	user_code      TEXT NOT NULL UNIQUE,
+	client_id      TEXT NOT NULL,
+	client_info    TEXT NOT NULL,
+	scopes         TEXT NOT NULL,
+	key_thumbprint TEXT NOT NULL,
+	address        TEXT NOT NULL,
+	wait_seconds   INTEGER NOT NULL,
+	created_at     INTEGER,
+	expires_at     INTEGER,
+	polled_at      INTEGER,
+	decided_at     INTEGER,
+	grant_id       TEXT NOT NULL,
+	subject_id     TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX device_codes_by_end ON device_codes (expires_at);
+CREATE INDEX device_codes_by_subject ON device_codes (subject_id);
+
+-- Public keys of a person's passkeys (WebAuthn).
+CREATE TABLE passkeys (
+	id            TEXT NOT NULL PRIMARY KEY,
+	subject_id    TEXT NOT NULL REFERENCES user_accounts (id),
+	credential_id TEXT NOT NULL UNIQUE,
+	name          TEXT NOT NULL,
+	algorithm     INTEGER NOT NULL,
+	public_key    BLOB,
+	sign_count    INTEGER NOT NULL,
+	transports    TEXT NOT NULL,
+	backed_up     INTEGER NOT NULL,
+	created_at    INTEGER,
+	last_used_at  INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX passkeys_by_subject ON passkeys (subject_id, id);
+
+-- What a browser was sent away with to come back once: a passkey's challenge, or
+-- the state of a sign-in elsewhere. lookup is the SHA-256 of it in hexadecimal.
+CREATE TABLE sign_in_challenges (
+	lookup     TEXT NOT NULL PRIMARY KEY,
+	purpose    TEXT NOT NULL,
+	subject_id TEXT NOT NULL,
+	data       TEXT NOT NULL,
+	expires_at INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX sign_in_challenges_by_subject ON sign_in_challenges (subject_id);
+CREATE INDEX sign_in_challenges_by_end ON sign_in_challenges (expires_at);
+
+-- Accounts that people have at other providers, by which they sign in here.
+CREATE TABLE external_identities (
+	provider     TEXT NOT NULL,
+	external_id  TEXT NOT NULL,
+	subject_id   TEXT NOT NULL REFERENCES user_accounts (id),
+	email        TEXT NOT NULL,
+	created_at   INTEGER,
+	last_used_at INTEGER,
+	PRIMARY KEY (provider, external_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX external_identities_by_subject ON external_identities (subject_id, provider);
+
+-- Links by which people make accounts of their own. lookup is the SHA-256 of the
+-- link's text in hexadecimal; organizations is a JSON array of ids.
+CREATE TABLE account_invitations (
+	id            TEXT NOT NULL PRIMARY KEY,
+	lookup        TEXT NOT NULL UNIQUE,
+	email         TEXT NOT NULL,
+	name          TEXT NOT NULL,
+	organizations TEXT NOT NULL,
+	created_at    INTEGER,
+	expires_at    INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX account_invitations_by_end ON account_invitations (expires_at);
+
+-- Messages that wait to be sent. They hold links that open accounts, so they are sealed.
+CREATE TABLE outgoing_mail (
+	id         TEXT NOT NULL PRIMARY KEY,
+	sealed     BLOB,
+	created_at INTEGER,
+	next_at    INTEGER,
+	tries      INTEGER NOT NULL,
+	expires_at INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX outgoing_mail_by_time ON outgoing_mail (next_at);
