@@ -43,10 +43,10 @@ var pages = sync.OnceValue(func() map[string]*template.Template {
 	out := map[string]*template.Template{}
 	for _, f := range files {
 		name := strings.TrimSuffix(f.Name(), ".html")
-		if name == "layout" || name == "parts" {
+		if name == "layout" || strings.HasPrefix(name, "parts") {
 			continue
 		}
-		out[name] = template.Must(template.ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/"+f.Name()))
+		out[name] = template.Must(template.ParseFS(templateFiles, "templates/layout.html", "templates/parts*.html", "templates/"+f.Name()))
 	}
 	return out
 })
