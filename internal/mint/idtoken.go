@@ -56,33 +56,51 @@ type idClaims struct {
 // fails with UNAUTHENTICATED when NotAfter has passed, and UNAVAILABLE when no
 // key may sign.
 func (k *IDKeys) Mint(ctx context.Context, r IDRequest) (*IDToken, error) {
+	made, now, err := k.begin(ctx, IDLife, r.NotAfter)
+	if err != nil {
+		return nil, err
+	}
+	return made.signed("JWT", idClaims{r.Issuer, r.Subject, r.Audience, now.Unix(), made.ExpiresAt.Unix(), made.ID})
+}
+
+// unsigned is a token whose claims are still to be written.
+type unsigned struct {
+	IDToken
+	key *rsa.PrivateKey
+}
+
+// begin chooses the key and the end of a token that is made now.
+func (k *IDKeys) begin(ctx context.Context, life time.Duration, notAfter time.Time) (*unsigned, time.Time, error) {
 	at := k.config.Now()
 	now := at.UTC().Truncate(time.Second)
-	expires := now.Add(IDLife)
-	if !r.NotAfter.IsZero() && r.NotAfter.Before(expires) {
-		expires = r.NotAfter.UTC().Truncate(time.Second)
+	expires := now.Add(life)
+	if !notAfter.IsZero() && notAfter.Before(expires) {
+		expires = notAfter.UTC().Truncate(time.Second)
 		if !expires.After(now) {
 			e := iam.Errorf(iam.Unauthenticated, "What proves the caller has expired")
 			e.Reason = "credential_expired"
-			return nil, e
+			return nil, now, e
 		}
 	}
 	key, err := k.signing(ctx, at)
 	if err != nil {
-		return nil, err
+		return nil, now, err
 	}
-	t := &IDToken{ID: k.ids.next(), KeyID: key.ID, ExpiresAt: expires}
-	text, err := signRS256(key.private, idHeader{IDAlgorithm, key.ID, "JWT"},
-		idClaims{r.Issuer, r.Subject, r.Audience, now.Unix(), expires.Unix(), t.ID})
+	return &unsigned{IDToken{ID: k.ids.next(), KeyID: key.ID, ExpiresAt: expires}, key.private}, now, nil
+}
+
+func (u *unsigned) signed(typ string, claims any) (*IDToken, error) {
+	text, err := signRS256(u.key, idHeader{IDAlgorithm, u.KeyID, typ}, claims)
 	if err != nil {
 		return nil, iam.Wrap(err, iam.Internal, "The token could not be signed")
 	}
+	t := u.IDToken
 	t.Text = iam.NewSecret(text)
-	return t, nil
+	return &t, nil
 }
 
 // signRS256 is a JWS in compact serialization (RFC 7515 section 7.1).
-func signRS256(key *rsa.PrivateKey, header idHeader, claims idClaims) (string, error) {
+func signRS256(key *rsa.PrivateKey, header idHeader, claims any) (string, error) {
 	text := make([]byte, 0, 1024)
 	for _, part := range [...]any{header, claims} {
 		encoded, err := json.Marshal(part)

@@ -66,13 +66,17 @@ func ListOAuthClients(tx *Tx, folderID string, p Page) ([]*iam.OAuthClient, erro
 }
 
 // removeOAuthClients deletes the OAuth clients that a condition is true of, with
-// their secrets. The clients are held first, so that none gets a secret meanwhile.
+// their secrets and what people have allowed them. The clients are held first, so
+// that none gets a secret or a grant meanwhile.
 func removeOAuthClients(tx *Tx, where string, args ...any) (gone []string, err error) {
 	held, err := collect(tx, scanString, `SELECT id FROM oauth_clients WHERE `+where+` ORDER BY id`+tx.db.engine.RowLock(), args...)
 	if err != nil || len(held) == 0 {
 		return nil, err
 	}
 	if _, err := removeOAuthClientSecrets(tx, `oauth_client_id IN (SELECT id FROM oauth_clients WHERE `+where+`)`, args...); err != nil {
+		return nil, err
+	}
+	if err := removeOAuthOfClients(tx, where, args...); err != nil {
 		return nil, err
 	}
 	gone, err = collect(tx, scanString, `DELETE FROM oauth_clients WHERE `+where+` RETURNING id`, args...)

@@ -97,9 +97,9 @@ func DeleteUserAccount(tx *Tx, id string) error {
 }
 
 // RemoveMember takes a subject out of an organization: its membership, its
-// bindings on anything there, and its place in the organization's groups. False
-// when it was no member; then nothing has changed. The last owner of something
-// cannot be taken out.
+// bindings on anything there, its place in the organization's groups, and what it
+// has allowed the organization's programs. False when it was no member; then
+// nothing has changed. The last owner of something cannot be taken out.
 func RemoveMember(tx *Tx, organizationID string, subject iam.SubjectID) (bool, error) {
 	if _, err := lockLive(tx, "Organization", resource.Ref{Kind: resource.Organization, ID: organizationID}); err != nil {
 		return false, err
@@ -121,6 +121,9 @@ func RemoveMember(tx *Tx, organizationID string, subject iam.SubjectID) (bool, e
 	}
 	tx.record(ChangeMember, string(subject))
 	if err := removeBindingsIn(tx, organizationID, subject); err != nil {
+		return false, err
+	}
+	if err := removeOAuthIn(tx, organizationID, string(subject)); err != nil {
 		return false, err
 	}
 	n, err = tx.exec(`DELETE FROM group_members WHERE subject_id = $1

@@ -43,8 +43,8 @@ CREATE INDEX oauth_grants_by_subject ON oauth_grants (subject_id, client_id, id)
 CREATE INDEX oauth_grants_by_client ON oauth_grants (client_id);
 CREATE INDEX oauth_grants_by_end ON oauth_grants (expires_at);
 
--- lookup is the SHA-256 of the code in hexadecimal. A used one is kept until it
--- expires, so that a second use is seen.
+-- lookup is the SHA-256 of the code in hexadecimal. A used one is kept with its
+-- grant, so that a second use is seen.
 CREATE TABLE oauth_codes (
 	lookup         TEXT COLLATE "C" NOT NULL PRIMARY KEY,
 	grant_id       TEXT COLLATE "C" NOT NULL REFERENCES oauth_grants (id),
