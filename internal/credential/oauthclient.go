@@ -97,4 +97,16 @@ func (p *OAuthClientSecret) Prove(ctx context.Context, clientID, text string) (*
 		DependsOn: homeOf(ancestors).dependencies(depends)}, nil
 }
 
+// Named is a client that has shown nothing but its name. What is made for it
+// depends on the client and what it stands in. It fails as Prove does.
+func (p *OAuthClientSecret) Named(ctx context.Context, client *iam.OAuthClient) (*ProvedOAuthClient, error) {
+	position := p.Reads.Position()
+	ancestors, err := p.Reads.Ancestors(ctx, client.FolderID)
+	if err != nil {
+		return nil, goneOr(err, errOAuthClient)
+	}
+	return &ProvedOAuthClient{Client: client, Position: position,
+		DependsOn: homeOf(ancestors).dependencies([]token.Dependency{{Kind: token.KindCredential, ID: client.ID}})}, nil
+}
+
 var errOAuthClient = refuse("oauth_client_invalid", "There is no such OAuth client, or the secret is not one of its own")
