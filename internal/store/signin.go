@@ -11,6 +11,7 @@ func removeSignIn(tx *Tx, userID string) error {
 		`DELETE FROM passwords WHERE subject_id = $1`, `DELETE FROM recovery_codes WHERE subject_id = $1`,
 		`DELETE FROM totp_secrets WHERE id = $1`, `DELETE FROM sessions WHERE subject_id = $1`,
 		`DELETE FROM sign_in_tickets WHERE subject_id = $1`, `DELETE FROM oauth_consents WHERE subject_id = $1`,
+		`DELETE FROM device_codes WHERE subject_id = $1`,
 		`DELETE FROM passkeys WHERE subject_id = $1`, `DELETE FROM sign_in_challenges WHERE subject_id = $1`,
 		`DELETE FROM external_identities WHERE subject_id = $1`,
 	} {
