@@ -46,14 +46,14 @@ func ConfirmTOTP(tx *Tx, userID string, at time.Time) (bool, error) {
 	return n == 1, err
 }
 
-// DeleteTOTP takes a person's authenticator app away, with the recovery codes;
-// false when there was none.
+// DeleteTOTP takes a person's authenticator app away, with the recovery codes
+// unless a passkey is left that they stand in for; false when there was none.
 func DeleteTOTP(tx *Tx, userID string) (bool, error) {
-	if _, err := tx.exec(`DELETE FROM recovery_codes WHERE subject_id = $1`, userID); err != nil {
+	n, err := tx.exec(`DELETE FROM totp_secrets WHERE id = $1`, userID)
+	if err != nil {
 		return false, err
 	}
-	n, err := tx.exec(`DELETE FROM totp_secrets WHERE id = $1`, userID)
-	return n == 1, err
+	return n == 1, DropIdleRecoveryCodes(tx, userID)
 }
 
 // DeleteBegunTOTP forgets authenticator apps that were begun by a time and are

@@ -15,6 +15,9 @@ var signInTests = []test{
 	{"recovery codes", testRecoveryCodes},
 	{"sessions", testSessions},
 	{"tickets", testTickets},
+	{"passkeys", testPasskeys},
+	{"recovery codes and passkeys", testRecoveryCodesOfPasskeys},
+	{"challenges", testChallenges},
 	{"everything goes with the person", testSignInGoes},
 }
 
@@ -333,8 +336,12 @@ func testSignInGoes(t *testing.T, f *fixture) {
 		return all(store.SetPassword(tx, &iam.Password{UserID: "aje1", PHC: "x", ChangedAt: created}),
 			store.BeginTOTP(tx, &iam.TOTPSecret{UserID: "aje1", Sealed: sealedText("x"), CreatedAt: created}),
 			store.SetRecoveryCodes(tx, "aje1", []string{"a"}), store.InsertSession(tx, session("s1", "aje1", created, later)),
-			store.InsertTicket(tx, &iam.Ticket{Lookup: "l", Purpose: iam.TicketPasswordReset, UserID: "aje1", Tries: 1, ExpiresAt: later}))
+			store.InsertTicket(tx, &iam.Ticket{Lookup: "l", Purpose: iam.TicketPasswordReset, UserID: "aje1", Tries: 1, ExpiresAt: later}),
+			store.InsertPasskey(tx, passkeyOf("p1", "aje1")), store.InsertChallenge(tx, &iam.Challenge{Lookup: "c", Purpose: iam.ChallengePasskey, UserID: "aje1", ExpiresAt: later}))
 	})
 	f.update(t, func(tx *store.Tx) error { return store.DeleteUserAccount(tx, "aje1") }) // foreign keys would refuse it
 	f.refuse(t, iam.NotFound, "Session of this cookie not found", func(tx *store.Tx) error { return second(store.FindSession(tx, "of s1")) })
+	f.update(t, func(tx *store.Tx) error { // nobody's challenge is in the way
+		return store.InsertChallenge(tx, &iam.Challenge{Lookup: "c", Purpose: iam.ChallengePasskey, ExpiresAt: later})
+	})
 }
