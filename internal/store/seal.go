@@ -40,22 +40,32 @@ func (d *Draft) OvertakenBy(earlier []*Draft) bool {
 // Seal ends a transaction that holds one or several updates: it draws their
 // numbers in the feed, last, so that numbers are in the order of commits, and
 // writes their entries, and the revocations that carry the numbers. An update
-// that changed nothing the feed tells of gets no number. With ErrMoved it
-// returns the update whose guard has been overtaken; the transaction must then
-// be taken back.
+// that changed nothing the feed tells of gets no number, but its guard counts.
+// With ErrMoved it returns the update whose guard has been overtaken; the
+// transaction must then be taken back.
 func Seal(c Conn, drafts ...*Draft) (overtaken *Draft, err error) {
-	var told []*Draft
+	var told, sealed []*Draft // sealed: those told, and those with a guard
 	for _, d := range drafts {
 		if len(d.changes) > 0 {
 			told = append(told, d)
 		}
+		if len(d.changes) > 0 || d.guard != nil {
+			sealed = append(sealed, d)
+		}
 	}
-	if len(told) == 0 {
+	if len(sealed) == 0 {
 		return nil, nil
 	}
-	tx := &Tx{db: told[0].db, conn: c, now: told[0].db.timeOfTransaction(), writes: true}
+	tx := &Tx{db: sealed[0].db, conn: c, now: sealed[0].db.timeOfTransaction(), writes: true}
 	defer tx.end()
 	var last uint64
+	if len(told) == 0 {
+		// Held until the commit, as the draw holds it: nothing comes in between.
+		if _, err := tx.one(`SELECT seq FROM feed_head`+tx.db.engine.RowLock(), nil, &last); err != nil {
+			return nil, err
+		}
+		return checkGuards(tx, sealed, iam.Position(last))
+	}
 	found, err := tx.one(`UPDATE feed_head SET seq = seq + $1 RETURNING seq`, []any{len(told)}, &last)
 	if err != nil {
 		return nil, err
@@ -64,7 +74,7 @@ func Seal(c Conn, drafts ...*Draft) (overtaken *Draft, err error) {
 		return nil, errors.New("store: feed_head has no row")
 	}
 	before := iam.Position(last) - iam.Position(len(told))
-	if overtaken, err := checkGuards(tx, told, before); err != nil {
+	if overtaken, err := checkGuards(tx, sealed, before); err != nil {
 		return overtaken, err
 	}
 	if a, ok := c.(Announcer); ok {
@@ -85,7 +95,7 @@ func Seal(c Conn, drafts ...*Draft) (overtaken *Draft, err error) {
 }
 
 // checkGuards looks at what came in between an update's first look at the feed
-// and the draw, which holds the rest back until the commit: an engine that runs
+// and the seal, which holds the rest back until the commit: an engine that runs
 // updates side by side may have let somebody in.
 func checkGuards(tx *Tx, drafts []*Draft, head iam.Position) (overtaken *Draft, err error) {
 	for _, d := range drafts {
