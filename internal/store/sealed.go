@@ -14,12 +14,13 @@ const (
 	SealedSigningKeys SealedTable = "signing_keys"
 	SealedAccessKeys  SealedTable = "access_keys"
 	SealedTOTPSecrets SealedTable = "totp_secrets"
+	SealedMail        SealedTable = "outgoing_mail"
 )
 
 // SealedTables are all of them, in the order in which they move under another
 // master key: the feed tells of the first, so every node meets the new master
 // key there before it is needed for the others.
-var SealedTables = [...]SealedTable{SealedSigningKeys, SealedAccessKeys, SealedTOTPSecrets}
+var SealedTables = [...]SealedTable{SealedSigningKeys, SealedAccessKeys, SealedTOTPSecrets, SealedMail}
 
 // SealedRow is a sealed secret and the place it is sealed for.
 type SealedRow struct {
@@ -44,6 +45,8 @@ func ListSealed(tx *Tx, table SealedTable, after string, limit int) ([]SealedRow
 		scan, query = scanSealedSigning, `SELECT id, sealed, purpose FROM signing_keys`
 	case SealedTOTPSecrets:
 		scan, query = scanSealedTOTP, `SELECT id, sealed FROM totp_secrets`
+	case SealedMail:
+		scan, query = scanSealedMail, `SELECT id, sealed FROM outgoing_mail`
 	default:
 		return nil, fmt.Errorf("store: table %q has no sealed secrets", table)
 	}
@@ -67,6 +70,8 @@ func Reseal(tx *Tx, table SealedTable, row SealedRow, sealed []byte) (bool, erro
 		}
 	case SealedTOTPSecrets:
 		n, err = tx.exec(`UPDATE totp_secrets SET sealed = $1 WHERE id = $2 AND sealed = $3`, sealed, row.ID, row.Sealed)
+	case SealedMail:
+		n, err = tx.exec(`UPDATE outgoing_mail SET sealed = $1 WHERE id = $2 AND sealed = $3`, sealed, row.ID, row.Sealed)
 	default:
 		err = fmt.Errorf("store: table %q has no sealed secrets", table)
 	}
@@ -84,6 +89,13 @@ func scanSealedTOTP(r Rows) (SealedRow, error) {
 	var row SealedRow
 	err := r.Scan(&row.ID, asBytes(&row.Sealed))
 	row.Place = TOTPPlace(row.ID)
+	return row, err
+}
+
+func scanSealedMail(r Rows) (SealedRow, error) {
+	var row SealedRow
+	err := r.Scan(&row.ID, asBytes(&row.Sealed))
+	row.Place = MailPlace(row.ID)
 	return row, err
 }
 

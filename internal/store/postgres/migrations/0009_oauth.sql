@@ -140,12 +140,14 @@ CREATE INDEX external_identities_by_subject ON external_identities (subject_id, 
 CREATE TABLE account_invitations (
 	id            TEXT COLLATE "C" NOT NULL PRIMARY KEY,
 	lookup        TEXT COLLATE "C" NOT NULL UNIQUE,
+	origin        TEXT COLLATE "C" NOT NULL,
 	email         TEXT COLLATE "C" NOT NULL,
 	name          TEXT COLLATE "C" NOT NULL,
 	organizations TEXT COLLATE "C" NOT NULL,
 	created_at    BIGINT,
 	expires_at    BIGINT
 );
+CREATE INDEX account_invitations_by_email ON account_invitations (email, origin);
 CREATE INDEX account_invitations_by_end ON account_invitations (expires_at);
 
 -- Messages that wait to be sent. They hold links that open accounts, so they are sealed.

@@ -140,12 +140,14 @@ CREATE INDEX external_identities_by_subject ON external_identities (subject_id, 
 CREATE TABLE account_invitations (
 	id            TEXT NOT NULL PRIMARY KEY,
 	lookup        TEXT NOT NULL UNIQUE,
+	origin        TEXT NOT NULL,
 	email         TEXT NOT NULL,
 	name          TEXT NOT NULL,
 	organizations TEXT NOT NULL,
 	created_at    INTEGER,
 	expires_at    INTEGER
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX account_invitations_by_email ON account_invitations (email, origin);
 CREATE INDEX account_invitations_by_end ON account_invitations (expires_at);
 
 -- Messages that wait to be sent. They hold links that open accounts, so they are sealed.
