@@ -24,6 +24,7 @@ func tuneMemory(c *server.Config) {
 			debug.SetGCPercent(200)
 		}
 		debug.FreeOSMemory()
+		releaseProgram()
 	})
 }
 
