@@ -19,6 +19,7 @@ import (
 	"github.com/propusk/propusk/internal/credential"
 	"github.com/propusk/propusk/internal/gate"
 	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/oauth"
 	"github.com/propusk/propusk/internal/publish"
 	"github.com/propusk/propusk/internal/quota"
 	"github.com/propusk/propusk/internal/resource"
@@ -215,6 +216,7 @@ func (s *Server) buildPages(pageKey []byte) error {
 	mux := http.NewServeMux()
 	(&publish.Door{Gate: s.gate, Documents: s.revoked, OpenID: openID{s}, Stopping: s.doors.Stopping()}).Mount(mux)
 	tokens := &sts.Door{Gate: s.gate}
+	programs := &oauth.Door{Config: oauth.Config{Gate: s.gate, Issuer: s.issuer}}
 	people, err := s.newWebDoor(pageKey)
 	if err != nil {
 		return err
@@ -222,6 +224,10 @@ func (s *Server) buildPages(pageKey []byte) error {
 	s.pages = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if sts.Takes(r) {
 			tokens.ServeHTTP(w, r)
+			return
+		}
+		if oauth.Takes(r) {
+			programs.ServeHTTP(w, r)
 			return
 		}
 		if web.Takes(r) {
