@@ -44,7 +44,7 @@ func (v *visit) showConsent() error {
 		return err
 	}
 	return v.show(http.StatusOK, &page{Name: "consent", Title: "consent.title", Account: account, Data: consentData{
-		Client: clientKeys[v.query["client_id"]], Address: consentAddress, Once: v.newOnce(),
+		Client: clientKeys[v.query["client_id"]], Address: consentAddress, Once: v.newOnce(onceCookie, time.Time{}),
 	}})
 }
 
@@ -56,19 +56,25 @@ type consentData struct {
 
 // newOnce is the value by which a consent counts once: a reload of the page that
 // shows a token sends the same form again, and would make another token.
-func (v *visit) newOnce() string {
-	once := v.cookie(onceCookie)
+func (v *visit) newOnce(name string, until time.Time) string {
+	once := v.cookie(name)
 	if once == "" {
 		once = randomText()
-		v.setCookie(onceCookie, once, time.Time{})
+		v.setCookie(name, once, until)
 	}
 	return once
+}
+
+// isOnce tells whether the form that was sent has not counted yet.
+func (v *visit) isOnce(name string) bool {
+	once := v.cookie(name)
+	return once != "" && hmac.Equal([]byte(v.form["once"]), []byte(once))
 }
 
 // allow makes the token. It is in the answer to the form and nowhere else: no
 // address holds it, and no cache keeps it.
 func (v *visit) allow() error {
-	if once := v.cookie(onceCookie); once == "" || !hmac.Equal([]byte(v.form["once"]), []byte(once)) {
+	if !v.isOnce(onceCookie) {
 		return refused(http.StatusConflict, "error.consent_used")
 	}
 	account, err := v.account()

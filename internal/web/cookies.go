@@ -17,6 +17,7 @@ const (
 	ticketCookie   = "propusk_ticket"   // of a sign-in that waits for its second factor
 	visitorCookie  = "propusk_visitor"  // binds forms before sign-in
 	onceCookie     = "propusk_once"     // by which a consent counts once
+	againCookie    = "propusk_again"    // when a person was asked to prove himself again
 	languageCookie = "propusk_language" //
 	languageLife   = 365 * 24 * time.Hour
 )

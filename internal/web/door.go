@@ -80,7 +80,7 @@ func Takes(r *http.Request) bool {
 	if _, ok := routes()[path]; ok || strings.HasPrefix(path, assetPrefix) {
 		return true
 	}
-	for _, within := range []string{"/account/", "/login/", "/authorize/", "/logout/", "/reset/"} {
+	for _, within := range []string{"/account/", "/login/", "/authorize/", "/logout/", "/reset/", "/device/", authorizationPath + "/", endSessionPath + "/"} {
 		if strings.HasPrefix(path, within) {
 			return wantsHTML(r)
 		}

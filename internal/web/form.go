@@ -21,8 +21,9 @@ type fields map[string]string
 func (v *visit) readQuery() {
 	var err error
 	if v.query, err = parseFields(v.r.URL.RawQuery); err != nil {
-		v.trouble = err
+		v.trouble = refused(http.StatusBadRequest, "error.link")
 	}
+	v.honourLocales(v.query)
 }
 
 // readForm reads the form of a POST, unless the query was refused.
@@ -31,6 +32,7 @@ func (v *visit) readForm() {
 		return
 	}
 	v.form, v.trouble = v.decodeForm()
+	v.honourLocales(v.form)
 }
 
 func (v *visit) decodeForm() (fields, error) {

@@ -13,12 +13,13 @@ type input struct {
 	Hint                            string // key of a word under the label
 	Autofocus                       bool
 	Code                            bool // short codes, typed with digits
+	UserCode                        bool // a code that a device shows
 	Mistake                         *mistake
 	page                            *page
 }
 
 // Input describes a field: its name, the key of its label, its type, what
-// browsers fill in, and words: "focus", "code", "hint=<key>".
+// browsers fill in, and words: "focus", "code", "user-code", "hint=<key>".
 func (p *page) Input(name, label, kind, autocomplete string, words ...string) input {
 	in := input{Name: name, Label: label, Type: kind, Autocomplete: autocomplete, Mistake: p.FieldMistake(name), page: p}
 	if kind != "password" {
@@ -31,6 +32,8 @@ func (p *page) Input(name, label, kind, autocomplete string, words ...string) in
 			in.Hint = hint
 		case word == "code":
 			in.Code = true
+		case word == "user-code":
+			in.UserCode = true
 		case word == "focus":
 			in.Autofocus = p.Wrong == nil || len(p.Wrong.Fields) == 0
 		}

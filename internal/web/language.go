@@ -65,6 +65,27 @@ func languageOf(chosen string, accepted []string) string {
 	return best
 }
 
+// honourLocales takes the language that a program asks for (OpenID Connect Core 1.0
+// section 3.1.2.1), on the pages of signing in too that lead to it, unless the
+// person has chosen one himself.
+func (v *visit) honourLocales(given fields) {
+	wanted := given["ui_locales"]
+	if _, query, _ := strings.Cut(given["return"], "?"); wanted == "" && query != "" {
+		if back, err := parseFields(query); err == nil {
+			wanted = back["ui_locales"]
+		}
+	}
+	if speaks(v.cookie(languageCookie)) {
+		return
+	}
+	for tag := range strings.FieldsSeq(wanted) {
+		if code, _, _ := strings.Cut(strings.ToLower(tag), "-"); speaks(code) {
+			v.language = code
+			return
+		}
+	}
+}
+
 // languageRange reads "ru-RU;q=0.8" as the language alone and its weight, 0 for
 // what cannot be read.
 func languageRange(item string) (language string, weight float64) {

@@ -190,7 +190,7 @@ func (p *page) Device(userAgent string) string {
 
 // ShownOnce tells of pages that hold what is never shown again: to read them in
 // another language would be to lose it.
-func (p *page) ShownOnce() bool { return p.Name == "token" || p.Name == "codes" }
+func (p *page) ShownOnce() bool { return p.Name == "token" || p.Name == "codes" || p.Name == "leave" }
 
 // Wide tells of pages with the account's menu beside them.
 func (p *page) Wide() bool { return p.Account != nil && strings.HasPrefix(p.Here(), "/account") }
@@ -200,7 +200,8 @@ func (p *page) Menu() []menuItem {
 	out := []menuItem{
 		{"/account", "menu.account", false}, {"/account/password", "menu.password", false},
 		{"/account/second-factor", "menu.second_factor", false},
-		{"/account/sessions", "menu.sessions", false}, {"/account/tokens", "menu.tokens", false},
+		{"/account/sessions", "menu.sessions", false}, {"/account/programs", "menu.programs", false},
+		{"/account/tokens", "menu.tokens", false},
 	}
 	best := 0
 	for i := range out {

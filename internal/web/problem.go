@@ -29,7 +29,7 @@ func refused(status int, key string) error { return &problem{status: status, key
 
 // finish ends a visit whose page has not been shown.
 func (v *visit) finish() {
-	if v.trouble == nil {
+	if v.trouble == nil || v.trouble == errAnswered {
 		return
 	}
 	if v.route.session && errors.Is(v.trouble, iam.Unauthenticated) {

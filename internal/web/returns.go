@@ -10,6 +10,7 @@ import (
 const (
 	defaultReturn = "/account"
 	maxReturn     = 2048 // bytes
+	maxLongReturn = 12 << 10
 )
 
 // returnPath takes a path that somebody may have made up to lead a person astray.
@@ -21,11 +22,9 @@ func returnPath(text string) (path string, ok bool) {
 }
 
 func ownPath(text string, to func(route) bool) (path string, ok bool) {
-	if len(text) > maxReturn {
-		return "", false
-	}
 	path, query, asks := strings.Cut(text, "?")
-	if page, known := routes()[path]; !known || !to(page) {
+	page, known := routes()[path]
+	if !known || !to(page) || len(text) > maxLongReturn || len(text) > maxReturn && !page.long {
 		return "", false
 	}
 	if !asks {
@@ -56,8 +55,12 @@ func goOn(text string) string {
 
 // languageReturn is the page that a person has read in another language.
 func languageReturn(text string) string {
-	if path, ok := ownPath(text, func(r route) bool { return r.get != nil }); ok {
+	if path, ok := languagePath(text); ok {
 		return path
 	}
 	return defaultReturn
+}
+
+func languagePath(text string) (path string, ok bool) {
+	return ownPath(text, func(r route) bool { return r.get != nil })
 }

@@ -17,6 +17,11 @@ type route struct {
 	returns bool
 	// Refuses what the page never does, before anybody is asked for a password.
 	check func(*visit) error
+	// Takes who is not signed in, or not any more, after check; by itself he is sent
+	// to sign in.
+	stranger func(v *visit, because string) error
+	// Its address may be a program's request, which is long.
+	long bool
 }
 
 // routes are the pages by their paths, exactly as they are written: an encoded
@@ -35,12 +40,17 @@ func newRoutes() map[string]route {
 		"/reset":                         {get: (*visit).showReset, post: (*visit).reset},
 		"/language":                      {post: (*visit).chooseLanguage, home: "/account"},
 		"/authorize":                     {get: (*visit).showConsent, post: (*visit).allow, session: true, returns: true, check: (*visit).checkConsent},
+		authorizationPath:                {get: (*visit).showAuthorization, post: (*visit).answerAuthorization, session: true, returns: true, long: true, check: (*visit).checkAuthorization, stranger: (*visit).strangerAuthorizes},
+		endSessionPath:                   {get: (*visit).showProgramSignOut, post: (*visit).programSignOut, session: true, long: true, check: (*visit).checkSignOut, stranger: (*visit).signedOut},
+		"/device":                        {get: (*visit).showDevice, post: (*visit).answerDevice, session: true, returns: true},
 		"/account":                       {get: (*visit).showAccount, session: true, returns: true},
 		"/account/sessions":              {get: (*visit).showSessions, session: true, returns: true},
 		"/account/sessions/end":          {post: (*visit).endSession, home: "/account/sessions", session: true},
 		"/account/sessions/end-others":   {post: (*visit).endOtherSessions, home: "/account/sessions", session: true},
 		"/account/tokens":                {get: (*visit).showTokens, session: true, returns: true},
 		"/account/tokens/end":            {get: (*visit).showEndToken, post: (*visit).endToken, session: true},
+		"/account/programs":              {get: (*visit).showPrograms, session: true, returns: true},
+		"/account/programs/remove":       {get: (*visit).showRemoveProgram, post: (*visit).removeProgram, session: true},
 		"/account/password":              {get: (*visit).showPassword, post: (*visit).changePassword, session: true, returns: true},
 		"/account/second-factor":         {get: (*visit).showFactors, post: (*visit).beginApp, session: true, returns: true},
 		"/account/second-factor/confirm": {post: (*visit).confirmApp, home: "/account/second-factor", session: true},

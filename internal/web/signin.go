@@ -17,7 +17,7 @@ type signInData struct {
 }
 
 func (v *visit) showSignIn() error {
-	if v.session != "" {
+	if v.session != "" && v.query["again"] != "yes" {
 		_, err := v.account()
 		switch {
 		case err == nil:
@@ -161,15 +161,13 @@ func (v *visit) showSignOut() error {
 	if err != nil {
 		return err
 	}
-	return v.show(http.StatusOK, &page{Name: "sign_out", Title: "sign_out.title", Account: account})
+	return v.show(http.StatusOK, &page{Name: "sign_out", Title: "sign_out.title", Account: account, Data: signOutData{Address: "/logout"}})
 }
 
 func (v *visit) signOut() error {
-	_, err := ask[*propuskpb.SignOutResponse](v, propuskpb.SignInService_SignOut_FullMethodName, &propuskpb.SignOutRequest{Session: v.session})
-	if err != nil && !errors.Is(err, iam.Unauthenticated) {
+	if err := v.endThisSession(); err != nil {
 		return err
 	}
-	v.dropCookie(sessionCookie)
 	v.goTo("/login?note=signed_out")
 	return nil
 }

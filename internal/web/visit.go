@@ -28,6 +28,9 @@ type visit struct {
 	form      fields
 	visitor   string // secret of the cookie that forms before sign-in are bound to
 
+	authorizing *authorizing // what a program asks for, of its pages alone
+	signingOut  *signingOut
+
 	trouble error // what ends the visit; nil when a page has been shown
 }
 
@@ -92,6 +95,12 @@ func (v *visit) goTo(path string) {
 
 // signInFirst sends a person to sign in and come back.
 func (v *visit) signInFirst(because string) {
+	if r := v.route.stranger; r != nil && (v.authorizing != nil || v.signingOut != nil) {
+		if err := r(v, because); err != nil {
+			v.fail(err)
+		}
+		return
+	}
 	back := v.r.URL.Path
 	if home := v.route.home; home != "" {
 		back = home
