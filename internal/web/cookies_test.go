@@ -71,6 +71,36 @@ func TestCookiesWithoutTLS(t *testing.T) {
 	}
 }
 
+// Browsers are told to come over TLS alone where somebody has said that they do,
+// under a name that is this server's: not on a development server, and not of a
+// machine where others listen.
+func TestStrictTransport(t *testing.T) {
+	for _, c := range []struct {
+		encrypted bool
+		origin    string
+		want      string
+	}{
+		{true, "https://id.example", "max-age=31536000"},
+		{true, "https://id.example:8443", "max-age=31536000"},
+		{false, "https://id.example", ""},
+		{true, "", ""},
+		{true, "http://id.example", ""},
+		{true, "https://localhost:8443", ""},
+		{true, "https://id.localhost", ""},
+		{true, "https://192.0.2.7", ""},
+		{true, "https://[2001:db8::7]:8443", ""},
+	} {
+		d := newDoor(t, newTown(), func(w *web.Config) { w.Encrypted, w.Origin = c.encrypted, c.origin })
+		for _, path := range []string{"/login", "/account", "/assets/none", "/login/none"} {
+			w := httptest.NewRecorder()
+			d.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "https://id.example"+path, nil))
+			if got := w.Header().Get("Strict-Transport-Security"); got != c.want {
+				t.Errorf("%v, %s, %s: %q", c.encrypted, c.origin, path, got)
+			}
+		}
+	}
+}
+
 // A cookie that was set in the clear, one of two, or one cut short is none.
 func TestCookiesOfNoWorth(t *testing.T) {
 	b := newBrowser(t)

@@ -10,7 +10,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -47,6 +49,8 @@ type Config struct {
 type Door struct {
 	Config
 	origins *http.CrossOriginProtection
+	// Browsers are told to come over TLS alone.
+	strict bool
 }
 
 // New makes the door.
@@ -66,7 +70,20 @@ func New(c Config) (*Door, error) {
 			return nil, fmt.Errorf("web: %w", err)
 		}
 	}
+	d.strict = c.Encrypted && ownName(c.Origin)
 	return d, nil
+}
+
+// ownName tells whether an origin is one that browsers may remember as never to be
+// reached without TLS: https, and a name. What they remember of localhost they
+// would hold against every other program there.
+func ownName(origin string) bool {
+	u, err := url.Parse(origin)
+	if err != nil || u.Scheme != "https" {
+		return false
+	}
+	host := u.Hostname()
+	return net.ParseIP(host) == nil && host != "localhost" && !strings.HasSuffix(host, ".localhost")
 }
 
 // Takes tells which requests are for this door: those of its pages, and of a
@@ -112,6 +129,9 @@ func wantsHTML(r *http.Request) bool {
 // ServeHTTP implements http.Handler for what Takes.
 func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	secureHeaders(w.Header())
+	if d.strict {
+		w.Header().Set("Strict-Transport-Security", strictTransport)
+	}
 	path := pathOf(r)
 	if strings.HasPrefix(path, assetPrefix) {
 		serveAsset(w, r)
@@ -142,6 +162,10 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // contentPolicy lets a page use what this door serves, and nothing else.
 const contentPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; " +
 	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+
+// strictTransport keeps browsers from the door without TLS for a year
+// (RFC 6797). Hosts below this one are not ours to speak for.
+const strictTransport = "max-age=31536000"
 
 // secureHeaders go out with every answer of this door. Pages are nobody else's
 // to keep: the next person at the same browser would find them.

@@ -152,10 +152,11 @@ func fieldMistake(reason, description, typed string) mistake {
 	return mistake{English: description}
 }
 
-// Reasons of refusals: one after which a sign-in begins anew, and one of a code.
+// Reasons of refusals: those after which a sign-in begins anew, and one of a code.
 const (
-	ticketOver = "ticket_ended"
-	codeWrong  = "code_wrong"
+	ticketExpired = "ticket_expired"
+	ticketSpent   = "ticket_spent"
+	codeWrong     = "code_wrong"
 )
 
 // isReason tells whether an error has a reason word.

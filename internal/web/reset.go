@@ -34,7 +34,8 @@ func (v *visit) reset() error {
 		}
 		return err
 	}
-	v.dropCookie(sessionCookie) // it has ended with all others
+	v.endFormer() // it has ended with all others, unless it is another person's
+	v.dropCookie(sessionCookie)
 	v.goTo(withQuery("/login", url.Values{"note": {"password_set"}, "login": {answer.GetLogin()}}))
 	return nil
 }

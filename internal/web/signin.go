@@ -73,6 +73,7 @@ func (v *visit) explainSignIn(err error, key string, form ...string) *mistakes {
 // signedIn goes on with a session, or asks for the second factor.
 func (v *visit) signedIn(answer *propuskpb.SignInResponse, back string) error {
 	if s := answer.GetSession(); s != nil {
+		v.endFormer()
 		v.setCookie(sessionCookie, s.GetCookie(), s.GetExpiresAt().AsTime())
 		v.dropCookie(ticketCookie)
 		v.dropCookie(visitorCookie) // forms of the time before are worth nothing now
@@ -83,6 +84,18 @@ func (v *visit) signedIn(answer *propuskpb.SignInResponse, back string) error {
 	v.setCookie(ticketCookie, next.GetTicket(), next.GetExpiresAt().AsTime())
 	v.goTo(withReturn("/login/code", back, ""))
 	return nil
+}
+
+// endFormer ends the session that this browser is about to forget, whoever's it
+// is: nobody would find its cookie again, and who has copied it might.
+func (v *visit) endFormer() {
+	if v.session == "" {
+		return
+	}
+	id := v.requestID // the answer tells that of the sign-in
+	// One that cannot be ended just now ends when it has not been used for a while.
+	_, _ = ask[*propuskpb.SignOutResponse](v, propuskpb.SignInService_SignOut_FullMethodName, &propuskpb.SignOutRequest{Session: v.session})
+	v.requestID = id
 }
 
 // withReturn is the address of a page of signing in that remembers where the
@@ -143,7 +156,7 @@ func (v *visit) finishSignIn() error {
 	switch {
 	case err == nil:
 		return v.signedIn(answer, back)
-	case isReason(err, ticketOver):
+	case isReason(err, ticketExpired), isReason(err, ticketSpent):
 		v.dropCookie(ticketCookie)
 		v.goTo(withReturn("/login", back, "begin_again"))
 		return nil

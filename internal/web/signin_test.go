@@ -138,6 +138,11 @@ func TestSecondFactor(t *testing.T) {
 	if s := b.open("/login/code"); !strings.HasPrefix(s.path, "/login?note=begin_again") {
 		t.Errorf("the ticket is still there: %s", s.path)
 	}
+	b, s = begin()
+	clear(b.town.tickets)
+	if s = b.send(s, "/login/code", "code", goodCode); s.path != "/login?note=begin_again&return=%2Faccount%2Ftokens" {
+		t.Errorf("after too long a time bob is led to %s", s.path)
+	}
 }
 
 func TestSignOut(t *testing.T) {
@@ -160,6 +165,47 @@ func TestSignOut(t *testing.T) {
 	b.send(s, "/logout").wants(t, 503, "The server is busy")
 	if b.open("/account").path != "/account" {
 		t.Error("the cookie is gone, the session is not")
+	}
+}
+
+// Whoever signs in where somebody is signed in takes his place: the cookie that
+// the browser forgets is worth nothing to those who have copied it.
+func TestSignInOverASession(t *testing.T) {
+	over := func(login string, more ...string) *browser {
+		t.Helper()
+		b := newBrowser(t)
+		proof := b.signIn("alice").form(t, "/language").Get("form_proof")
+		form := url.Values{"form_proof": {proof}, "login": {login}, "password": {goodPassword}}
+		s := b.post("/login", form)
+		if len(more) > 0 {
+			s = b.send(s, "/login/code", more...)
+		}
+		if s.path != "/account" || s.StatusCode != http.StatusOK {
+			t.Errorf("%s is led to %s: %d", login, s.path, s.StatusCode)
+		}
+		if len(b.town.sessions) != 1 {
+			t.Errorf("after %s has signed in there are %d sessions", login, len(b.town.sessions))
+		}
+		return b
+	}
+	over("odd")
+	over("alice")
+	over("bob", "code", goodCode)
+
+	// A password that is set by a link leaves nobody signed in either.
+	b := newBrowser(t)
+	b.signIn("odd")
+	b.send(b.open("/reset?token="+goodReset), "/reset", "new_password", "seven blue cups", "again", "seven blue cups").wants(t, 200)
+	if len(b.town.sessions) != 0 {
+		t.Error("the session of another person lives on without its cookie")
+	}
+
+	// A former session that cannot be ended keeps nobody out.
+	b = newBrowser(t)
+	proof := b.signIn("alice").form(t, "/language").Get("form_proof")
+	b.town.fails[propuskpb.SignInService_SignOut_FullMethodName] = iam.Errorf(iam.Unavailable, "no database")
+	if s := b.post("/login", url.Values{"form_proof": {proof}, "login": {"odd"}, "password": {goodPassword}}); s.path != "/account" {
+		t.Errorf("odd is led to %s", s.path)
 	}
 }
 

@@ -235,9 +235,11 @@ func (g *town) start(m *propuskpb.StartSignInRequest) (proto.Message, error) {
 func (g *town) second(m *propuskpb.FinishSecondFactorRequest) (proto.Message, error) {
 	login := g.tickets[m.GetTicket()]
 	switch {
-	case login == "" || m.GetCode() == "000000":
+	case login == "":
+		return nil, &iam.Error{Kind: iam.Unauthenticated, Message: "The sign-in has taken too long", Reason: "ticket_expired"}
+	case m.GetCode() == "000000":
 		delete(g.tickets, m.GetTicket())
-		return nil, &iam.Error{Kind: iam.Unauthenticated, Message: "The sign-in has ended", Reason: "ticket_ended"}
+		return nil, &iam.Error{Kind: iam.Unauthenticated, Message: "The code is wrong, and was the last one", Reason: "ticket_spent"}
 	case m.GetCode() == "999999":
 		return nil, &iam.Error{Kind: iam.ResourceExhausted, Message: "Too many attempts", RetryAfter: 40 * time.Second}
 	case strings.ReplaceAll(m.GetCode(), " ", "") != goodCode && m.GetRecoveryCode() != goodRecovery:
