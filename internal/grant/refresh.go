@@ -49,12 +49,16 @@ type FreshRefreshToken struct {
 
 // NewRefreshToken draws a refresh token.
 func NewRefreshToken() FreshRefreshToken {
-	var raw [refreshRandom]byte
+	var raw [refreshRandom + 16]byte
 	_, _ = rand.Read(raw[:])
-	head := refreshPrefix + secretText.EncodeToString(raw[:])
+	text := refreshTokenOf(raw[:refreshRandom])
+	return FreshRefreshToken{Secret: iam.NewSecret(text), ID: uuidOf(raw[refreshRandom:]), Lookup: RefreshTokenLookup(text)}
+}
+
+func refreshTokenOf(raw []byte) string {
+	head := refreshPrefix + secretText.EncodeToString(raw)
 	sum := sha512.Sum512([]byte(head))
-	text := head + "." + secretText.EncodeToString(sum[:])
-	return FreshRefreshToken{Secret: iam.NewSecret(text), ID: newUUID(), Lookup: RefreshTokenLookup(text)}
+	return head + "." + secretText.EncodeToString(sum[:])
 }
 
 // RefreshTokenForm tells whether a text may be a refresh token of a Propusk server.
@@ -76,13 +80,4 @@ func RefreshTokenForm(text string) bool {
 func RefreshTokenLookup(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:])
-}
-
-// newUUID is a random one, RFC 9562 section 5.4.
-func newUUID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:])
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	s := hex.EncodeToString(b[:])
-	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
 }
