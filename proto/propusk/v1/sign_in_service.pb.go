@@ -32,6 +32,8 @@ const (
 	// A code of an authenticator app.
 	Factor_TOTP          Factor = 1
 	Factor_RECOVERY_CODE Factor = 2
+	// By PasskeySignInService.
+	Factor_PASSKEY Factor = 3
 )
 
 // Enum value maps for Factor.
@@ -40,11 +42,13 @@ var (
 		0: "FACTOR_UNSPECIFIED",
 		1: "TOTP",
 		2: "RECOVERY_CODE",
+		3: "PASSKEY",
 	}
 	Factor_value = map[string]int32{
 		"FACTOR_UNSPECIFIED": 0,
 		"TOTP":               1,
 		"RECOVERY_CODE":      2,
+		"PASSKEY":            3,
 	}
 )
 
@@ -775,6 +779,7 @@ type SecondFactors struct {
 	// When the authenticator app was confirmed; unset without one.
 	TotpAddedAt       *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=totp_added_at,json=totpAddedAt,proto3" json:"totp_added_at,omitempty"`
 	RecoveryCodesLeft int64                  `protobuf:"varint,2,opt,name=recovery_codes_left,json=recoveryCodesLeft,proto3" json:"recovery_codes_left,omitempty"`
+	Passkeys          int64                  `protobuf:"varint,3,opt,name=passkeys,proto3" json:"passkeys,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -823,6 +828,13 @@ func (x *SecondFactors) GetRecoveryCodesLeft() int64 {
 	return 0
 }
 
+func (x *SecondFactors) GetPasskeys() int64 {
+	if x != nil {
+		return x.Passkeys
+	}
+	return 0
+}
+
 type AccountSession struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Id        string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -834,7 +846,9 @@ type AccountSession struct {
 	UserAgent  string                 `protobuf:"bytes,6,opt,name=user_agent,json=userAgent,proto3" json:"user_agent,omitempty"`
 	Current    bool                   `protobuf:"varint,7,opt,name=current,proto3" json:"current,omitempty"`
 	// Proofs that it began with.
-	SecondFactor  bool `protobuf:"varint,8,opt,name=second_factor,json=secondFactor,proto3" json:"second_factor,omitempty"`
+	SecondFactor bool `protobuf:"varint,8,opt,name=second_factor,json=secondFactor,proto3" json:"second_factor,omitempty"`
+	// The operator's name of the network that the address is in; may be empty.
+	Place         string `protobuf:"bytes,9,opt,name=place,proto3" json:"place,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -923,6 +937,13 @@ func (x *AccountSession) GetSecondFactor() bool {
 		return x.SecondFactor
 	}
 	return false
+}
+
+func (x *AccountSession) GetPlace() string {
+	if x != nil {
+		return x.Place
+	}
+	return ""
 }
 
 type ListSessionsRequest struct {
@@ -2315,10 +2336,11 @@ const file_propusk_v1_sign_in_service_proto_rawDesc = "" +
 	"\x13AccountOrganization\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
-	"\x05title\x18\x03 \x01(\tR\x05title\"\x7f\n" +
+	"\x05title\x18\x03 \x01(\tR\x05title\"\x9b\x01\n" +
 	"\rSecondFactors\x12>\n" +
 	"\rtotp_added_at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\vtotpAddedAt\x12.\n" +
-	"\x13recovery_codes_left\x18\x02 \x01(\x03R\x11recoveryCodesLeft\"\xcc\x02\n" +
+	"\x13recovery_codes_left\x18\x02 \x01(\x03R\x11recoveryCodesLeft\x12\x1a\n" +
+	"\bpasskeys\x18\x03 \x01(\x03R\bpasskeys\"\xe2\x02\n" +
 	"\x0eAccountSession\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x129\n" +
 	"\n" +
@@ -2331,7 +2353,8 @@ const file_propusk_v1_sign_in_service_proto_rawDesc = "" +
 	"\n" +
 	"user_agent\x18\x06 \x01(\tR\tuserAgent\x12\x18\n" +
 	"\acurrent\x18\a \x01(\bR\acurrent\x12#\n" +
-	"\rsecond_factor\x18\b \x01(\bR\fsecondFactor\"\x92\x01\n" +
+	"\rsecond_factor\x18\b \x01(\bR\fsecondFactor\x12\x14\n" +
+	"\x05place\x18\t \x01(\tR\x05place\"\x92\x01\n" +
 	"\x13ListSessionsRequest\x12(\n" +
 	"\asession\x18\x01 \x01(\tB\x0e\xe8\xc71\x01\x8a\xc81\x06<=1000R\asession\x12'\n" +
 	"\tpage_size\x18\x02 \x01(\x03B\n" +
@@ -2414,11 +2437,12 @@ const file_propusk_v1_sign_in_service_proto_rawDesc = "" +
 	"\x1dCreateSessionIamTokenResponse\x12\x1b\n" +
 	"\tiam_token\x18\x01 \x01(\tR\biamToken\x129\n" +
 	"\n" +
-	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt*=\n" +
+	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt*J\n" +
 	"\x06Factor\x12\x16\n" +
 	"\x12FACTOR_UNSPECIFIED\x10\x00\x12\b\n" +
 	"\x04TOTP\x10\x01\x12\x11\n" +
-	"\rRECOVERY_CODE\x10\x022\xc7\x02\n" +
+	"\rRECOVERY_CODE\x10\x02\x12\v\n" +
+	"\aPASSKEY\x10\x032\xc7\x02\n" +
 	"\rSignInService\x12C\n" +
 	"\x05Start\x12\x1e.propusk.v1.StartSignInRequest\x1a\x1a.propusk.v1.SignInResponse\x12W\n" +
 	"\x12FinishSecondFactor\x12%.propusk.v1.FinishSecondFactorRequest\x1a\x1a.propusk.v1.SignInResponse\x12B\n" +

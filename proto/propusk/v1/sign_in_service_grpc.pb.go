@@ -303,7 +303,8 @@ type AccountServiceClient interface {
 	// ConfirmTotp makes the app a second factor, after a code has shown that it
 	// holds the secret, and answers with fresh recovery codes, which are shown once.
 	ConfirmTotp(ctx context.Context, in *ConfirmTotpRequest, opts ...grpc.CallOption) (*ConfirmTotpResponse, error)
-	// RemoveTotp leaves the password as the only factor; recovery codes go too.
+	// RemoveTotp takes the app away, and with the last second factor the recovery
+	// codes too.
 	RemoveTotp(ctx context.Context, in *RemoveTotpRequest, opts ...grpc.CallOption) (*RemoveTotpResponse, error)
 	ListOAuthTokens(ctx context.Context, in *ListPersonOAuthTokensRequest, opts ...grpc.CallOption) (*ListPersonOAuthTokensResponse, error)
 	// CreateOAuthToken makes an OAuth token of the person, which outlives the session.
@@ -467,7 +468,8 @@ type AccountServiceServer interface {
 	// ConfirmTotp makes the app a second factor, after a code has shown that it
 	// holds the secret, and answers with fresh recovery codes, which are shown once.
 	ConfirmTotp(context.Context, *ConfirmTotpRequest) (*ConfirmTotpResponse, error)
-	// RemoveTotp leaves the password as the only factor; recovery codes go too.
+	// RemoveTotp takes the app away, and with the last second factor the recovery
+	// codes too.
 	RemoveTotp(context.Context, *RemoveTotpRequest) (*RemoveTotpResponse, error)
 	ListOAuthTokens(context.Context, *ListPersonOAuthTokensRequest) (*ListPersonOAuthTokensResponse, error)
 	// CreateOAuthToken makes an OAuth token of the person, which outlives the session.
