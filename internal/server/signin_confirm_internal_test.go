@@ -11,6 +11,7 @@ import (
 	"github.com/propusk/propusk/internal/signin"
 	"github.com/propusk/propusk/internal/store"
 	propuskpb "github.com/propusk/propusk/proto/propusk/v1"
+	"github.com/propusk/propusk/token"
 )
 
 // beginApp is the secret of a new authenticator app of alice.
@@ -83,6 +84,38 @@ func TestCodesThatConfirmAreCounted(t *testing.T) {
 	if _, err := asked[*propuskpb.SignInResponse](t, h, propuskpb.SignInService_FinishSecondFactor_FullMethodName, &propuskpb.FinishSecondFactorRequest{
 		Ticket: r.GetSecondFactor().GetTicket(), Client: here, Proof: &propuskpb.FinishSecondFactorRequest_Code{Code: totpAt(secret, h.clock())}}); err != nil {
 		t.Errorf("the first sign-in with the app: %v", err)
+	}
+}
+
+// A person who makes a second factor wants it asked for: whoever has come in by
+// the password alone is out, with the tokens that he has made.
+func TestAnAppEndsOtherSessions(t *testing.T) {
+	t.Parallel()
+	h := openHall(t)
+	mine, other, bobs := h.alice(t), h.alice(t), h.signIn(t, "bob", h.password("bob"))
+	kept, lost := h.iamToken(t, mine), h.iamToken(t, other)
+	secret := h.beginApp(t, mine)
+	if err := h.confirmApp(t, mine, wrongCode(secret, h.clock())); err == nil {
+		t.Fatal("a wrong code confirms")
+	}
+	if _, err := h.account(t, other); err != nil {
+		t.Fatalf("an app that is not confirmed has ended a session: %v", err)
+	}
+	if err := h.confirmApp(t, mine, totpAt(secret, h.clock())); err != nil {
+		t.Fatal(err)
+	}
+	for name, cookie := range map[string]string{"her own session": mine, "bob's": bobs} {
+		if _, err := h.account(t, cookie); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	_, err := h.account(t, other)
+	refused(t, "another session", err, iam.Unauthenticated, "session_ended")
+	if _, err := h.revoked.Verify(lost); !errors.Is(err, token.ErrRevoked) {
+		t.Errorf("the token of another session: %v", err)
+	}
+	if _, err := h.revoked.Verify(kept); err != nil {
+		t.Errorf("the token of her own: %v", err)
 	}
 }
 

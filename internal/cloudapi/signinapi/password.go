@@ -7,7 +7,6 @@ import (
 
 	"github.com/propusk/propusk/internal/gate"
 	"github.com/propusk/propusk/internal/iam"
-	"github.com/propusk/propusk/internal/revocation"
 	"github.com/propusk/propusk/internal/signin"
 	"github.com/propusk/propusk/internal/store"
 	propuskpb "github.com/propusk/propusk/proto/propusk/v1"
@@ -51,11 +50,7 @@ func SetPassword(tx *store.Tx, userID, phc, but string) (ended int, err error) {
 	if err := signin.ForgetAttempts(tx, userID); err != nil {
 		return 0, err
 	}
-	old := passwordOf(userID)
-	if err := revocation.Revoke(tx, old.Kind, old.ID); err != nil {
-		return 0, err
-	}
-	return EndSessions(tx, userID, but)
+	return endProvedByPassword(tx, userID, but)
 }
 
 // ChangePassword sets another password and ends all other sessions.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/propusk/propusk/internal/gate"
 	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/revocation"
 	"github.com/propusk/propusk/internal/signin"
 	"github.com/propusk/propusk/internal/store"
 	propuskpb "github.com/propusk/propusk/proto/propusk/v1"
@@ -43,9 +44,11 @@ func (s *AccountService) BeginTotp(ctx context.Context, r *propuskpb.BeginTotpRe
 
 // ConfirmTotp makes the app a factor once a code has shown that it holds the
 // secret, and answers with recovery codes. The code's step counts as used, and
-// every code as an attempt, before it is judged.
+// every code as an attempt, before it is judged. All other sessions end, and every
+// sign-in that is under way: whoever knows the password alone is to be out.
 func (s *AccountService) ConfirmTotp(ctx context.Context, r *propuskpb.ConfirmTotpRequest) (*propuskpb.ConfirmTotpResponse, error) {
-	userID := string(gate.From(ctx).Caller().ID)
+	call := gate.From(ctx)
+	userID := string(call.Caller().ID)
 	var app *iam.TOTPSecret
 	err := s.Changes.DB.View(ctx, func(tx *store.Tx) (err error) {
 		app, err = store.GetTOTP(tx, userID)
@@ -94,12 +97,27 @@ func (s *AccountService) ConfirmTotp(ctx context.Context, r *propuskpb.ConfirmTo
 		if err := signin.ForgetCodes(tx, userID); err != nil {
 			return err
 		}
-		return store.SetRecoveryCodes(tx, userID, hashes)
+		if err := store.SetRecoveryCodes(tx, userID, hashes); err != nil {
+			return err
+		}
+		ended, err := endProvedByPassword(tx, userID, call.Identity.CredentialID)
+		call.NoteDetail(endedDetail(ended))
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &propuskpb.ConfirmTotpResponse{RecoveryCodes: codes}, nil
+}
+
+// endProvedByPassword ends a person's sessions but one, and every sign-in in which
+// the password has been judged and no session has begun yet.
+func endProvedByPassword(tx *store.Tx, userID, but string) (ended int, err error) {
+	password := passwordOf(userID)
+	if err := revocation.Revoke(tx, password.Kind, password.ID); err != nil {
+		return 0, err
+	}
+	return EndSessions(tx, userID, but)
 }
 
 // waits tells whether an app may still be confirmed.
