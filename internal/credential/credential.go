@@ -27,9 +27,12 @@ type Identity struct {
 	SigningKeyID string // of the key that signed that token
 	JWTDigest    string // of the JWT, when one was presented: 32 hex digits of its SHA-256
 	Impersonator iam.Subject
-	// Scopes narrow what the caller may do with an API key, which has one at
-	// least; nil narrows nothing. Read-only.
+	// Scopes narrow what the caller may do with an API key, or a program with an
+	// access token of OAuth; both have one at least. Nil narrows nothing. Read-only.
 	Scopes []string
+	// KeyThumbprint is that of the key (RFC 7638) that the caller has proved to
+	// hold besides; "" when he has proved none.
+	KeyThumbprint string
 	// Temporary is set when a temporary access key proved the caller, which
 	// proves nothing but what its policy allows. Read-only.
 	Temporary *TemporaryKey

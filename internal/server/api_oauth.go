@@ -13,13 +13,13 @@ import (
 var oauthArea = area{
 	rules: slices.Concat(oauthapi.AuthorizationRules, oauthapi.DeviceRules, oauthapi.OAuthRules),
 	register: func(s *Server, k kit, r *gate.Registrar) {
-		propuskpb.RegisterAuthorizationServiceServer(r, propuskpb.UnimplementedAuthorizationServiceServer{})
+		propuskpb.RegisterAuthorizationServiceServer(r, s.authorizationService(k))
 		propuskpb.RegisterDeviceServiceServer(r, propuskpb.UnimplementedDeviceServiceServer{})
-		propuskpb.RegisterOAuthServiceServer(r, oauthapi.OAuthService{})
+		propuskpb.RegisterOAuthServiceServer(r, oauthapi.OAuthService{Codes: s.oauthCodes(k), UserInfos: s.userInfos()})
 	},
 	proofs: func(s *Server, k kit) (map[string]bodyProof, error) {
 		all := map[string]bodyProof{}
-		for _, part := range []func(kit) map[string]bodyProof{} {
+		for _, part := range []func(kit) map[string]bodyProof{s.codeProofs} {
 			maps.Copy(all, part(k))
 		}
 		return all, nil

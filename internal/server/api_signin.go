@@ -107,6 +107,9 @@ func (s *Server) cleanSignIn(tx *store.Tx) error {
 	if _, err := store.DeleteOldSessions(tx, now.Add(-s.cfg.SessionIdle)); err != nil {
 		return err
 	}
+	if err := cleanGrants(tx); err != nil {
+		return err
+	}
 	if _, err := store.DeleteExpiredTickets(tx, now); err != nil {
 		return err
 	}

@@ -93,7 +93,7 @@ func plantRoot(tx *store.Tx, r RegisterRootRequest, owners ...iam.Subject) error
 		return err
 	}
 	for _, owner := range owners {
-		if err := grantAll(tx, grant{r.ID, "admin", owner}); err != nil {
+		if err := grantAll(tx, givenRole{r.ID, "admin", owner}); err != nil {
 			return err
 		}
 	}

@@ -53,14 +53,14 @@ func newPlanted() planted {
 	}
 }
 
-// grant is one binding to plant.
-type grant struct {
+// givenRole is one binding to plant.
+type givenRole struct {
 	resourceID string
 	role       iam.RoleID
 	subject    iam.Subject
 }
 
-func grantAll(tx *store.Tx, grants ...grant) error {
+func grantAll(tx *store.Tx, grants ...givenRole) error {
 	for _, g := range grants {
 		if _, err := store.AddBinding(tx, g.resourceID, iam.AccessBinding{Role: g.role, Subject: g.subject}); err != nil {
 			return fmt.Errorf("grant %s: %w", g.role, err)
@@ -135,8 +135,8 @@ func (s *Server) Bootstrap(ctx context.Context, r BootstrapRequest) (*BootstrapR
 			return err
 		}
 		err = grantAll(tx,
-			grant{p.OrganizationID, "organization-manager.organizations.owner", accountSubject(p.ServiceAccountID)},
-			grant{p.CloudID, "resource-manager.clouds.owner", accountSubject(p.ServiceAccountID)})
+			givenRole{p.OrganizationID, "organization-manager.organizations.owner", accountSubject(p.ServiceAccountID)},
+			givenRole{p.CloudID, "resource-manager.clouds.owner", accountSubject(p.ServiceAccountID)})
 		if err != nil {
 			return err
 		}

@@ -86,12 +86,12 @@ func (s *Server) plantDev(tx *store.Tx, w *DevWorld) error {
 	}
 	robot, admin, alice := accountSubject(w.ServiceAccountID), accountSubject(w.AdminID), userSubject(w.AliceID)
 	err = grantAll(tx,
-		grant{w.FolderID, "editor", robot},
-		grant{w.CloudID, "resource-manager.viewer", robot},
-		grant{w.OrganizationID, "admin", admin},
-		grant{w.CloudID, "admin", admin},
-		grant{w.OrganizationID, "organization-manager.organizations.owner", alice},
-		grant{w.CloudID, "resource-manager.clouds.owner", alice})
+		givenRole{w.FolderID, "editor", robot},
+		givenRole{w.CloudID, "resource-manager.viewer", robot},
+		givenRole{w.OrganizationID, "admin", admin},
+		givenRole{w.CloudID, "admin", admin},
+		givenRole{w.OrganizationID, "organization-manager.organizations.owner", alice},
+		givenRole{w.CloudID, "resource-manager.clouds.owner", alice})
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/propusk/propusk/internal/audit"
 	"github.com/propusk/propusk/internal/cloudapi/resourcemanager"
 	"github.com/propusk/propusk/internal/gate"
+	"github.com/propusk/propusk/internal/grant"
 	"github.com/propusk/propusk/internal/mint"
 	"github.com/propusk/propusk/internal/replica"
 	"github.com/propusk/propusk/internal/revocation"
@@ -60,6 +61,7 @@ type Server struct {
 	keyring    *mint.Keyring
 	minter     *mint.Minter
 	idKeys     *mint.IDKeys
+	dpop       *grant.DPoP
 	revoked    *revocation.List
 	journal    *audit.Journal
 	refusals   *audit.Refusals

@@ -38,12 +38,11 @@ func ListOAuthGrantsOf(tx *Tx, userID, clientID string) ([]*iam.OAuthGrant, erro
 		WHERE subject_id = $1 AND client_id = $2 ORDER BY created_at DESC, id`, userID, clientID)
 }
 
-// ExtendOAuthGrant keeps a grant until a time at least, and notes what the
-// program calls itself, unless that is "".
-func ExtendOAuthGrant(tx *Tx, id, clientInfo string, until time.Time) error {
-	n, err := tx.exec(`UPDATE oauth_grants SET client_info = CASE $2 WHEN '' THEN client_info ELSE $2 END,
-		expires_at = CASE WHEN expires_at < $3 THEN $3 ELSE expires_at END WHERE id = $1`, id, clientInfo, micros(until))
-	return mustChange(n, err, "OAuth grant", id)
+// BindOAuthGrant writes what the program calls itself, and its key, as they are
+// when it redeems its code.
+func BindOAuthGrant(tx *Tx, g *iam.OAuthGrant) error {
+	n, err := tx.exec(`UPDATE oauth_grants SET client_info = $1, key_thumbprint = $2 WHERE id = $3`, g.ClientInfo, g.KeyThumbprint, g.ID)
+	return mustChange(n, err, "OAuth grant", g.ID)
 }
 
 // EndOAuthGrant deletes a grant with its codes and refresh tokens. The caller
