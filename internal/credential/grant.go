@@ -14,6 +14,7 @@ import (
 const (
 	HowAuthorizationCode = "authorizationCode"
 	HowAccessToken       = "accessToken"
+	HowDeviceCode        = "deviceCode"
 )
 
 // Grant makes out whom a program acts for by an iam.OAuthGrant. It is safe for
