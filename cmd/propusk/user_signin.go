@@ -15,7 +15,7 @@ func runUserPassword(ctx context.Context, p *program, args []string) error {
 	var r server.UserPasswordRequest
 	words, flags := splitWords(args, 1, "remove-second-factor")
 	cfg, log, err := p.settings("user password", flags, func(f *flag.FlagSet) {
-		f.BoolVar(&r.RemoveSecondFactor, "remove-second-factor", false, "take the authenticator app and the recovery codes away, too, of a person who has lost both")
+		f.BoolVar(&r.RemoveSecondFactor, "remove-second-factor", false, "take the authenticator app, the passkeys and the recovery codes away, too, of a person who has lost them")
 	})
 	if err != nil {
 		return err

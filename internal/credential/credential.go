@@ -67,6 +67,8 @@ const (
 	HowPassword      = "password"
 	HowSecondFactor  = "secondFactor"
 	HowPasswordReset = "passwordReset"
+	HowUpstream      = "upstream" // another provider has vouched for a person
+	HowPasskey       = "passkey"
 	HowSession       = "session"
 
 	HowTemporaryKey = "temporaryAccessKey"

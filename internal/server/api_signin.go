@@ -61,7 +61,7 @@ var signInArea = area{
 			Changes: k.changes, Passwords: s.passwords, Life: s.cfg.SessionLife})
 		propuskpb.RegisterAccountServiceServer(r, &signinapi.AccountService{
 			Changes: k.changes, Pages: k.pages, Passwords: s.passwords, Factors: s.secondFactors(), Minter: s.minter, Box: s.box,
-			Issuer: s.appIssuer(), Idle: s.cfg.SessionIdle, Now: s.now})
+			Issuer: s.appIssuer(), Idle: s.cfg.SessionIdle, Places: s.places, Now: s.now})
 	},
 	proofs: func(s *Server, _ kit) (map[string]bodyProof, error) {
 		p := &signinapi.Proofs{
@@ -113,7 +113,13 @@ func (s *Server) cleanSignIn(tx *store.Tx) error {
 	if _, err := store.DeleteExpiredTickets(tx, now); err != nil {
 		return err
 	}
+	if _, err := store.DeleteExpiredChallenges(tx, now); err != nil {
+		return err
+	}
 	if _, err := store.DeleteBegunTOTP(tx, now.Add(-signin.ConfirmLife)); err != nil {
+		return err
+	}
+	if err := cleanJoining(tx); err != nil {
 		return err
 	}
 	_, err := store.DeleteAttemptsBefore(tx, now.Add(-signin.AttemptsKept))

@@ -2,9 +2,7 @@ package server
 
 import (
 	"context"
-	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/propusk/propusk/internal/audit"
@@ -28,6 +26,7 @@ func (s *Server) handleSignIn() {
 	handle(s, PathUserResetLink, (*Server).MakeResetLink)
 	handle(s, PathUserSessions, (*Server).ListUserSessions)
 	handle(s, PathUserSignOut, (*Server).SignOutUser)
+	s.handleJoining()
 }
 
 // UserPasswordRequest gives a person, named by id, login or e-mail address, a
@@ -35,8 +34,8 @@ func (s *Server) handleSignIn() {
 type UserPasswordRequest struct {
 	User     string `json:"user"`
 	Password string `json:"password"`
-	// RemoveSecondFactor takes the authenticator app away, of a person who has
-	// lost it and the recovery codes.
+	// RemoveSecondFactor takes the authenticator app and the passkeys away, of a
+	// person who has lost them and the recovery codes.
 	RemoveSecondFactor bool `json:"remove_second_factor"`
 }
 
@@ -61,8 +60,11 @@ func (s *Server) SetUserPassword(ctx context.Context, r UserPasswordRequest) (*U
 		if err != nil {
 			return err
 		}
-		removed := false
+		removed, passkeys := false, 0
 		if r.RemoveSecondFactor {
+			if passkeys, err = signinapi.RemovePasskeys(tx, u.ID); err != nil {
+				return err
+			}
 			if removed, err = store.DeleteTOTP(tx, u.ID); err != nil {
 				return err
 			}
@@ -71,7 +73,8 @@ func (s *Server) SetUserPassword(ctx context.Context, r UserPasswordRequest) (*U
 			return err
 		}
 		return s.recordOperator(tx, "propusk.SetPassword", resource.Ref{Kind: kindUser, ID: u.ID},
-			audit.Text("sessions_ended", strconv.Itoa(ended)), audit.Text("second_factor_removed", strconv.FormatBool(removed)))
+			audit.Text("sessions_ended", strconv.Itoa(ended)), audit.Text("second_factor_removed", strconv.FormatBool(removed || passkeys > 0)),
+			audit.Text("passkeys_removed", strconv.Itoa(passkeys)))
 	})
 	return out, err
 }
@@ -100,16 +103,13 @@ type UserResetLinkResult struct {
 // another one. It replaces the link before it. FAILED_PRECONDITION when nobody
 // has said at which address people reach this server.
 func (s *Server) MakeResetLink(ctx context.Context, r UserResetLinkRequest) (*UserResetLinkResult, error) {
-	base := s.cfg.PublicURL
-	if base == "" && s.opts.Dev && s.doors != nil {
-		base = "http://" + s.HTTPAddr()
-	}
-	if base == "" {
-		return nil, iam.Errorf(iam.FailedPrecondition, "public-url is not set: it says at which address people reach this server, and links begin with it")
+	site, err := s.site()
+	if err != nil {
+		return nil, err
 	}
 	secret, lookup := signin.NewTicket()
-	out := &UserResetLinkResult{Link: strings.TrimSuffix(base, "/") + "/reset?" + url.Values{"token": {secret.Reveal()}}.Encode()}
-	err := s.db.Update(ctx, func(tx *store.Tx) error {
+	out := &UserResetLinkResult{Link: signinapi.Link(site, "/reset", "token", secret)}
+	err = s.db.Update(ctx, func(tx *store.Tx) error {
 		u, err := findUser(tx, r.User)
 		if err != nil {
 			return err

@@ -31,10 +31,13 @@ type SecondFactors struct {
 	Now       Clock
 }
 
-// Code is one of the two that a person may show.
+// Code is one of the proofs that a person may show.
 type Code struct {
 	TOTP     string
 	Recovery string // when TOTP is ""
+	// Passkey judges what a passkey has answered, and notes that it was used; nil
+	// when none has. It is called in a transaction, perhaps more than once.
+	Passkey func(tx *store.Tx, userID string) (ok bool, err error)
 }
 
 var (
@@ -54,7 +57,7 @@ func (f *SecondFactors) Prove(ctx context.Context, ticket string, code Code, add
 		return "", err
 	}
 	lookup := TicketLookup(ticket)
-	userID, secret, err := f.begin(ctx, lookup)
+	userID, secret, err := f.begin(ctx, ticket)
 	if err != nil {
 		return userID, err
 	}
@@ -75,6 +78,8 @@ func (f *SecondFactors) Prove(ctx context.Context, ticket string, code Code, add
 			return err
 		}
 		switch {
+		case code.Passkey != nil:
+			ok, err = code.Passkey(tx, userID)
 		case code.TOTP == "":
 			ok, err = store.UseRecoveryCode(tx, userID, RecoveryHash(userID, code.Recovery))
 		case fits && len(secret) > 0:
@@ -120,29 +125,41 @@ func ForgetCodes(tx *store.Tx, userID string) error {
 	return store.DeleteAttempts(tx, secondFactorAttempts(userID))
 }
 
+// Holder tells whose a ticket is, and leaves it as it is. It fails as Prove does.
+func (f *SecondFactors) Holder(tx *store.Tx, ticket string) (userID string, err error) {
+	t, err := store.FindTicket(tx, iam.TicketSecondFactor, TicketLookup(ticket))
+	if errors.Is(err, iam.NotFound) {
+		return "", errTicket
+	}
+	if err != nil {
+		return "", err
+	}
+	return t.UserID, nil
+}
+
 // begin reads whose ticket it is and the secret of his app, nil without one.
-func (f *SecondFactors) begin(ctx context.Context, lookup string) (userID string, secret []byte, err error) {
+func (f *SecondFactors) begin(ctx context.Context, ticket string) (userID string, secret []byte, err error) {
 	var app *iam.TOTPSecret
-	err = f.DB.View(ctx, func(tx *store.Tx) error {
-		t, err := store.FindTicket(tx, iam.TicketSecondFactor, lookup)
-		if errors.Is(err, iam.NotFound) {
-			return errTicket
-		}
-		if err != nil {
+	err = f.DB.View(ctx, func(tx *store.Tx) (err error) {
+		if userID, err = f.Holder(tx, ticket); err != nil {
 			return err
 		}
-		userID = t.UserID
 		app, err = store.GetTOTP(tx, userID)
-		if errors.Is(err, iam.NotFound) { // taken away since
+		if err == nil && !app.ConfirmedAt.IsZero() {
+			return nil
+		}
+		if err != nil && !errors.Is(err, iam.NotFound) {
+			return err
+		}
+		app = nil
+		passkeys, err := store.CountPasskeys(tx, userID)
+		if err == nil && passkeys == 0 { // taken away since
 			err = errTicket
 		}
 		return err
 	})
-	if err != nil {
+	if err != nil || app == nil {
 		return userID, nil, err
-	}
-	if app.ConfirmedAt.IsZero() {
-		return userID, nil, errTicket
 	}
 	secret, err = f.Open(store.TOTPPlace(userID), app.Sealed)
 	if err != nil {
@@ -150,3 +167,7 @@ func (f *SecondFactors) begin(ctx context.Context, lookup string) (userID string
 	}
 	return userID, secret, nil
 }
+
+// IsWrongCode tells whether an error of Prove is about the proof itself, and
+// another one may be tried.
+func IsWrongCode(err error) bool { return errors.Is(err, errCode) }

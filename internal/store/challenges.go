@@ -15,6 +15,14 @@ func InsertChallenge(tx *Tx, c *iam.Challenge) error {
 	return tx.unlessTaken(err, "Challenge already exists")
 }
 
+// SpendChallenge notes that a challenge was answered which nothing was kept of;
+// false when it was before.
+func SpendChallenge(tx *Tx, c *iam.Challenge) (bool, error) {
+	n, err := tx.exec(`INSERT INTO sign_in_challenges (`+challengeColumns+`) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (lookup) DO NOTHING`,
+		c.Lookup, string(c.Purpose), c.UserID, c.Data, micros(c.ExpiresAt))
+	return n == 1, err
+}
+
 // TakeChallenge uses a challenge up that was made for a purpose and has not
 // expired, and returns it. Of two who come with the same, one gets it. The miss
 // does not repeat the look-up.

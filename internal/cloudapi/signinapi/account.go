@@ -43,6 +43,7 @@ type AccountService struct {
 	Box       Box
 	Issuer    string        // what authenticator apps show beside the login
 	Idle      time.Duration // after which a session has ended
+	Places    signin.Places // names of networks
 	Now       func() time.Time
 }
 
@@ -69,7 +70,7 @@ func (s *AccountService) Get(ctx context.Context, _ *propuskpb.GetAccountRequest
 			return err
 		}
 		out = &propuskpb.Account{Id: u.ID, Login: u.Login, Email: u.Email, Name: u.Name, CreatedAt: stamp(u.CreatedAt),
-			Session: sessionProto(session, session.ID), SecondFactors: &propuskpb.SecondFactors{}}
+			Session: s.session(session, session.ID), SecondFactors: &propuskpb.SecondFactors{}}
 		p, err := store.GetPassword(tx, userID)
 		if err == nil {
 			out.PasswordChangedAt = stamp(p.ChangedAt)
@@ -87,13 +88,17 @@ func (s *AccountService) Get(ctx context.Context, _ *propuskpb.GetAccountRequest
 
 func addFactors(tx *store.Tx, out *propuskpb.SecondFactors, userID string) error {
 	app, err := store.GetTOTP(tx, userID)
-	if errors.Is(err, iam.NotFound) {
-		return nil
-	}
-	if err != nil || app.ConfirmedAt.IsZero() {
+	if err != nil && !errors.Is(err, iam.NotFound) {
 		return err
 	}
-	out.TotpAddedAt = stamp(app.ConfirmedAt)
+	if err == nil && !app.ConfirmedAt.IsZero() {
+		out.TotpAddedAt = stamp(app.ConfirmedAt)
+	}
+	passkeys, err := store.CountPasskeys(tx, userID)
+	out.Passkeys = int64(passkeys)
+	if err != nil || passkeys == 0 && out.TotpAddedAt == nil {
+		return err
+	}
 	left, err := store.CountRecoveryCodes(tx, userID)
 	out.RecoveryCodesLeft = int64(left)
 	return err
@@ -127,8 +132,15 @@ func (s *AccountService) ListSessions(ctx context.Context, r *propuskpb.ListSess
 		return store.ListSessions(tx, userID, since, p)
 	}
 	page, next, err := cloudapi.PageByID(ctx, s.Changes.DB, s.Pages, l, read,
-		func(row *iam.Session) *propuskpb.AccountSession { return sessionProto(row, call.Identity.CredentialID) })
+		func(row *iam.Session) *propuskpb.AccountSession { return s.session(row, call.Identity.CredentialID) })
 	return &propuskpb.ListSessionsResponse{Sessions: page, NextPageToken: next}, err
+}
+
+// session is sessionProto with the name of the place.
+func (s *AccountService) session(row *iam.Session, current string) *propuskpb.AccountSession {
+	out := sessionProto(row, current)
+	out.Place = s.Places.Of(row.Address)
+	return out
 }
 
 // EndSession ends one of the caller's sessions. Another person's is NOT_FOUND.

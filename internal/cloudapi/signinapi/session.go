@@ -26,16 +26,27 @@ const (
 	mostUserAgent = 256 // characters that are kept
 )
 
+// Methods of RFC 8176, section 2. It has no word for recovery codes.
+const (
+	methodPassword = "pwd"
+	methodOTP      = "otp"
+	methodMFA      = "mfa"
+	methodDevice   = "hwk" // a key that stays where it is, as its authenticator says
+	methodSoftware = "swk" // a key that is carried from device to device
+	methodPresence = "user"
+)
+
 // freshSession is a session that is about to begin, with its cookie.
 type freshSession struct {
 	iam.Session
 	cookie iam.Secret
 }
 
-func newSession(userID string, client *propuskpb.Client, secondFactor bool) *freshSession {
+// newSession is one of a person who has proved himself, by some methods of RFC 8176.
+func newSession(userID string, client *propuskpb.Client, secondFactor bool, methods ...string) *freshSession {
 	cookie, lookup := credential.NewSessionCookie()
 	return &freshSession{cookie: cookie, Session: iam.Session{
-		ID: resource.NewID(resource.PrefixIAM), UserID: userID, Lookup: lookup, SecondFactor: secondFactor,
+		ID: resource.NewID(resource.PrefixIAM), UserID: userID, Lookup: lookup, Methods: methods, SecondFactor: secondFactor,
 		Address: shown(client.GetAddress()), UserAgent: shown(client.GetUserAgent()),
 	}}
 }

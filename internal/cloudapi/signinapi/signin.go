@@ -44,16 +44,15 @@ type SignInService struct {
 func (s *SignInService) Start(ctx context.Context, r *propuskpb.StartSignInRequest) (*propuskpb.SignInResponse, error) {
 	call := gate.From(ctx)
 	userID := string(call.Caller().ID)
-	fresh := newSession(userID, r.GetClient(), false)
+	fresh := newSession(userID, r.GetClient(), false, methodPassword)
 	ticket, lookup := signin.NewTicket()
 	var expires time.Time
-	var asked bool
-	err := s.Changes.Plain(ctx, func(tx *store.Tx) error {
-		app, err := store.GetTOTP(tx, userID)
-		if err != nil && !errors.Is(err, iam.NotFound) {
+	var factors []propuskpb.Factor
+	err := s.Changes.Plain(ctx, func(tx *store.Tx) (err error) {
+		if factors, err = factorsOf(tx, userID); err != nil {
 			return err
 		}
-		if asked = err == nil && !app.ConfirmedAt.IsZero(); !asked {
+		if len(factors) == 0 {
 			call.NoteDetail(audit.Text("second_factor", "none"))
 			return s.begin(tx, call, fresh)
 		}
@@ -65,23 +64,46 @@ func (s *SignInService) Start(ctx context.Context, r *propuskpb.StartSignInReque
 	if err != nil {
 		return nil, err
 	}
-	if !asked {
+	if len(factors) == 0 {
 		return fresh.answer(), nil
 	}
 	return &propuskpb.SignInResponse{Result: &propuskpb.SignInResponse_SecondFactor_{SecondFactor: &propuskpb.SignInResponse_SecondFactor{
 		Ticket: ticket.Reveal(), ExpiresAt: timestamppb.New(expires),
-		Factors: []propuskpb.Factor{propuskpb.Factor_TOTP, propuskpb.Factor_RECOVERY_CODE},
+		Factors: factors,
 	}}}, nil
+}
+
+// factorsOf are the second factors that a person may show; none when his password
+// is enough. A recovery code stands in for those there are.
+func factorsOf(tx *store.Tx, userID string) (out []propuskpb.Factor, err error) {
+	app, err := store.GetTOTP(tx, userID)
+	if err != nil && !errors.Is(err, iam.NotFound) {
+		return nil, err
+	}
+	if err == nil && !app.ConfirmedAt.IsZero() {
+		out = append(out, propuskpb.Factor_TOTP)
+	}
+	passkeys, err := store.CountPasskeys(tx, userID)
+	if err != nil {
+		return nil, err
+	}
+	if passkeys > 0 {
+		out = append(out, propuskpb.Factor_PASSKEY)
+	}
+	if len(out) > 0 {
+		out = append(out, propuskpb.Factor_RECOVERY_CODE)
+	}
+	return out, nil
 }
 
 // FinishSecondFactor makes a session of a person who has proved both factors.
 func (s *SignInService) FinishSecondFactor(ctx context.Context, r *propuskpb.FinishSecondFactorRequest) (*propuskpb.SignInResponse, error) {
 	call := gate.From(ctx)
-	fresh := newSession(string(call.Caller().ID), r.GetClient(), true)
-	factor := "totp"
+	factor, methods := "totp", []string{methodPassword, methodOTP, methodMFA}
 	if r.GetCode() == "" {
-		factor = "recoveryCode"
+		factor, methods = "recoveryCode", []string{methodPassword, methodMFA}
 	}
+	fresh := newSession(string(call.Caller().ID), r.GetClient(), true, methods...)
 	call.Note("factor", factor)
 	err := s.Changes.Plain(ctx, func(tx *store.Tx) error { return s.begin(tx, call, fresh) })
 	if err != nil {

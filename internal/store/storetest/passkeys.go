@@ -142,6 +142,13 @@ func testChallenges(t *testing.T, f *fixture) {
 		return err
 	})
 	missing("upstream", "c1")
+	for _, first := range []bool{true, false} {
+		f.told(t, nil, func(tx *store.Tx) error {
+			ok, err := store.SpendChallenge(tx, &iam.Challenge{Lookup: "c4", Purpose: iam.ChallengePasskey, ExpiresAt: end.Add(time.Hour)})
+			same(t, "spent", first, ok)
+			return err
+		})
+	}
 	f.advance(time.Minute)
 	missing("upstream", "c2")
 	f.update(t, func(tx *store.Tx) error {

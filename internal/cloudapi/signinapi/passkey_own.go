@@ -1,0 +1,293 @@
+package signinapi
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/propusk/propusk/internal/cloudapi"
+	"github.com/propusk/propusk/internal/gate"
+	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/passkey"
+	"github.com/propusk/propusk/internal/resource"
+	"github.com/propusk/propusk/internal/revocation"
+	"github.com/propusk/propusk/internal/signin"
+	"github.com/propusk/propusk/internal/store"
+	propuskpb "github.com/propusk/propusk/proto/propusk/v1"
+	"github.com/propusk/propusk/token"
+)
+
+// PasskeyRules are the rows of PasskeyService. A person needs no role for what is
+// his own.
+var PasskeyRules = gate.Only(door, gate.Rules("propusk.v1.PasskeyService",
+	gate.Rule{Method: "Begin", Proof: gate.Body, Effect: gate.Changes, Event: "propusk.BeginUserCredential"},
+	gate.Rule{Method: "Create", Proof: gate.Body, Effect: gate.Changes, Event: "iam.mfa.CreateUserCredential"},
+	gate.Rule{Method: "List", Proof: gate.Body},
+	gate.Rule{Method: "Rename", Proof: gate.Body, Effect: gate.Changes, Event: "propusk.UpdateUserCredential"},
+	gate.Rule{Method: "Remove", Proof: gate.Body, Effect: gate.Changes, Event: "iam.mfa.DeleteUserCredential"},
+)...)
+
+const (
+	// mostPasskeys is how many a person has at most.
+	mostPasskeys = 20
+	// recentSignIn is how long ago a person without a password may have signed in to
+	// change how he does.
+	recentSignIn = 5 * time.Minute
+)
+
+// PasskeyService is propusk.v1.PasskeyService.
+type PasskeyService struct {
+	propuskpb.UnimplementedPasskeyServiceServer
+	Changes   cloudapi.Changes
+	Pages     cloudapi.Pages
+	Passwords *signin.Passwords
+	Passkeys  *Passkeys
+	Now       func() time.Time
+}
+
+var (
+	errSignInAgain = &iam.Error{Kind: iam.FailedPrecondition, Reason: "sign_in_again", Message: "The sign-in was too long ago for this; sign in again"}
+	errLastWayIn   = &iam.Error{Kind: iam.FailedPrecondition, Reason: "last_way_in", Message: "The account has no other way to sign in than this passkey: add another one, or have a password set, first"}
+)
+
+// proveAgain asks a person for his password before something that a stolen session
+// must not do; of one who has none the sign-in must be recent.
+func proveAgain(ctx context.Context, db *store.DB, passwords *signin.Passwords, password string, now time.Time) error {
+	id := gate.From(ctx).Identity
+	userID := string(id.Subject.ID)
+	has, began := true, time.Time{}
+	err := db.View(ctx, func(tx *store.Tx) error {
+		_, err := store.GetPassword(tx, userID)
+		if has = !errors.Is(err, iam.NotFound); has {
+			return err
+		}
+		session, err := store.GetSession(tx, id.CredentialID)
+		if err == nil {
+			began = session.CreatedAt
+		}
+		return err
+	})
+	switch {
+	case err != nil:
+		return err
+	case has:
+		return passwords.ProveAgain(ctx, userID, iam.NewSecret(password))
+	case now.Sub(began) > recentSignIn:
+		return errSignInAgain
+	}
+	return nil
+}
+
+// Begin makes a challenge for a new passkey of the caller.
+func (s *PasskeyService) Begin(ctx context.Context, r *propuskpb.BeginPasskeyRequest) (*propuskpb.BeginPasskeyResponse, error) {
+	site, err := s.Passkeys.Site()
+	if err != nil {
+		return nil, errNoSite
+	}
+	if err := proveAgain(ctx, s.Changes.DB, s.Passwords, r.GetPassword(), s.Now()); err != nil {
+		return nil, err
+	}
+	id := gate.From(ctx).Identity
+	userID := string(id.Subject.ID)
+	out := &propuskpb.BeginPasskeyResponse{Site: siteProto(site), UserHandle: []byte(userID), Algorithms: passkey.Algorithms,
+		Challenge: s.Passkeys.Challenges.New(useRegister(userID, id.CredentialID))}
+	err = s.Changes.Plain(ctx, func(tx *store.Tx) error {
+		u, err := store.GetUserAccount(tx, userID)
+		if err != nil {
+			return err
+		}
+		out.Login, out.Name = u.Login, u.Name
+		out.Passkeys, err = hints(tx, userID)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// Create keeps a passkey of the caller.
+func (s *PasskeyService) Create(ctx context.Context, r *propuskpb.CreatePasskeyRequest) (*propuskpb.CreatePasskeyResponse, error) {
+	call := gate.From(ctx)
+	userID := string(call.Caller().ID)
+	name, err := passkeyName(r.GetName())
+	if err != nil {
+		return nil, err
+	}
+	if err := checkTransports(r.GetTransports()); err != nil {
+		return nil, err
+	}
+	registered, spent, err := s.register(call, r)
+	if err != nil {
+		return nil, err
+	}
+	p := &iam.Passkey{ID: resource.NewID(resource.PrefixIAM), UserID: userID, CredentialID: registered.CredentialID, Name: name,
+		Algorithm: registered.Algorithm, PublicKey: registered.PublicKey, SignCount: int64(registered.SignCount),
+		Transports: r.GetTransports(), BackedUp: registered.BackedUp}
+	call.Note("passkey_id", p.ID)
+	codes, hashes := signin.NewRecoveryCodes(userID)
+	var fresh bool
+	err = s.Changes.Plain(ctx, func(tx *store.Tx) error {
+		p.CreatedAt = tx.Now()
+		return s.create(tx, p, spent, hashes, &fresh)
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := &propuskpb.CreatePasskeyResponse{Passkey: passkeyProto(p)}
+	if fresh {
+		out.RecoveryCodes = codes
+	}
+	return out, nil
+}
+
+// register reads a registration, and tells what is kept of the challenge that it
+// answers.
+func (s *PasskeyService) register(call *gate.Call, r *propuskpb.CreatePasskeyRequest) (*passkey.Registered, *iam.Challenge, error) {
+	site, err := s.Passkeys.Site()
+	if err != nil {
+		return nil, nil, errNoSite
+	}
+	challenge, err := passkey.ChallengeIn(r.GetClientData())
+	if err != nil {
+		return nil, nil, unreadable("client_data", err)
+	}
+	userID := string(call.Caller().ID)
+	end, err := s.Passkeys.Challenges.Check(challenge, useRegister(userID, call.Identity.CredentialID))
+	if errors.Is(err, passkey.ErrLate) {
+		return nil, nil, &iam.Error{Kind: iam.FailedPrecondition, Reason: errLate.Reason, Message: errLate.Message}
+	}
+	if err != nil {
+		return nil, nil, unreadable("client_data", err)
+	}
+	registered, err := site.Register(challenge, r.GetClientData(), r.GetAttestationObject())
+	if err != nil {
+		return nil, nil, unreadable("attestation_object", err)
+	}
+	return registered, &iam.Challenge{Lookup: passkey.Lookup(challenge), Purpose: iam.ChallengePasskey, UserID: userID, ExpiresAt: end}, nil
+}
+
+func (s *PasskeyService) create(tx *store.Tx, p *iam.Passkey, spent *iam.Challenge, hashes []string, fresh *bool) error {
+	if _, err := store.GetUserAccount(tx, p.UserID); err != nil { // holds him while his passkeys are counted
+		return err
+	}
+	ok, err := store.SpendChallenge(tx, spent)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return unreadable("client_data", errors.New("the challenge was answered before"))
+	}
+	n, err := store.CountPasskeys(tx, p.UserID)
+	if err != nil {
+		return err
+	}
+	if n >= mostPasskeys {
+		return iam.Errorf(iam.FailedPrecondition, "The account has %d passkeys: remove some of them first", n)
+	}
+	if err := store.InsertPasskey(tx, p); err != nil {
+		return err
+	}
+	left, err := store.CountRecoveryCodes(tx, p.UserID)
+	if *fresh = left == 0; err != nil || !*fresh {
+		return err
+	}
+	return store.SetRecoveryCodes(tx, p.UserID, hashes)
+}
+
+// List pages through the caller's passkeys.
+func (s *PasskeyService) List(ctx context.Context, r *propuskpb.ListPasskeysRequest) (*propuskpb.ListPasskeysResponse, error) {
+	call := gate.From(ctx)
+	l := cloudapi.List{Method: call.Rule.Method, Parent: string(call.Caller().ID), Size: r.GetPageSize(), Token: r.GetPageToken()}
+	page, next, err := cloudapi.PageByID(ctx, s.Changes.DB, s.Pages, l, store.ListPasskeys, passkeyProto)
+	return &propuskpb.ListPasskeysResponse{Passkeys: page, NextPageToken: next, Site: siteProto(s.Passkeys.offered())}, err
+}
+
+// Rename gives one of the caller's passkeys another name; another person's is
+// NOT_FOUND.
+func (s *PasskeyService) Rename(ctx context.Context, r *propuskpb.RenamePasskeyRequest) (*propuskpb.RenamePasskeyResponse, error) {
+	call := gate.From(ctx)
+	call.Note("passkey_id", r.GetPasskeyId())
+	name, err := passkeyName(r.GetName())
+	if err != nil {
+		return nil, err
+	}
+	return &propuskpb.RenamePasskeyResponse{}, s.Changes.Plain(ctx, func(tx *store.Tx) error {
+		return store.RenamePasskey(tx, string(call.Caller().ID), r.GetPasskeyId(), name)
+	})
+}
+
+// Remove takes one of the caller's passkeys away. Sign-ins by it that are under way
+// come to nothing; sessions that it began stay.
+func (s *PasskeyService) Remove(ctx context.Context, r *propuskpb.RemovePasskeyRequest) (*propuskpb.RemovePasskeyResponse, error) {
+	call := gate.From(ctx)
+	userID := string(call.Caller().ID)
+	call.Note("passkey_id", r.GetPasskeyId())
+	if err := proveAgain(ctx, s.Changes.DB, s.Passwords, r.GetPassword(), s.Now()); err != nil {
+		return nil, err
+	}
+	return &propuskpb.RemovePasskeyResponse{}, s.Changes.Plain(ctx, func(tx *store.Tx) error {
+		if _, err := store.GetUserAccount(tx, userID); err != nil { // holds him while his ways in are counted
+			return err
+		}
+		if err := store.DeletePasskey(tx, userID, r.GetPasskeyId()); err != nil {
+			return err
+		}
+		left, err := store.CountPasskeys(tx, userID)
+		if err != nil {
+			return err
+		}
+		ways, err := store.CountFirstFactors(tx, userID)
+		if err != nil {
+			return err
+		}
+		if left+ways == 0 {
+			return errLastWayIn
+		}
+		return endPasskeys(tx, userID, r.GetPasskeyId())
+	})
+}
+
+// RemovePasskeys takes all passkeys of a person away and tells how many there were.
+func RemovePasskeys(tx *store.Tx, userID string) (int, error) {
+	gone, err := store.DeletePasskeys(tx, userID)
+	if err != nil {
+		return 0, err
+	}
+	return len(gone), endPasskeys(tx, userID, gone...)
+}
+
+// endPasskeys ends what rests on passkeys that are gone.
+func endPasskeys(tx *store.Tx, userID string, ids ...string) error {
+	for _, id := range ids {
+		if err := revocation.Revoke(tx, token.KindCredential, id); err != nil {
+			return err
+		}
+	}
+	return store.DropIdleRecoveryCodes(tx, userID)
+}
+
+// passkeyName is a name as it is kept: what can be read, on one line.
+func passkeyName(name string) (string, error) {
+	name = strings.TrimSpace(name)
+	if name == "" || strings.ContainsFunc(name, unicode.IsControl) {
+		return "", iam.InvalidField("name", "must have from 1 to 64 characters that can be seen")
+	}
+	return name, nil
+}
+
+// checkTransports takes the words that browsers have, and those they may get.
+func checkTransports(words []string) error {
+	for _, w := range words {
+		if w == "" || strings.Trim(w, "abcdefghijklmnopqrstuvwxyz-") != "" {
+			return iam.InvalidField("transports", "must be words of small letters and hyphens")
+		}
+	}
+	return nil
+}
+
+func passkeyProto(p *iam.Passkey) *propuskpb.Passkey {
+	return &propuskpb.Passkey{Id: p.ID, Name: p.Name, CreatedAt: stamp(p.CreatedAt), LastUsedAt: stamp(p.LastUsedAt), BackedUp: p.BackedUp}
+}
