@@ -81,10 +81,14 @@ func (v *visit) allow() error {
 	if err != nil {
 		return err
 	}
-	answer, err := ask[*propuskpb.CreatePersonOAuthTokenResponse](v, propuskpb.AccountService_CreateOAuthToken_FullMethodName,
-		&propuskpb.CreatePersonOAuthTokenRequest{Session: v.session, ClientId: v.query["client_id"]})
-	if errors.Is(err, iam.FailedPrecondition) {
+	answer, err := askOnce[*propuskpb.CreatePersonOAuthTokenResponse](v, propuskpb.AccountService_CreateOAuthToken_FullMethodName,
+		&propuskpb.CreatePersonOAuthTokenRequest{Session: v.session, ClientId: v.query["client_id"]}, v.form["once"])
+	switch {
+	case errors.Is(err, iam.FailedPrecondition):
 		return refused(http.StatusConflict, "error.too_many_tokens")
+	case errors.Is(err, iam.AlreadyExists): // the same form came twice at once, or its answer was lost
+		v.dropCookie(onceCookie)
+		return refused(http.StatusConflict, "error.consent_used")
 	}
 	if err != nil {
 		return err

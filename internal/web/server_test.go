@@ -11,8 +11,10 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
+	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -132,6 +134,59 @@ func TestTokenOfAPerson(t *testing.T) {
 	}
 	if s := b.open("/account"); s.path != "/login" {
 		t.Errorf("after signing out the account is at %s", s.path)
+	}
+}
+
+// A consent that is sent many times at once makes one token, and the link still
+// leads to another.
+func TestConsentSentAtOnce(t *testing.T) {
+	t.Parallel()
+	w := propusktest.New(t)
+	b := realBrowser(t, w)
+	b.send(b.open("/login"), "/login", "login", "alice", "password", w.Server.Dev().Password("alice").Reveal())
+	form := b.open(consentPath).form(t, consentPath).Encode()
+	at, err := url.Parse(b.server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cookies := b.client.Jar.Cookies(at) // of the moment before the first answer
+	var made, refused atomic.Int32
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			r, err := http.NewRequest(http.MethodPost, b.server.URL+consentPath, strings.NewReader(form))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			r.Header.Set("Sec-Fetch-Site", "same-origin")
+			for _, c := range cookies {
+				r.AddCookie(c)
+			}
+			res, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer res.Body.Close()
+			switch text, _ := io.ReadAll(res.Body); {
+			case res.StatusCode == http.StatusOK && tokenOnPage.Match(text):
+				made.Add(1)
+			case res.StatusCode == http.StatusConflict && strings.Contains(string(text), "You have already allowed this"):
+				refused.Add(1)
+			default:
+				t.Errorf("%d %s", res.StatusCode, text)
+			}
+		})
+	}
+	all.Wait()
+	if made.Load() != 1 || refused.Load() != 7 {
+		t.Errorf("%d tokens are made, %d forms refused", made.Load(), refused.Load())
+	}
+	b.send(b.open(consentPath), consentPath).wants(t, 409, "You have already allowed this") // its cookie is of before
+	if s := b.send(b.open(consentPath), consentPath); !tokenOnPage.MatchString(s.text) {
+		t.Errorf("the link leads to no other token: %d", s.StatusCode)
 	}
 }
 

@@ -53,8 +53,15 @@ func newRequestID() string {
 // ask makes a call of the gate. The message and the answer are those of the
 // method; an error is the gate's, for trouble or for the page to explain.
 func ask[R proto.Message](v *visit, method string, m proto.Message) (answer R, err error) {
+	return askOnce[R](v, method, m, "")
+}
+
+// askOnce is ask for a change that the gate makes once for a key, however often
+// and at how many servers it is asked for; "" is no key. ALREADY_EXISTS tells that
+// it was made before.
+func askOnce[R proto.Message](v *visit, method string, m proto.Message, key string) (answer R, err error) {
 	response, err := v.door.Gate.Call(v.r.Context(), &gate.Request{
-		Method: method, Door: Name, UserAgent: v.r.UserAgent(), RemoteAddr: v.address(),
+		Method: method, Door: Name, UserAgent: v.r.UserAgent(), RemoteAddr: v.address(), IdempotencyKey: key,
 		Decode: func(into proto.Message) error { proto.Merge(into, m); return nil },
 	})
 	v.requestID = response.RequestID

@@ -49,7 +49,7 @@ func (s *AccountService) CreateOAuthToken(ctx context.Context, r *propuskpb.Crea
 	call.Note("oauth_token_id", t.ID)
 	call.Note("masked_token", t.Masked)
 	call.Note("client_id", t.ClientID)
-	err := s.Changes.Plain(ctx, func(tx *store.Tx) error {
+	err := s.Changes.Once(ctx, "OAuth token", t.ID, func(tx *store.Tx) error {
 		t.CreatedAt, t.ExpiresAt = tx.Now(), OAuthTokenEnd(tx.Now())
 		call.NoteDetail(audit.Time("expires_at", t.ExpiresAt))
 		if _, err := store.GetUserAccount(tx, t.UserID); err != nil { // holds him while his tokens are counted
