@@ -15,6 +15,7 @@ const (
 	HowAuthorizationCode = "authorizationCode"
 	HowAccessToken       = "accessToken"
 	HowDeviceCode        = "deviceCode"
+	HowRefreshToken      = "refreshToken"
 )
 
 // Grant makes out whom a program acts for by an iam.OAuthGrant. It is safe for

@@ -26,6 +26,11 @@ type fieldRule struct {
 	check  func(*report, protoreflect.Message)
 }
 
+// mayBeEmpty is a oneof that its option wants set and its comment says may be
+// left out, which means all of the caller's; clients do leave it out [API fact:
+// RevokeRefreshTokenRequest].
+const mayBeEmpty protoreflect.FullName = "yandex.cloud.iam.v1.RevokeRefreshTokenRequest.filter"
+
 // oneofRule looks once which member is set, as asking each of them is slow.
 type oneofRule struct {
 	od         protoreflect.OneofDescriptor
@@ -103,7 +108,7 @@ func (c *compiler) message(md protoreflect.MessageDescriptor) (*messageRules, er
 	}
 	for i := range md.Oneofs().Len() {
 		od := md.Oneofs().Get(i)
-		rule := oneofRule{od: od, exactlyOne: proto.GetExtension(od.Options(), cloud.E_ExactlyOne).(bool)}
+		rule := oneofRule{od: od, exactlyOne: proto.GetExtension(od.Options(), cloud.E_ExactlyOne).(bool) && od.FullName() != mayBeEmpty}
 		for _, f := range mr.fields {
 			if f.member && f.fd.ContainingOneof() == od {
 				rule.members = append(rule.members, f)

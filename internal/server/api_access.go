@@ -27,6 +27,7 @@ var accessArea = area{
 			Proofs: map[accessservice.Kind]accessservice.Proof{
 				accessservice.APIKey:    s.proveAPIKey(),
 				accessservice.AccessKey: s.proveSignature(),
+				accessservice.IAMCookie: s.proveCookie(), accessservice.RefreshToken: s.proveRefreshToken(),
 				accessservice.IAMToken: func(ctx context.Context, c accessservice.Claim) (*credential.Identity, error) {
 					return bearer.Prove(ctx, c.Text.Reveal())
 				},

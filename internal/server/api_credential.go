@@ -18,8 +18,7 @@ import (
 
 // credentialArea is service accounts, their credentials, and tokens.
 var credentialArea = area{
-	rules: slices.Concat(iamapi.TokenRules, iamapi.ServiceAccountRules, iamapi.KeyRules, iamapi.APIKeyRules, iamapi.AccessKeyRules, gate.MissingRules(
-		"yandex.cloud.iam.v1.RefreshTokenService",
+	rules: slices.Concat(iamapi.TokenRules, iamapi.ServiceAccountRules, iamapi.KeyRules, iamapi.APIKeyRules, iamapi.AccessKeyRules, iamapi.RefreshTokenRules, gate.MissingRules(
 		"yandex.cloud.iam.v1.workload.FederatedCredentialService", "yandex.cloud.iam.v1.workload.oidc.FederationService",
 	)),
 	register: func(s *Server, k kit, r *gate.Registrar) {
@@ -30,7 +29,7 @@ var credentialArea = area{
 		iampb.RegisterKeyServiceServer(r, &iamapi.KeyService{DB: s.db, Changes: k.changes, Pages: k.pages, Quotas: k.quotas})
 		iampb.RegisterApiKeyServiceServer(r, &iamapi.APIKeyService{
 			DB: s.db, Changes: k.changes, Pages: k.pages, Quotas: k.quotas, Scopes: k.decider.scopes, Now: s.now})
-		iampb.RegisterRefreshTokenServiceServer(r, iampb.UnimplementedRefreshTokenServiceServer{})
+		iampb.RegisterRefreshTokenServiceServer(r, &iamapi.RefreshTokenService{DB: s.db, Changes: k.changes, Pages: k.pages, Lookup: refreshLookup})
 		awspb.RegisterAccessKeyServiceServer(r, &iamapi.AccessKeyService{
 			DB: s.db, Changes: k.changes, Pages: k.pages, Quotas: k.quotas, Seal: s.box.Seal})
 		workloadpb.RegisterFederatedCredentialServiceServer(r, workloadpb.UnimplementedFederatedCredentialServiceServer{})

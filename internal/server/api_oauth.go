@@ -15,11 +15,11 @@ var oauthArea = area{
 	register: func(s *Server, k kit, r *gate.Registrar) {
 		propuskpb.RegisterAuthorizationServiceServer(r, s.authorizationService(k))
 		propuskpb.RegisterDeviceServiceServer(r, propuskpb.UnimplementedDeviceServiceServer{})
-		propuskpb.RegisterOAuthServiceServer(r, oauthapi.OAuthService{Codes: s.oauthCodes(k), UserInfos: s.userInfos()})
+		propuskpb.RegisterOAuthServiceServer(r, oauthapi.OAuthService{Codes: s.oauthCodes(k), Refreshes: s.oauthRefreshes(k), UserInfos: s.userInfos()})
 	},
 	proofs: func(s *Server, k kit) (map[string]bodyProof, error) {
 		all := map[string]bodyProof{}
-		for _, part := range []func(kit) map[string]bodyProof{s.codeProofs} {
+		for _, part := range []func(kit) map[string]bodyProof{s.codeProofs, s.refreshProofs} {
 			maps.Copy(all, part(k))
 		}
 		return all, nil

@@ -64,6 +64,9 @@ func cleanGrants(tx *store.Tx) error {
 	if _, err := store.DeleteExpiredOAuthCodes(tx, tx.Now()); err != nil {
 		return err
 	}
+	if err := cleanRefreshTokens(tx); err != nil {
+		return err
+	}
 	_, err := store.DeleteOldOAuthGrants(tx, tx.Now())
 	return err
 }

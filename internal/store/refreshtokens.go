@@ -35,13 +35,6 @@ func FindRefreshToken(tx *Tx, lookup string) (*iam.RefreshToken, error) {
 		`SELECT `+refreshTokenColumns+` FROM refresh_tokens WHERE lookup = $1`, lookup)
 }
 
-// HoldRefreshToken is FindRefreshToken in an Update that uses the token: until
-// its end nobody else does.
-func HoldRefreshToken(tx *Tx, lookup string) (*iam.RefreshToken, error) {
-	return first(tx, "Refresh token", "of this text", scanRefreshToken,
-		`SELECT `+refreshTokenColumns+` FROM refresh_tokens WHERE lookup = $1`+tx.db.engine.RowLock(), lookup)
-}
-
 // ReplaceRefreshToken notes that another token has come in the place of one
 // that was the last of its grant.
 func ReplaceRefreshToken(tx *Tx, id string, at time.Time) error {
