@@ -55,7 +55,7 @@ func (s *PasskeySignInService) BeginSecondFactor(ctx context.Context, r *propusk
 // FinishSecondFactor makes a session of a person who has proved his password and
 // one of his passkeys.
 func (s *PasskeySignInService) FinishSecondFactor(ctx context.Context, r *propuskpb.FinishPasskeySecondFactorRequest) (*propuskpb.SignInResponse, error) {
-	return s.begin(ctx, r.GetClient(), methodPassword)
+	return s.begin(ctx, r.GetClient(), firstMethod(r.GetTicket()))
 }
 
 func (s *PasskeySignInService) begin(ctx context.Context, client *propuskpb.Client, before ...string) (*propuskpb.SignInResponse, error) {

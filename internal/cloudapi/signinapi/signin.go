@@ -99,9 +99,9 @@ func factorsOf(tx *store.Tx, userID string) (out []propuskpb.Factor, err error) 
 // FinishSecondFactor makes a session of a person who has proved both factors.
 func (s *SignInService) FinishSecondFactor(ctx context.Context, r *propuskpb.FinishSecondFactorRequest) (*propuskpb.SignInResponse, error) {
 	call := gate.From(ctx)
-	factor, methods := "totp", []string{methodPassword, methodOTP, methodMFA}
+	factor, methods := "totp", []string{firstMethod(r.GetTicket()), methodOTP, methodMFA}
 	if r.GetCode() == "" {
-		factor, methods = "recoveryCode", []string{methodPassword, methodMFA}
+		factor, methods = "recoveryCode", []string{firstMethod(r.GetTicket()), methodMFA}
 	}
 	fresh := newSession(string(call.Caller().ID), r.GetClient(), true, methods...)
 	call.Note("factor", factor)

@@ -25,42 +25,6 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-type ListUpstreamProvidersRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ListUpstreamProvidersRequest) Reset() {
-	*x = ListUpstreamProvidersRequest{}
-	mi := &file_propusk_v1_upstream_service_proto_msgTypes[0]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ListUpstreamProvidersRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ListUpstreamProvidersRequest) ProtoMessage() {}
-
-func (x *ListUpstreamProvidersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_propusk_v1_upstream_service_proto_msgTypes[0]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ListUpstreamProvidersRequest.ProtoReflect.Descriptor instead.
-func (*ListUpstreamProvidersRequest) Descriptor() ([]byte, []int) {
-	return file_propusk_v1_upstream_service_proto_rawDescGZIP(), []int{0}
-}
-
 type UpstreamProvider struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -71,7 +35,7 @@ type UpstreamProvider struct {
 
 func (x *UpstreamProvider) Reset() {
 	*x = UpstreamProvider{}
-	mi := &file_propusk_v1_upstream_service_proto_msgTypes[1]
+	mi := &file_propusk_v1_upstream_service_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -83,7 +47,7 @@ func (x *UpstreamProvider) String() string {
 func (*UpstreamProvider) ProtoMessage() {}
 
 func (x *UpstreamProvider) ProtoReflect() protoreflect.Message {
-	mi := &file_propusk_v1_upstream_service_proto_msgTypes[1]
+	mi := &file_propusk_v1_upstream_service_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -96,7 +60,7 @@ func (x *UpstreamProvider) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpstreamProvider.ProtoReflect.Descriptor instead.
 func (*UpstreamProvider) Descriptor() ([]byte, []int) {
-	return file_propusk_v1_upstream_service_proto_rawDescGZIP(), []int{1}
+	return file_propusk_v1_upstream_service_proto_rawDescGZIP(), []int{0}
 }
 
 func (x *UpstreamProvider) GetId() string {
@@ -113,50 +77,6 @@ func (x *UpstreamProvider) GetTitle() string {
 	return ""
 }
 
-type ListUpstreamProvidersResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Providers     []*UpstreamProvider    `protobuf:"bytes,1,rep,name=providers,proto3" json:"providers,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ListUpstreamProvidersResponse) Reset() {
-	*x = ListUpstreamProvidersResponse{}
-	mi := &file_propusk_v1_upstream_service_proto_msgTypes[2]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ListUpstreamProvidersResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ListUpstreamProvidersResponse) ProtoMessage() {}
-
-func (x *ListUpstreamProvidersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_propusk_v1_upstream_service_proto_msgTypes[2]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ListUpstreamProvidersResponse.ProtoReflect.Descriptor instead.
-func (*ListUpstreamProvidersResponse) Descriptor() ([]byte, []int) {
-	return file_propusk_v1_upstream_service_proto_rawDescGZIP(), []int{2}
-}
-
-func (x *ListUpstreamProvidersResponse) GetProviders() []*UpstreamProvider {
-	if x != nil {
-		return x.Providers
-	}
-	return nil
-}
-
 type BeginUpstreamRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Provider      string                 `protobuf:"bytes,1,opt,name=provider,proto3" json:"provider,omitempty"`
@@ -167,7 +87,7 @@ type BeginUpstreamRequest struct {
 
 func (x *BeginUpstreamRequest) Reset() {
 	*x = BeginUpstreamRequest{}
-	mi := &file_propusk_v1_upstream_service_proto_msgTypes[3]
+	mi := &file_propusk_v1_upstream_service_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -179,7 +99,7 @@ func (x *BeginUpstreamRequest) String() string {
 func (*BeginUpstreamRequest) ProtoMessage() {}
 
 func (x *BeginUpstreamRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_propusk_v1_upstream_service_proto_msgTypes[3]
+	mi := &file_propusk_v1_upstream_service_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -192,7 +112,7 @@ func (x *BeginUpstreamRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginUpstreamRequest.ProtoReflect.Descriptor instead.
 func (*BeginUpstreamRequest) Descriptor() ([]byte, []int) {
-	return file_propusk_v1_upstream_service_proto_rawDescGZIP(), []int{3}
+	return file_propusk_v1_upstream_service_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *BeginUpstreamRequest) GetProvider() string {
@@ -223,7 +143,7 @@ type UpstreamJourney struct {
 
 func (x *UpstreamJourney) Reset() {
 	*x = UpstreamJourney{}
-	mi := &file_propusk_v1_upstream_service_proto_msgTypes[4]
+	mi := &file_propusk_v1_upstream_service_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -235,7 +155,7 @@ func (x *UpstreamJourney) String() string {
 func (*UpstreamJourney) ProtoMessage() {}
 
 func (x *UpstreamJourney) ProtoReflect() protoreflect.Message {
-	mi := &file_propusk_v1_upstream_service_proto_msgTypes[4]
+	mi := &file_propusk_v1_upstream_service_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -248,7 +168,7 @@ func (x *UpstreamJourney) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpstreamJourney.ProtoReflect.Descriptor instead.
 func (*UpstreamJourney) Descriptor() ([]byte, []int) {
-	return file_propusk_v1_upstream_service_proto_rawDescGZIP(), []int{4}
+	return file_propusk_v1_upstream_service_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *UpstreamJourney) GetUrl() string {
@@ -288,7 +208,7 @@ type UpstreamAnswer struct {
 
 func (x *UpstreamAnswer) Reset() {
 	*x = UpstreamAnswer{}
-	mi := &file_propusk_v1_upstream_service_proto_msgTypes[5]
+	mi := &file_propusk_v1_upstream_service_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -300,7 +220,7 @@ func (x *UpstreamAnswer) String() string {
 func (*UpstreamAnswer) ProtoMessage() {}
 
 func (x *UpstreamAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_propusk_v1_upstream_service_proto_msgTypes[5]
+	mi := &file_propusk_v1_upstream_service_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -313,7 +233,7 @@ func (x *UpstreamAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpstreamAnswer.ProtoReflect.Descriptor instead.
 func (*UpstreamAnswer) Descriptor() ([]byte, []int) {
-	return file_propusk_v1_upstream_service_proto_rawDescGZIP(), []int{5}
+	return file_propusk_v1_upstream_service_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *UpstreamAnswer) GetState() string {
@@ -362,7 +282,7 @@ type FinishUpstreamRequest struct {
 
 func (x *FinishUpstreamRequest) Reset() {
 	*x = FinishUpstreamRequest{}
-	mi := &file_propusk_v1_upstream_service_proto_msgTypes[6]
+	mi := &file_propusk_v1_upstream_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -374,7 +294,7 @@ func (x *FinishUpstreamRequest) String() string {
 func (*FinishUpstreamRequest) ProtoMessage() {}
 
 func (x *FinishUpstreamRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_propusk_v1_upstream_service_proto_msgTypes[6]
+	mi := &file_propusk_v1_upstream_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -387,7 +307,7 @@ func (x *FinishUpstreamRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishUpstreamRequest.ProtoReflect.Descriptor instead.
 func (*FinishUpstreamRequest) Descriptor() ([]byte, []int) {
-	return file_propusk_v1_upstream_service_proto_rawDescGZIP(), []int{6}
+	return file_propusk_v1_upstream_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *FinishUpstreamRequest) GetProvider() string {
@@ -420,7 +340,7 @@ type ListConnectionsRequest struct {
 
 func (x *ListConnectionsRequest) Reset() {
 	*x = ListConnectionsRequest{}
-	mi := &file_propusk_v1_upstream_service_proto_msgTypes[7]
+	mi := &file_propusk_v1_upstream_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -432,7 +352,7 @@ func (x *ListConnectionsRequest) String() string {
 func (*ListConnectionsRequest) ProtoMessage() {}
 
 func (x *ListConnectionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_propusk_v1_upstream_service_proto_msgTypes[7]
+	mi := &file_propusk_v1_upstream_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -445,7 +365,7 @@ func (x *ListConnectionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListConnectionsRequest.ProtoReflect.Descriptor instead.
 func (*ListConnectionsRequest) Descriptor() ([]byte, []int) {
-	return file_propusk_v1_upstream_service_proto_rawDescGZIP(), []int{7}
+	return file_propusk_v1_upstream_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListConnectionsRequest) GetSession() string {
@@ -472,7 +392,7 @@ type Connection struct {
 
 func (x *Connection) Reset() {
 	*x = Connection{}
-	mi := &file_propusk_v1_upstream_service_proto_msgTypes[8]
+	mi := &file_propusk_v1_upstream_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -484,7 +404,7 @@ func (x *Connection) String() string {
 func (*Connection) ProtoMessage() {}
 
 func (x *Connection) ProtoReflect() protoreflect.Message {
-	mi := &file_propusk_v1_upstream_service_proto_msgTypes[8]
+	mi := &file_propusk_v1_upstream_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -497,7 +417,7 @@ func (x *Connection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Connection.ProtoReflect.Descriptor instead.
 func (*Connection) Descriptor() ([]byte, []int) {
-	return file_propusk_v1_upstream_service_proto_rawDescGZIP(), []int{8}
+	return file_propusk_v1_upstream_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Connection) GetProvider() string {
@@ -555,7 +475,7 @@ type ListConnectionsResponse struct {
 
 func (x *ListConnectionsResponse) Reset() {
 	*x = ListConnectionsResponse{}
-	mi := &file_propusk_v1_upstream_service_proto_msgTypes[9]
+	mi := &file_propusk_v1_upstream_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -567,7 +487,7 @@ func (x *ListConnectionsResponse) String() string {
 func (*ListConnectionsResponse) ProtoMessage() {}
 
 func (x *ListConnectionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_propusk_v1_upstream_service_proto_msgTypes[9]
+	mi := &file_propusk_v1_upstream_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -580,7 +500,7 @@ func (x *ListConnectionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListConnectionsResponse.ProtoReflect.Descriptor instead.
 func (*ListConnectionsResponse) Descriptor() ([]byte, []int) {
-	return file_propusk_v1_upstream_service_proto_rawDescGZIP(), []int{9}
+	return file_propusk_v1_upstream_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListConnectionsResponse) GetConnections() []*Connection {
@@ -616,7 +536,7 @@ type BeginConnectionRequest struct {
 
 func (x *BeginConnectionRequest) Reset() {
 	*x = BeginConnectionRequest{}
-	mi := &file_propusk_v1_upstream_service_proto_msgTypes[10]
+	mi := &file_propusk_v1_upstream_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -628,7 +548,7 @@ func (x *BeginConnectionRequest) String() string {
 func (*BeginConnectionRequest) ProtoMessage() {}
 
 func (x *BeginConnectionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_propusk_v1_upstream_service_proto_msgTypes[10]
+	mi := &file_propusk_v1_upstream_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -641,7 +561,7 @@ func (x *BeginConnectionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginConnectionRequest.ProtoReflect.Descriptor instead.
 func (*BeginConnectionRequest) Descriptor() ([]byte, []int) {
-	return file_propusk_v1_upstream_service_proto_rawDescGZIP(), []int{10}
+	return file_propusk_v1_upstream_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *BeginConnectionRequest) GetSession() string {
@@ -684,7 +604,7 @@ type FinishConnectionRequest struct {
 
 func (x *FinishConnectionRequest) Reset() {
 	*x = FinishConnectionRequest{}
-	mi := &file_propusk_v1_upstream_service_proto_msgTypes[11]
+	mi := &file_propusk_v1_upstream_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -696,7 +616,7 @@ func (x *FinishConnectionRequest) String() string {
 func (*FinishConnectionRequest) ProtoMessage() {}
 
 func (x *FinishConnectionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_propusk_v1_upstream_service_proto_msgTypes[11]
+	mi := &file_propusk_v1_upstream_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -709,7 +629,7 @@ func (x *FinishConnectionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishConnectionRequest.ProtoReflect.Descriptor instead.
 func (*FinishConnectionRequest) Descriptor() ([]byte, []int) {
-	return file_propusk_v1_upstream_service_proto_rawDescGZIP(), []int{11}
+	return file_propusk_v1_upstream_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *FinishConnectionRequest) GetSession() string {
@@ -749,7 +669,7 @@ type FinishConnectionResponse struct {
 
 func (x *FinishConnectionResponse) Reset() {
 	*x = FinishConnectionResponse{}
-	mi := &file_propusk_v1_upstream_service_proto_msgTypes[12]
+	mi := &file_propusk_v1_upstream_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -761,7 +681,7 @@ func (x *FinishConnectionResponse) String() string {
 func (*FinishConnectionResponse) ProtoMessage() {}
 
 func (x *FinishConnectionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_propusk_v1_upstream_service_proto_msgTypes[12]
+	mi := &file_propusk_v1_upstream_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -774,7 +694,7 @@ func (x *FinishConnectionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishConnectionResponse.ProtoReflect.Descriptor instead.
 func (*FinishConnectionResponse) Descriptor() ([]byte, []int) {
-	return file_propusk_v1_upstream_service_proto_rawDescGZIP(), []int{12}
+	return file_propusk_v1_upstream_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *FinishConnectionResponse) GetTitle() string {
@@ -796,7 +716,7 @@ type DisconnectRequest struct {
 
 func (x *DisconnectRequest) Reset() {
 	*x = DisconnectRequest{}
-	mi := &file_propusk_v1_upstream_service_proto_msgTypes[13]
+	mi := &file_propusk_v1_upstream_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -808,7 +728,7 @@ func (x *DisconnectRequest) String() string {
 func (*DisconnectRequest) ProtoMessage() {}
 
 func (x *DisconnectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_propusk_v1_upstream_service_proto_msgTypes[13]
+	mi := &file_propusk_v1_upstream_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -821,7 +741,7 @@ func (x *DisconnectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisconnectRequest.ProtoReflect.Descriptor instead.
 func (*DisconnectRequest) Descriptor() ([]byte, []int) {
-	return file_propusk_v1_upstream_service_proto_rawDescGZIP(), []int{13}
+	return file_propusk_v1_upstream_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *DisconnectRequest) GetSession() string {
@@ -860,7 +780,7 @@ type DisconnectResponse struct {
 
 func (x *DisconnectResponse) Reset() {
 	*x = DisconnectResponse{}
-	mi := &file_propusk_v1_upstream_service_proto_msgTypes[14]
+	mi := &file_propusk_v1_upstream_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -872,7 +792,7 @@ func (x *DisconnectResponse) String() string {
 func (*DisconnectResponse) ProtoMessage() {}
 
 func (x *DisconnectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_propusk_v1_upstream_service_proto_msgTypes[14]
+	mi := &file_propusk_v1_upstream_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -885,7 +805,7 @@ func (x *DisconnectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisconnectResponse.ProtoReflect.Descriptor instead.
 func (*DisconnectResponse) Descriptor() ([]byte, []int) {
-	return file_propusk_v1_upstream_service_proto_rawDescGZIP(), []int{14}
+	return file_propusk_v1_upstream_service_proto_rawDescGZIP(), []int{12}
 }
 
 var File_propusk_v1_upstream_service_proto protoreflect.FileDescriptor
@@ -893,13 +813,10 @@ var File_propusk_v1_upstream_service_proto protoreflect.FileDescriptor
 const file_propusk_v1_upstream_service_proto_rawDesc = "" +
 	"\n" +
 	"!propusk/v1/upstream_service.proto\x12\n" +
-	"propusk.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a propusk/v1/sign_in_service.proto\x1a\x1dyandex/cloud/validation.proto\"\x1e\n" +
-	"\x1cListUpstreamProvidersRequest\"8\n" +
+	"propusk.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a propusk/v1/sign_in_service.proto\x1a\x1dyandex/cloud/validation.proto\"8\n" +
 	"\x10UpstreamProvider\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
-	"\x05title\x18\x02 \x01(\tR\x05title\"[\n" +
-	"\x1dListUpstreamProvidersResponse\x12:\n" +
-	"\tproviders\x18\x01 \x03(\v2\x1c.propusk.v1.UpstreamProviderR\tproviders\"r\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\"r\n" +
 	"\x14BeginUpstreamRequest\x12(\n" +
 	"\bprovider\x18\x01 \x01(\tB\f\xe8\xc71\x01\x8a\xc81\x04<=50R\bprovider\x120\n" +
 	"\x06client\x18\x02 \x01(\v2\x12.propusk.v1.ClientB\x04\xe8\xc71\x01R\x06client\"x\n" +
@@ -955,9 +872,8 @@ const file_propusk_v1_upstream_service_proto_rawDesc = "" +
 	"\x8a\xc81\x06<=1024R\bpassword\x123\n" +
 	"\rconnection_id\x18\x03 \x01(\tB\x0e\xe8\xc71\x01\x8a\xc81\x06<=1024R\fconnectionId\x120\n" +
 	"\x06client\x18\x04 \x01(\v2\x12.propusk.v1.ClientB\x04\xe8\xc71\x01R\x06client\"\x14\n" +
-	"\x12DisconnectResponse2\xd9\x04\n" +
-	"\x0fUpstreamService\x12d\n" +
-	"\rListProviders\x12(.propusk.v1.ListUpstreamProvidersRequest\x1a).propusk.v1.ListUpstreamProvidersResponse\x12F\n" +
+	"\x12DisconnectResponse2\xf3\x03\n" +
+	"\x0fUpstreamService\x12F\n" +
 	"\x05Begin\x12 .propusk.v1.BeginUpstreamRequest\x1a\x1b.propusk.v1.UpstreamJourney\x12G\n" +
 	"\x06Finish\x12!.propusk.v1.FinishUpstreamRequest\x1a\x1a.propusk.v1.SignInResponse\x12O\n" +
 	"\x04List\x12\".propusk.v1.ListConnectionsRequest\x1a#.propusk.v1.ListConnectionsResponse\x12R\n" +
@@ -978,60 +894,55 @@ func file_propusk_v1_upstream_service_proto_rawDescGZIP() []byte {
 	return file_propusk_v1_upstream_service_proto_rawDescData
 }
 
-var file_propusk_v1_upstream_service_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_propusk_v1_upstream_service_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_propusk_v1_upstream_service_proto_goTypes = []any{
-	(*ListUpstreamProvidersRequest)(nil),  // 0: propusk.v1.ListUpstreamProvidersRequest
-	(*UpstreamProvider)(nil),              // 1: propusk.v1.UpstreamProvider
-	(*ListUpstreamProvidersResponse)(nil), // 2: propusk.v1.ListUpstreamProvidersResponse
-	(*BeginUpstreamRequest)(nil),          // 3: propusk.v1.BeginUpstreamRequest
-	(*UpstreamJourney)(nil),               // 4: propusk.v1.UpstreamJourney
-	(*UpstreamAnswer)(nil),                // 5: propusk.v1.UpstreamAnswer
-	(*FinishUpstreamRequest)(nil),         // 6: propusk.v1.FinishUpstreamRequest
-	(*ListConnectionsRequest)(nil),        // 7: propusk.v1.ListConnectionsRequest
-	(*Connection)(nil),                    // 8: propusk.v1.Connection
-	(*ListConnectionsResponse)(nil),       // 9: propusk.v1.ListConnectionsResponse
-	(*BeginConnectionRequest)(nil),        // 10: propusk.v1.BeginConnectionRequest
-	(*FinishConnectionRequest)(nil),       // 11: propusk.v1.FinishConnectionRequest
-	(*FinishConnectionResponse)(nil),      // 12: propusk.v1.FinishConnectionResponse
-	(*DisconnectRequest)(nil),             // 13: propusk.v1.DisconnectRequest
-	(*DisconnectResponse)(nil),            // 14: propusk.v1.DisconnectResponse
-	(*Client)(nil),                        // 15: propusk.v1.Client
-	(*timestamppb.Timestamp)(nil),         // 16: google.protobuf.Timestamp
-	(*SignInResponse)(nil),                // 17: propusk.v1.SignInResponse
+	(*UpstreamProvider)(nil),         // 0: propusk.v1.UpstreamProvider
+	(*BeginUpstreamRequest)(nil),     // 1: propusk.v1.BeginUpstreamRequest
+	(*UpstreamJourney)(nil),          // 2: propusk.v1.UpstreamJourney
+	(*UpstreamAnswer)(nil),           // 3: propusk.v1.UpstreamAnswer
+	(*FinishUpstreamRequest)(nil),    // 4: propusk.v1.FinishUpstreamRequest
+	(*ListConnectionsRequest)(nil),   // 5: propusk.v1.ListConnectionsRequest
+	(*Connection)(nil),               // 6: propusk.v1.Connection
+	(*ListConnectionsResponse)(nil),  // 7: propusk.v1.ListConnectionsResponse
+	(*BeginConnectionRequest)(nil),   // 8: propusk.v1.BeginConnectionRequest
+	(*FinishConnectionRequest)(nil),  // 9: propusk.v1.FinishConnectionRequest
+	(*FinishConnectionResponse)(nil), // 10: propusk.v1.FinishConnectionResponse
+	(*DisconnectRequest)(nil),        // 11: propusk.v1.DisconnectRequest
+	(*DisconnectResponse)(nil),       // 12: propusk.v1.DisconnectResponse
+	(*Client)(nil),                   // 13: propusk.v1.Client
+	(*timestamppb.Timestamp)(nil),    // 14: google.protobuf.Timestamp
+	(*SignInResponse)(nil),           // 15: propusk.v1.SignInResponse
 }
 var file_propusk_v1_upstream_service_proto_depIdxs = []int32{
-	1,  // 0: propusk.v1.ListUpstreamProvidersResponse.providers:type_name -> propusk.v1.UpstreamProvider
-	15, // 1: propusk.v1.BeginUpstreamRequest.client:type_name -> propusk.v1.Client
-	16, // 2: propusk.v1.UpstreamJourney.expires_at:type_name -> google.protobuf.Timestamp
-	5,  // 3: propusk.v1.FinishUpstreamRequest.answer:type_name -> propusk.v1.UpstreamAnswer
-	15, // 4: propusk.v1.FinishUpstreamRequest.client:type_name -> propusk.v1.Client
-	16, // 5: propusk.v1.Connection.created_at:type_name -> google.protobuf.Timestamp
-	16, // 6: propusk.v1.Connection.last_used_at:type_name -> google.protobuf.Timestamp
-	8,  // 7: propusk.v1.ListConnectionsResponse.connections:type_name -> propusk.v1.Connection
-	1,  // 8: propusk.v1.ListConnectionsResponse.others:type_name -> propusk.v1.UpstreamProvider
-	15, // 9: propusk.v1.BeginConnectionRequest.client:type_name -> propusk.v1.Client
-	5,  // 10: propusk.v1.FinishConnectionRequest.answer:type_name -> propusk.v1.UpstreamAnswer
-	15, // 11: propusk.v1.FinishConnectionRequest.client:type_name -> propusk.v1.Client
-	15, // 12: propusk.v1.DisconnectRequest.client:type_name -> propusk.v1.Client
-	0,  // 13: propusk.v1.UpstreamService.ListProviders:input_type -> propusk.v1.ListUpstreamProvidersRequest
-	3,  // 14: propusk.v1.UpstreamService.Begin:input_type -> propusk.v1.BeginUpstreamRequest
-	6,  // 15: propusk.v1.UpstreamService.Finish:input_type -> propusk.v1.FinishUpstreamRequest
-	7,  // 16: propusk.v1.UpstreamService.List:input_type -> propusk.v1.ListConnectionsRequest
-	10, // 17: propusk.v1.UpstreamService.BeginConnection:input_type -> propusk.v1.BeginConnectionRequest
-	11, // 18: propusk.v1.UpstreamService.FinishConnection:input_type -> propusk.v1.FinishConnectionRequest
-	13, // 19: propusk.v1.UpstreamService.Disconnect:input_type -> propusk.v1.DisconnectRequest
-	2,  // 20: propusk.v1.UpstreamService.ListProviders:output_type -> propusk.v1.ListUpstreamProvidersResponse
-	4,  // 21: propusk.v1.UpstreamService.Begin:output_type -> propusk.v1.UpstreamJourney
-	17, // 22: propusk.v1.UpstreamService.Finish:output_type -> propusk.v1.SignInResponse
-	9,  // 23: propusk.v1.UpstreamService.List:output_type -> propusk.v1.ListConnectionsResponse
-	4,  // 24: propusk.v1.UpstreamService.BeginConnection:output_type -> propusk.v1.UpstreamJourney
-	12, // 25: propusk.v1.UpstreamService.FinishConnection:output_type -> propusk.v1.FinishConnectionResponse
-	14, // 26: propusk.v1.UpstreamService.Disconnect:output_type -> propusk.v1.DisconnectResponse
-	20, // [20:27] is the sub-list for method output_type
-	13, // [13:20] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	13, // 0: propusk.v1.BeginUpstreamRequest.client:type_name -> propusk.v1.Client
+	14, // 1: propusk.v1.UpstreamJourney.expires_at:type_name -> google.protobuf.Timestamp
+	3,  // 2: propusk.v1.FinishUpstreamRequest.answer:type_name -> propusk.v1.UpstreamAnswer
+	13, // 3: propusk.v1.FinishUpstreamRequest.client:type_name -> propusk.v1.Client
+	14, // 4: propusk.v1.Connection.created_at:type_name -> google.protobuf.Timestamp
+	14, // 5: propusk.v1.Connection.last_used_at:type_name -> google.protobuf.Timestamp
+	6,  // 6: propusk.v1.ListConnectionsResponse.connections:type_name -> propusk.v1.Connection
+	0,  // 7: propusk.v1.ListConnectionsResponse.others:type_name -> propusk.v1.UpstreamProvider
+	13, // 8: propusk.v1.BeginConnectionRequest.client:type_name -> propusk.v1.Client
+	3,  // 9: propusk.v1.FinishConnectionRequest.answer:type_name -> propusk.v1.UpstreamAnswer
+	13, // 10: propusk.v1.FinishConnectionRequest.client:type_name -> propusk.v1.Client
+	13, // 11: propusk.v1.DisconnectRequest.client:type_name -> propusk.v1.Client
+	1,  // 12: propusk.v1.UpstreamService.Begin:input_type -> propusk.v1.BeginUpstreamRequest
+	4,  // 13: propusk.v1.UpstreamService.Finish:input_type -> propusk.v1.FinishUpstreamRequest
+	5,  // 14: propusk.v1.UpstreamService.List:input_type -> propusk.v1.ListConnectionsRequest
+	8,  // 15: propusk.v1.UpstreamService.BeginConnection:input_type -> propusk.v1.BeginConnectionRequest
+	9,  // 16: propusk.v1.UpstreamService.FinishConnection:input_type -> propusk.v1.FinishConnectionRequest
+	11, // 17: propusk.v1.UpstreamService.Disconnect:input_type -> propusk.v1.DisconnectRequest
+	2,  // 18: propusk.v1.UpstreamService.Begin:output_type -> propusk.v1.UpstreamJourney
+	15, // 19: propusk.v1.UpstreamService.Finish:output_type -> propusk.v1.SignInResponse
+	7,  // 20: propusk.v1.UpstreamService.List:output_type -> propusk.v1.ListConnectionsResponse
+	2,  // 21: propusk.v1.UpstreamService.BeginConnection:output_type -> propusk.v1.UpstreamJourney
+	10, // 22: propusk.v1.UpstreamService.FinishConnection:output_type -> propusk.v1.FinishConnectionResponse
+	12, // 23: propusk.v1.UpstreamService.Disconnect:output_type -> propusk.v1.DisconnectResponse
+	18, // [18:24] is the sub-list for method output_type
+	12, // [12:18] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_propusk_v1_upstream_service_proto_init() }
@@ -1046,7 +957,7 @@ func file_propusk_v1_upstream_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_propusk_v1_upstream_service_proto_rawDesc), len(file_propusk_v1_upstream_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

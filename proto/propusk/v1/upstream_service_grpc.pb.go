@@ -21,7 +21,6 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	UpstreamService_ListProviders_FullMethodName    = "/propusk.v1.UpstreamService/ListProviders"
 	UpstreamService_Begin_FullMethodName            = "/propusk.v1.UpstreamService/Begin"
 	UpstreamService_Finish_FullMethodName           = "/propusk.v1.UpstreamService/Finish"
 	UpstreamService_List_FullMethodName             = "/propusk.v1.UpstreamService/List"
@@ -38,8 +37,6 @@ const (
 // ties their accounts there to those here. The web door alone calls it: it tells
 // which browser comes back.
 type UpstreamServiceClient interface {
-	// ListProviders are those of the config, in its order.
-	ListProviders(ctx context.Context, in *ListUpstreamProvidersRequest, opts ...grpc.CallOption) (*ListUpstreamProvidersResponse, error)
 	// Begin makes the address to which a browser goes to sign in at a provider. A
 	// provider that cannot be reached is UNAVAILABLE.
 	Begin(ctx context.Context, in *BeginUpstreamRequest, opts ...grpc.CallOption) (*UpstreamJourney, error)
@@ -68,16 +65,6 @@ type upstreamServiceClient struct {
 
 func NewUpstreamServiceClient(cc grpc.ClientConnInterface) UpstreamServiceClient {
 	return &upstreamServiceClient{cc}
-}
-
-func (c *upstreamServiceClient) ListProviders(ctx context.Context, in *ListUpstreamProvidersRequest, opts ...grpc.CallOption) (*ListUpstreamProvidersResponse, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(ListUpstreamProvidersResponse)
-	err := c.cc.Invoke(ctx, UpstreamService_ListProviders_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
 }
 
 func (c *upstreamServiceClient) Begin(ctx context.Context, in *BeginUpstreamRequest, opts ...grpc.CallOption) (*UpstreamJourney, error) {
@@ -148,8 +135,6 @@ func (c *upstreamServiceClient) Disconnect(ctx context.Context, in *DisconnectRe
 // ties their accounts there to those here. The web door alone calls it: it tells
 // which browser comes back.
 type UpstreamServiceServer interface {
-	// ListProviders are those of the config, in its order.
-	ListProviders(context.Context, *ListUpstreamProvidersRequest) (*ListUpstreamProvidersResponse, error)
 	// Begin makes the address to which a browser goes to sign in at a provider. A
 	// provider that cannot be reached is UNAVAILABLE.
 	Begin(context.Context, *BeginUpstreamRequest) (*UpstreamJourney, error)
@@ -180,9 +165,6 @@ type UpstreamServiceServer interface {
 // pointer dereference when methods are called.
 type UnimplementedUpstreamServiceServer struct{}
 
-func (UnimplementedUpstreamServiceServer) ListProviders(context.Context, *ListUpstreamProvidersRequest) (*ListUpstreamProvidersResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method ListProviders not implemented")
-}
 func (UnimplementedUpstreamServiceServer) Begin(context.Context, *BeginUpstreamRequest) (*UpstreamJourney, error) {
 	return nil, status.Error(codes.Unimplemented, "method Begin not implemented")
 }
@@ -220,24 +202,6 @@ func RegisterUpstreamServiceServer(s grpc.ServiceRegistrar, srv UpstreamServiceS
 		t.testEmbeddedByValue()
 	}
 	s.RegisterService(&UpstreamService_ServiceDesc, srv)
-}
-
-func _UpstreamService_ListProviders_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ListUpstreamProvidersRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(UpstreamServiceServer).ListProviders(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: UpstreamService_ListProviders_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(UpstreamServiceServer).ListProviders(ctx, req.(*ListUpstreamProvidersRequest))
-	}
-	return interceptor(ctx, in, info, handler)
 }
 
 func _UpstreamService_Begin_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
@@ -355,10 +319,6 @@ var UpstreamService_ServiceDesc = grpc.ServiceDesc{
 	ServiceName: "propusk.v1.UpstreamService",
 	HandlerType: (*UpstreamServiceServer)(nil),
 	Methods: []grpc.MethodDesc{
-		{
-			MethodName: "ListProviders",
-			Handler:    _UpstreamService_ListProviders_Handler,
-		},
 		{
 			MethodName: "Begin",
 			Handler:    _UpstreamService_Begin_Handler,
