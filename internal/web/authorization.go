@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -37,19 +36,20 @@ type authorizing struct {
 	loginRequired string // where who is not signed in is sent; "" when he is to sign in
 }
 
-// isProgramsForm tells whether a POST comes without what every form of ours has:
-// a program has sent its request that way.
-func (v *visit) isProgramsForm() bool {
-	_, ours := v.form[formProof]
-	return v.r.Method == http.MethodPost && !ours
-}
-
-// asLink has the browser ask by a link what a program's page has sent as a form.
-// So such a form does what anybody's link does, and no more; and the browser sends
-// the session's cookie, which it keeps from forms of other sites.
-func (v *visit) asLink(path string, names []string) error {
-	if len(v.query) > 0 { // which of the two was meant nobody can tell
-		return refused(http.StatusBadRequest, "error.link")
+// checkProgramsForm sees to a POST before the gate hears of it. One that has not
+// what every form of ours has is the request of a program (OpenID Connect Core 1.0
+// section 3.1.2.1): the browser is to ask by a link what it says. So such a form
+// does what anybody's link does and no more, and the browser sends the session's
+// cookie, which it keeps from forms of other sites.
+func (v *visit) checkProgramsForm(path string, names []string) error {
+	if v.r.Method != http.MethodPost {
+		return nil
+	}
+	if _, ours := v.form[formProof]; ours || len(v.query) > 0 {
+		if v.session == "" {
+			return nil // he has to sign in, and nothing is done
+		}
+		return v.checkForgery(true)
 	}
 	address, err := addressOf(path, v.form, names)
 	if err != nil {
@@ -76,8 +76,8 @@ func addressOf(path string, given fields, names []string) (string, error) {
 
 // checkAuthorization judges a request before anybody signs in for it.
 func (v *visit) checkAuthorization() error {
-	if v.isProgramsForm() {
-		return v.asLink(authorizationPath, authorizationParameters)
+	if err := v.checkProgramsForm(authorizationPath, authorizationParameters); err != nil {
+		return err
 	}
 	address, err := addressOf(authorizationPath, v.query, authorizationParameters)
 	if err != nil {
@@ -179,7 +179,7 @@ func (v *visit) showAuthorization() error {
 		v.goTo(withQuery("/login", url.Values{"return": {a.address}, "again": {"yes"}, "note": {"again"}, "login": {account.GetLogin()}}))
 		return nil
 	case propuskpb.PrepareAuthorizationResponse_ALLOWED:
-		if !v.onlyLooks() && !slices.Contains(iam.ScopesOf(a.request.GetPrompt()), "select_account") {
+		if !v.onlyLooks() {
 			return v.allowProgram(false)
 		}
 	case propuskpb.PrepareAuthorizationResponse_ASK:
@@ -219,12 +219,15 @@ func (v *visit) answerAuthorization() error {
 func (v *visit) allowProgram(asked bool) error {
 	a := v.authorizing
 	m := &propuskpb.AllowAuthorizationRequest{Session: v.session, Authorization: a.request, Asked: asked, Client: v.client(), SignedInSince: v.signedInSince()}
-	answer, err := ask[*propuskpb.AllowAuthorizationResponse](v, propuskpb.AuthorizationService_Allow_FullMethodName, m)
+	answer, err := askOnce[*propuskpb.AllowAuthorizationResponse](v, propuskpb.AuthorizationService_Allow_FullMethodName, m, v.form["once"])
+	if asked && (err == nil || errors.Is(err, iam.AlreadyExists)) {
+		v.dropCookie(v.programOnce())
+	}
+	if errors.Is(err, iam.AlreadyExists) { // the same form came twice at once, or its answer was lost
+		return refused(http.StatusConflict, "error.program_answered")
+	}
 	if err != nil {
 		return programTrouble(err)
-	}
-	if asked {
-		v.dropCookie(v.programOnce())
 	}
 	if m.SignedInSince != nil {
 		v.dropCookie(v.againName())
@@ -232,7 +235,7 @@ func (v *visit) allowProgram(asked bool) error {
 	return v.leave(answer.GetLocation(), a.request.GetRedirectUri(), a.program)
 }
 
-// timestamp is a time as messages have it, nil for the zero time.
+// signedInSince is againSince for messages, nil for the zero time.
 func (v *visit) signedInSince() *timestamppb.Timestamp {
 	if t := v.againSince(); !t.IsZero() {
 		return timestamppb.New(t)

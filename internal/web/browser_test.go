@@ -57,7 +57,7 @@ func pages(d *web.Door) http.Handler {
 func newBrowser(t *testing.T) *browser {
 	t.Helper()
 	g := newTown()
-	s := httptest.NewTLSServer(pages(newDoor(t, g)))
+	s := httptest.NewTLSServer(pages(newDoor(t, g, func(c *web.Config) { c.Now = g.now })))
 	t.Cleanup(s.Close)
 	jar, err := cookiejar.New(nil)
 	if err != nil {

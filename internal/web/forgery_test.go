@@ -17,6 +17,7 @@ var posts = map[string]url.Values{
 	"/account/tokens/end": {"oauth_token_id": {"aje0oauth0000000000a"}}, "/account/password": {"password": {goodPassword}, "new_password": {"a new password"}, "again": {"a new password"}},
 	"/account/second-factor": {"password": {goodPassword}}, "/account/second-factor/confirm": {"code": {goodCode}, "link": {"otpauth://totp/x?secret=" + totpSecret}},
 	"/account/second-factor/remove": {"password": {goodPassword}},
+	"/device":                       {"user_code": {"BCDF-GHJK"}, "answer": {"allow"}}, "/account/programs/remove": {"client_id": {reports}},
 }
 
 // visitorForms need no session.

@@ -67,6 +67,6 @@ func TestQueriesRefused(t *testing.T) {
 	b := newBrowser(t)
 	b.signIn("alice")
 	for _, q := range []string{"?page=a&page=b", "?page=%zz", "?page=%ff"} {
-		b.open("/account/sessions"+q).wants(t, 400, "cannot be read")
+		b.open("/account/sessions"+q).wants(t, 400, "This link cannot be read")
 	}
 }

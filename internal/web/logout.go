@@ -22,8 +22,8 @@ type signingOut struct {
 
 // checkSignOut judges a request before anything ends.
 func (v *visit) checkSignOut() error {
-	if v.isProgramsForm() {
-		return v.asLink(endSessionPath, endSessionParameters)
+	if err := v.checkProgramsForm(endSessionPath, endSessionParameters); err != nil {
+		return err
 	}
 	address, err := addressOf(endSessionPath, v.query, endSessionParameters)
 	if err != nil {

@@ -16,6 +16,9 @@ var everyPage = map[string]string{
 	"/logout": "alice", consentPath: "alice", "/account": "alice", "/account/sessions": "bob", "/account/tokens": "odd",
 	"/account/tokens/end?id=aje0oauth0000000000a": "alice", "/account/password": "alice", "/account/second-factor": "bob",
 	"/account/second-factor/remove": "bob", "/account/nowhere": "", "/login/nowhere": "alice",
+	authorizePath + "?client_id=nobody": "", authorizePath + "?client_id=" + reports: "alice", authorizePath + "?client_id=" + reports + "&client_id=odd": "",
+	"/oauth/logout": "alice", "/oauth/logout?client_id=odd": "alice", "/oauth/logout?post_logout_redirect_uri=https://evil.example": "", "/device": "alice", "/device?user_code=BCDF-GHJK": "bob",
+	"/account/programs": "odd", "/account/programs?page=more": "alice", "/account/programs/remove?id=" + reports: "alice", "/account/programs/remove?id=x": "alice", "/device/nowhere": "", "/oauth/authorize/nowhere": "",
 }
 
 const consentPath = "/authorize?client_id=" + publicClient + "&response_type=token"

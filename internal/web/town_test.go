@@ -3,6 +3,7 @@ package web_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -35,7 +36,11 @@ type town struct {
 	tickets  map[string]string                        // login by ticket
 	made     int
 	asked    []asked
-	fails    map[string]error // by method, instead of an answer
+	fails    map[string]error                       // by method, instead of an answer
+	programs map[string][]*propuskpb.AllowedProgram // by cookie
+	began    map[string]time.Time                   // sessions
+	decided  map[string]bool                        // devices by their codes
+	ahead    time.Duration                          // of today
 }
 
 // asked is one call as the gate gets it.
@@ -57,7 +62,8 @@ const (
 
 func newTown() *town {
 	return &town{sessions: map[string]*propuskpb.Account{}, lists: map[string][]*propuskpb.AccountSession{},
-		tokens: map[string][]*propuskpb.PersonOAuthToken{}, tickets: map[string]string{}, fails: map[string]error{}}
+		tokens: map[string][]*propuskpb.PersonOAuthToken{}, tickets: map[string]string{}, fails: map[string]error{},
+		programs: map[string][]*propuskpb.AllowedProgram{}, began: map[string]time.Time{}, decided: map[string]bool{}}
 }
 
 func at(ago time.Duration) *timestamppb.Timestamp { return timestamppb.New(today.Add(-ago)) }
@@ -119,7 +125,7 @@ func actOf[M proto.Message](m M, run func(M) (proto.Message, error)) act {
 }
 
 func (g *town) acts() map[string]act {
-	return map[string]act{
+	all := map[string]act{
 		propuskpb.SignInService_Start_FullMethodName:              actOf(&propuskpb.StartSignInRequest{}, g.start),
 		propuskpb.SignInService_FinishSecondFactor_FullMethodName: actOf(&propuskpb.FinishSecondFactorRequest{}, g.second),
 		propuskpb.SignInService_SignOut_FullMethodName: actOf(&propuskpb.SignOutRequest{}, func(m *propuskpb.SignOutRequest) (proto.Message, error) {
@@ -179,6 +185,8 @@ func (g *town) acts() map[string]act {
 		}),
 		propuskpb.AccountService_RevokeOAuthToken_FullMethodName: actOf(&propuskpb.RevokePersonOAuthTokenRequest{}, g.revoke),
 	}
+	maps.Copy(all, g.oauthActs())
+	return all
 }
 
 // fresh judges a new password as the room of sign-ins does.
@@ -254,7 +262,7 @@ var everMade atomic.Int64
 // open begins a session.
 func (g *town) open(login string, c *propuskpb.Client) proto.Message {
 	cookie := fmt.Sprintf("c1.session-%d.%s", everMade.Add(1), strings.Repeat("x", 86))
-	g.sessions[cookie] = g.person(login)
+	g.sessions[cookie], g.began[cookie], g.programs[cookie] = g.person(login), today.Add(g.ahead), allowedPrograms(login)
 	g.lists[cookie] = []*propuskpb.AccountSession{
 		{Id: "aje0session000000001", CreatedAt: at(0), LastSeenAt: at(0), Address: c.GetAddress(), UserAgent: c.GetUserAgent(), Current: true, SecondFactor: login == "bob"},
 		{Id: "aje0session000000002", CreatedAt: at(3 * time.Hour), LastSeenAt: at(20 * time.Minute), Address: "203.0.113.7",
