@@ -48,6 +48,9 @@ func (l *Letter) Wire(from string, at time.Time) ([]byte, error) {
 	text := quotedprintable.NewWriter(&b)
 	_, _ = text.Write([]byte(strings.ReplaceAll(strings.ToValidUTF8(l.Text, "\uFFFD"), "\r\n", "\n"))) // into memory
 	_ = text.Close()
+	if !bytes.HasSuffix(b.Bytes(), []byte("\n")) {
+		b.WriteByte('\n')
+	}
 	return withCRLF(b.Bytes()), nil
 }
 
