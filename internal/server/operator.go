@@ -64,6 +64,7 @@ func (s *Server) buildAdmin(ctx context.Context) (err error) {
 	handle(s, PathAuditVerify, (*Server).AuditVerify)
 	s.handleUsers()
 	s.handleQuotas()
+	s.handleOrganizations()
 	s.handleRoles()
 	return nil
 }

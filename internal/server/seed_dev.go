@@ -95,6 +95,9 @@ func (s *Server) plantDev(tx *store.Tx, w *DevWorld) error {
 	if err != nil {
 		return err
 	}
+	if _, err := store.SetOrganizationRefreshTokens(tx, w.OrganizationID, iam.RefreshTokensOn); err != nil {
+		return err
+	}
 	// YDB ends its resource paths with its gizmo [API fact: resource_path of YDB].
 	gizmo := RegisterRootRequest{Type: "iam.gizmo", ID: "gizmo", Name: "gizmo"}
 	if err := plantRoot(tx, gizmo, admin, alice); err != nil {
