@@ -133,7 +133,7 @@ var ports = map[string]string{"http": "80", "https": "443"}
 
 func targetOf(text string) (string, bool) {
 	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.User != nil || u.Opaque != "" {
+	if err != nil || u.Host == "" || u.User != nil || u.Opaque != "" || u.RawPath != "" { // no address of ours is spelled so
 		return "", false
 	}
 	scheme := strings.ToLower(u.Scheme)
