@@ -37,6 +37,12 @@ func runUser(ctx context.Context, p *program, args []string) error {
 			return runUserPassword(ctx, p, args[1:])
 		case "reset-link":
 			return runUserResetLink(ctx, p, args[1:])
+		case "invite":
+			return runUserInvite(ctx, p, args[1:])
+		case "invitations":
+			return runUserInvitations(ctx, p, args[1:])
+		case "revoke-invitation":
+			return runUserRevokeInvitation(ctx, p, args[1:])
 		case "sessions":
 			return runUserSessions(ctx, p, args[1:])
 		case "sign-out":
@@ -46,7 +52,7 @@ func runUser(ctx context.Context, p *program, args []string) error {
 			return nil
 		}
 	}
-	return misuse{errors.New("say what to do: user add, user join, user list, user remove, user token, user tokens, user revoke-token, user suspend, user reactivate, user password, user reset-link, user sessions, or user sign-out")}
+	return misuse{errors.New("say what to do: user add, user join, user list, user remove, user token, user tokens, user revoke-token, user suspend, user reactivate, user password, user reset-link, user invite, user invitations, user revoke-invitation, user sessions, or user sign-out")}
 }
 
 const userUsage = `Usage: propusk user add|join|list|remove [flags]
@@ -57,13 +63,17 @@ const userUsage = `Usage: propusk user add|join|list|remove [flags]
        propusk user reactivate LOGIN
        propusk user password LOGIN [--remove-second-factor]
        propusk user reset-link LOGIN
+       propusk user invite --email ADDRESS [--name NAME] [--organization ID]… [--expires 168h] [--send]
+       propusk user invitations
+       propusk user revoke-invitation ID
        propusk user sessions LOGIN
        propusk user sign-out LOGIN
 
 A person is named by login, id or e-mail address. "token" makes an OAuth token,
 which is exchanged for IAM tokens, and prints it once. "password" asks for a
 password, or reads it from a pipe; "reset-link" prints a link by which the person
-sets one. Both end every session.
+sets one. Both end every session. "invite" prints a link by which somebody makes
+an account of his own, or sends it there.
 `
 
 func runUserAdd(ctx context.Context, p *program, args []string) error {

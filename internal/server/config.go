@@ -77,6 +77,18 @@ type Config struct {
 	SessionIdle time.Duration `config:"session-idle" default:"12h"`
 	// SessionLife is how long a person stays signed in at most, however busy he is; at most 90d.
 	SessionLife time.Duration `config:"session-life" default:"7d"`
+	// Places are names of networks, which the list of sessions shows beside addresses in them, such as 10.1.0.0/16=Moscow office. Of several that fit, the smallest network counts.
+	Places []string `config:"places"`
+
+	// SignUp says who may make an account without being invited: "off" is nobody, "open" everybody, "e-mail" those with a mailbox of a domain in sign-up-domains. With smtp-address the account is made by a link that goes to the mailbox; without, "open" makes it at once, and it has no e-mail address.
+	SignUp string `config:"sign-up" default:"off"`
+	// SignUpDomains are the domains of mailboxes with which "e-mail" lets people sign up, such as example.com; subdomains are others.
+	SignUpDomains []string `config:"sign-up-domains"`
+	// SignUpOrganization are ids of organizations of which people who sign up become members. Without any they are members of none.
+	SignUpOrganization []string `config:"sign-up-organization"`
+
+	// SMTP is the server that takes mail to people: links to forgotten passwords and to new accounts.
+	SMTP SMTP `config:"smtp"`
 
 	// MasterKey says where the key comes from under which secrets are sealed at rest. Give at most one of the three; without any, `master.key` in the data folder is made and used.
 	MasterKey MasterKey `config:"master-key"`
@@ -126,6 +138,22 @@ type MasterKey struct {
 	Env string `config:"env"`
 	// Command is a program that prints the key, with its arguments after spaces. It is run at start, without a shell.
 	Command string `config:"command"`
+}
+
+// SMTP says how mail is sent. Empty, none is.
+type SMTP struct {
+	// Address is the host:port of the SMTP server, such as smtp.example.com:587. Without it no mail is sent. It needs public-url, for letters have links.
+	Address string `config:"address"`
+	// From is the e-mail address that letters come from.
+	From string `config:"from"`
+	// User is the name under which this server signs in there (AUTH PLAIN). Without it, it does not.
+	User string `config:"user"`
+	// Password is what belongs to it. A flag shows it to everyone on the machine: use the file below, the environment or the config file.
+	Password HiddenText `config:"password"`
+	// PasswordFile is a file that holds the password, in place of it. It is read at start.
+	PasswordFile string `config:"password-file"`
+	// TLS is "starttls" when the connection begins in the clear and must then be encrypted, "tls" when it is encrypted from its first byte, "none" when it never is: to this machine alone.
+	TLS string `config:"tls" default:"starttls"`
 }
 
 // Bytes is a size. It is written as a number of bytes, or with KiB, MiB or GiB.

@@ -63,6 +63,7 @@ func (c *Config) check(dev bool, at func(string) string) []string {
 		bad("audience", "an empty audience")
 	}
 	c.checkMasterKey(bad)
+	c.checkJoining(dev, bad)
 	c.checkLimits(bad)
 	return problems
 }

@@ -171,6 +171,8 @@ func textsOf[T fmt.Stringer](list []T) (all []string) {
 	}
 	return all
 }
+// ParseDuration reads a duration as settings are written.
+func ParseDuration(text string) (time.Duration, error) { return parseDuration(text) }
 
 // parseDuration reads Go's durations, and whole days as "30d". Zero is
 // refused: a zero field means its default, and saying otherwise would lie.

@@ -36,6 +36,9 @@ func (s *Server) Run(ctx context.Context) error {
 		s.expiries(),
 		background("cleaning", func(ctx context.Context) error { return s.every(ctx, 10*time.Minute, "cleaning", s.clean) }),
 	}
+	if s.outbox != nil {
+		parts = append(parts, background("mail", func(ctx context.Context) error { return s.every(ctx, time.Second, "mail", s.outbox.RunDue) }))
+	}
 	if s.debug != nil {
 		parts = append(parts, s.debug.Component())
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/propusk/propusk/internal/cloudapi/resourcemanager"
 	"github.com/propusk/propusk/internal/gate"
 	"github.com/propusk/propusk/internal/grant"
+	"github.com/propusk/propusk/internal/mail"
 	"github.com/propusk/propusk/internal/mint"
 	"github.com/propusk/propusk/internal/replica"
 	"github.com/propusk/propusk/internal/revocation"
@@ -85,6 +86,9 @@ type Server struct {
 	roles *rolebook // keeps checker's catalogue
 
 	passwords *signin.Passwords
+	places    signin.Places
+	smtp      *mail.SMTP   // nil: no mail is sent
+	outbox    *mail.Outbox // nil with it
 
 	master sync.Mutex // one rotation of the master key at a time
 
@@ -113,7 +117,7 @@ func New(ctx context.Context, cfg Config, opts Options) (_ *Server, err error) {
 	if err := s.openFolder(); err != nil {
 		return nil, err
 	}
-	steps := []func(context.Context) error{s.buildStore, s.buildKeys, s.buildAudit, s.buildAccess, s.buildSignIn}
+	steps := []func(context.Context) error{s.buildStore, s.buildKeys, s.buildAudit, s.buildAccess, s.buildSignIn, s.buildJoining}
 	if opts.Dev {
 		steps = append(steps, s.buildDev)
 	}

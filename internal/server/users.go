@@ -6,14 +6,13 @@ import (
 	"regexp"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/propusk/propusk/internal/audit"
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/quota"
 	"github.com/propusk/propusk/internal/resource"
 	"github.com/propusk/propusk/internal/revocation"
+	"github.com/propusk/propusk/internal/signin"
 	"github.com/propusk/propusk/internal/store"
 	"github.com/propusk/propusk/token"
 )
@@ -69,35 +68,25 @@ type User struct {
 	LastAuthenticatedAt time.Time `json:"last_authenticated_at,omitzero"`
 }
 
-var (
-	// A login has no @, so that it is never somebody else's e-mail address.
-	legalLogin = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?$`)
-	// Lookups take 100 characters [API fact: GetByLogin].
-	legalEmail = regexp.MustCompile(`^[^\s@\x00-\x1f]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$`)
-)
+// Lookups take 100 characters [API fact: GetByLogin].
+var legalEmail = regexp.MustCompile(`^[^\s@\x00-\x1f]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$`)
 
 func (r *UserAddRequest) check() error {
-	if !legalLogin.MatchString(r.Login) {
-		return iam.InvalidField("login", "1 to 100 letters, digits, dots, hyphens and underscores; it begins and ends with a letter or digit")
-	}
-	// Operators name people by either: what is meant for one would be the other's.
-	if strings.HasPrefix(r.Login, resource.PrefixIAM) && len(r.Login) == 20 && !strings.ContainsAny(r.Login, "._-") {
-		return iam.InvalidField("login", "looks like an id")
+	if err := signin.CheckLogin(r.Login); err != nil {
+		return err
 	}
 	if r.Email != "" && (len(r.Email) > 100 || !legalEmail.MatchString(r.Email)) {
 		return iam.InvalidField("email", "not an e-mail address of at most 100 characters")
 	}
 	for _, n := range []struct{ field, value string }{{"name", r.Name}, {"given_name", r.GivenName}, {"family_name", r.FamilyName}} {
-		if !legalPersonName(n.value) {
-			return iam.InvalidField(n.field, "at most 256 characters, and none that cannot be shown")
+		if err := signin.CheckName(n.field, n.value); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func legalPersonName(s string) bool {
-	return utf8.ValidString(s) && utf8.RuneCountInString(s) <= 256 && !strings.ContainsFunc(s, unicode.IsControl)
-}
+func legalPersonName(s string) bool { return signin.CheckName("name", s) == nil }
 
 // AddUser makes a person. The API has no call for it.
 func (s *Server) AddUser(ctx context.Context, r UserAddRequest) (*User, error) {

@@ -43,6 +43,9 @@ type Config struct {
 	// Origin is scheme://host[:port] under which browsers know the server, when it
 	// may differ from what a request says; "" when it does not.
 	Origin string
+	// Joining says which pages there are for people who cannot sign in yet, or not
+	// any more.
+	Joining Joining
 }
 
 // Door serves the pages. Safe for concurrent use.

@@ -124,6 +124,9 @@ func (p *page) Place() string {
 		if token := p.v.form["reset_token"]; token != "" {
 			again.Set("token", token)
 		}
+		if invitation := p.v.form["invitation"]; invitation != "" {
+			again.Set("invitation", invitation)
+		}
 		if _, recovery := p.v.form["recovery_code"]; recovery {
 			again.Set("with", "recovery")
 		}
