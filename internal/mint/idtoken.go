@@ -34,6 +34,7 @@ type IDToken struct {
 	Text      iam.Secret
 	ID        string // "jti"
 	KeyID     string
+	IssuedAt  time.Time
 	ExpiresAt time.Time
 }
 
@@ -86,7 +87,7 @@ func (k *IDKeys) begin(ctx context.Context, life time.Duration, notAfter time.Ti
 	if err != nil {
 		return nil, now, err
 	}
-	return &unsigned{IDToken{ID: k.ids.next(), KeyID: key.ID, ExpiresAt: expires}, key.private}, now, nil
+	return &unsigned{IDToken{ID: k.ids.next(), KeyID: key.ID, IssuedAt: now, ExpiresAt: expires}, key.private}, now, nil
 }
 
 func (u *unsigned) signed(typ string, claims any) (*IDToken, error) {

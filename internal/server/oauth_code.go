@@ -17,7 +17,7 @@ func (s *Server) oauthClients() *oauthapi.Clients {
 }
 
 func (s *Server) oauthTokens() *oauthapi.Tokens {
-	return &oauthapi.Tokens{DB: s.db, Clients: s.oauthClients(), Minter: s.minter, Keys: s.idKeys, Issuer: s.issuer, Now: s.now}
+	return &oauthapi.Tokens{DB: s.db, Clients: s.oauthClients(), Minter: s.minter, Keys: s.idKeys, Issuer: s.issuer}
 }
 
 func (s *Server) oauthAccess() *oauthapi.AccessTokens {
@@ -62,6 +62,9 @@ func (s *Server) codeProofs(kit) map[string]bodyProof {
 // cleanGrants forgets codes and grants of which nothing can be alive.
 func cleanGrants(tx *store.Tx) error {
 	if _, err := store.DeleteExpiredOAuthCodes(tx, tx.Now()); err != nil {
+		return err
+	}
+	if err := cleanDeviceCodes(tx); err != nil {
 		return err
 	}
 	if err := cleanRefreshTokens(tx); err != nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/propusk/propusk/internal/audit"
+	"github.com/propusk/propusk/internal/cloudapi"
 	"github.com/propusk/propusk/internal/cloudapi/signinapi"
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/resource"
@@ -182,8 +183,9 @@ type UserSignOutResult struct {
 	Ended  int    `json:"ended"`
 }
 
-// SignOutUser ends every session of a person, with the IAM tokens that were made
-// of them. His password and his OAuth tokens stay as they are.
+// SignOutUser ends every session of a person, and every program that he has let
+// act for him, with the IAM tokens that were made of them. His password and his
+// OAuth tokens stay as they are, and so does what programs are allowed.
 func (s *Server) SignOutUser(ctx context.Context, r UserSignOutRequest) (*UserSignOutResult, error) {
 	out := &UserSignOutResult{}
 	err := s.db.Update(ctx, func(tx *store.Tx) error {
@@ -195,8 +197,12 @@ func (s *Server) SignOutUser(ctx context.Context, r UserSignOutRequest) (*UserSi
 		if out.Ended, err = signinapi.EndSessions(tx, u.ID, ""); err != nil {
 			return err
 		}
+		grants, err := cloudapi.EndGrants(tx, u.ID, "")
+		if err != nil {
+			return err
+		}
 		return s.recordOperator(tx, "iam.credential.RevokeSsoSession", resource.Ref{Kind: kindUser, ID: u.ID},
-			audit.Text("sessions_ended", strconv.Itoa(out.Ended)))
+			audit.Text("sessions_ended", strconv.Itoa(out.Ended)), audit.Text("grants_ended", strconv.Itoa(grants)))
 	})
 	return out, err
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/propusk/propusk/internal/audit"
+	"github.com/propusk/propusk/internal/cloudapi"
 	"github.com/propusk/propusk/internal/cloudapi/signinapi"
 	"github.com/propusk/propusk/internal/credential"
 	"github.com/propusk/propusk/internal/iam"
@@ -161,8 +162,8 @@ type UserSuspendRequest struct {
 	Reason string `json:"reason"` // of a suspension
 }
 
-// SuspendUser shuts a person out: every IAM token and temporary key of his
-// and every session ends, and his OAuth tokens and his password prove nothing until
+// SuspendUser shuts a person out: every IAM token and temporary key of his,
+// every session and every program that acts for him ends, and his OAuth tokens and his password prove nothing until
 // he is reactivated. His roles
 // and groups stay, and so the last owner of something can be suspended: an
 // account that is in wrong hands must be, and only an operator undoes it.
@@ -198,6 +199,9 @@ func (s *Server) setUserStatus(ctx context.Context, who string, status iam.UserA
 				return err
 			}
 			if _, err := signinapi.EndSessions(tx, u.ID, ""); err != nil {
+				return err
+			}
+			if _, err := cloudapi.EndGrants(tx, u.ID, ""); err != nil {
 				return err
 			}
 		}

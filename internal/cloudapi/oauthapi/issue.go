@@ -27,7 +27,6 @@ type Tokens struct {
 	Minter  *mint.Minter
 	Keys    *mint.IDKeys
 	Issuer  func() (string, error) // the address that tokens name as theirs
-	Now     func() time.Time
 }
 
 // Issue is a program that is to get tokens for a person who is proved.
@@ -86,7 +85,7 @@ func (t *Tokens) access(ctx context.Context, i Issue, issuer string, out *propus
 	if err != nil {
 		return nil, err
 	}
-	out.AccessToken, out.ExpiresIn = made.Text.Reveal(), int64(made.ExpiresAt.Sub(t.Now().Truncate(time.Second))/time.Second)
+	out.AccessToken, out.ExpiresIn = made.Text.Reveal(), int64(made.ExpiresAt.Sub(made.IssuedAt)/time.Second)
 	call := gate.From(ctx)
 	call.NoteDetail(audit.Text("jti", made.ID))
 	call.NoteDetail(audit.Text("signing_key_id", made.KeyID))

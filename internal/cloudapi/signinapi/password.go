@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
+	"github.com/propusk/propusk/internal/cloudapi"
 	"github.com/propusk/propusk/internal/gate"
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/signin"
@@ -36,8 +37,9 @@ func CheckPassword(field string, password iam.Secret, u *iam.UserAccount) error 
 }
 
 // SetPassword gives a person a password and ends what the old one has led to:
-// his sessions but one, which may be "", every ticket, and every sign-in that is
-// under way. It tells how many sessions there were.
+// his sessions but one, every ticket, and every sign-in that is under way. It tells
+// how many sessions there were. With "" no session stays, and no program acts for
+// him any more either: the password was set by somebody who did not know the old one.
 func SetPassword(tx *store.Tx, userID, phc, but string) (ended int, err error) {
 	if err := store.SetPassword(tx, &iam.Password{UserID: userID, PHC: phc, ChangedAt: tx.Now()}); err != nil {
 		return 0, err
@@ -49,6 +51,11 @@ func SetPassword(tx *store.Tx, userID, phc, but string) (ended int, err error) {
 	}
 	if err := signin.ForgetAttempts(tx, userID); err != nil {
 		return 0, err
+	}
+	if but == "" {
+		if _, err := cloudapi.EndGrants(tx, userID, ""); err != nil {
+			return 0, err
+		}
 	}
 	return endProvedByPassword(tx, userID, but)
 }
