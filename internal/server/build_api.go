@@ -46,7 +46,7 @@ type bodyProof = func(ctx context.Context, message proto.Message) (*credential.I
 // The file of an area is api_<name>.go.
 func areas() []area {
 	return []area{
-		credentialArea, oauthClientArea, hierarchyArea, organizationArea, peopleArea, signInArea, joinArea, passkeyArea, oauthArea, roleArea, policyArea, controlArea,
+		credentialArea, oauthClientArea, hierarchyArea, organizationArea, peopleArea, signInArea, joinArea, passkeyArea, upstreamArea, oauthArea, roleArea, policyArea, controlArea,
 		temporaryArea, idTokenArea, revocationArea, leakArea, resourceArea, quotaArea, accessArea,
 	}
 }

@@ -90,6 +90,9 @@ type Config struct {
 	// SMTP is the server that takes mail to people: links to forgotten passwords and to new accounts.
 	SMTP SMTP `config:"smtp"`
 
+	// Providers are where people may sign in instead of here. Each has an id, which stands in addresses, a title, which stands on a button, a client-id, perhaps a client-secret or client-secret-file, and either an issuer (OpenID Connect) or an authorization-endpoint, a token-endpoint and a userinfo-endpoint (OAuth 2.0) with subject-field, email-field, name-field and login-field. The provider must know the address public-url/login/from/ID. scopes is what is asked for. match is "subject" (default), so that people connect their accounts themselves, or "e-mail", so that a verified address is enough the first time. domains are those that addresses must have. create makes accounts for those who have none, in organizations. trust-e-mail takes every address for verified; trust-second-factor asks for none here. On a command line, an entry is written id=google title="Google Workspace" issuer=https://accounts.google.com client-id=… client-secret-file=… domains=example.com|example.org.
+	Providers []SignInProvider `config:"providers"`
+
 	// MasterKey says where the key comes from under which secrets are sealed at rest. Give at most one of the three; without any, `master.key` in the data folder is made and used.
 	MasterKey MasterKey `config:"master-key"`
 	// RotateEvery is the age at which a signing key is replaced by the next one.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -69,8 +70,15 @@ func (l *loading) entries(path string, s setting, n *yaml.Node, needs string) {
 		for i := 0; i+1 < len(item.Content); i += 2 {
 			key, value := item.Content[i], deref(item.Content[i+1])
 			text, ok := value.Value, value.Kind == yaml.ScalarNode
-			if key.Value == "types" && value.Kind == yaml.SequenceNode {
+			if (key.Value == "types" || s.value.Type() == providersType) && value.Kind == yaml.SequenceNode {
 				text, ok = joinScalars(value)
+			}
+			if s.value.Type() == providersType {
+				if !ok {
+					l.bad(path, value, s.path+"."+key.Value, "must be a single text, or a list of such")
+				}
+				words = append(words, key.Value+"="+strconv.Quote(text))
+				continue
 			}
 			if !ok || strings.ContainsAny(text, " \t\r\n") {
 				problem := "must be a single text without spaces"

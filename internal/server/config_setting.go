@@ -60,6 +60,8 @@ var (
 	bytesType    = reflect.TypeFor[Bytes]()
 	callersType  = reflect.TypeFor[[]AccessCaller]()
 	leaksType    = reflect.TypeFor[[]LeakSource]()
+
+	providersType = reflect.TypeFor[[]SignInProvider]()
 )
 
 // set stores a text in the setting; in a repeatable one it is added.
@@ -118,6 +120,8 @@ func (s setting) add(text string) (err error) {
 		entry, err = parseAccessCaller(text)
 	case leaksType:
 		entry, err = parseLeakSource(text)
+	case providersType:
+		entry, err = parseSignInProvider(text)
 	}
 	s.value.Set(reflect.Append(s.value, reflect.ValueOf(entry)))
 	return err
@@ -153,6 +157,8 @@ func (s setting) texts() []string {
 		return textsOf(v)
 	case []LeakSource:
 		return textsOf(v)
+	case []SignInProvider:
+		return textsOf(v)
 	case map[string]string:
 		var all []string
 		for k, a := range v {
@@ -171,6 +177,7 @@ func textsOf[T fmt.Stringer](list []T) (all []string) {
 	}
 	return all
 }
+
 // ParseDuration reads a duration as settings are written.
 func ParseDuration(text string) (time.Duration, error) { return parseDuration(text) }
 

@@ -28,6 +28,7 @@ import (
 	"github.com/propusk/propusk/internal/seal"
 	"github.com/propusk/propusk/internal/signin"
 	"github.com/propusk/propusk/internal/store"
+	"github.com/propusk/propusk/internal/upstream"
 	"github.com/propusk/propusk/token"
 )
 
@@ -86,6 +87,7 @@ type Server struct {
 	roles *rolebook // keeps checker's catalogue
 
 	passwords *signin.Passwords
+	upstream  *upstream.Providers
 	places    signin.Places
 	smtp      *mail.SMTP   // nil: no mail is sent
 	outbox    *mail.Outbox // nil with it
@@ -122,7 +124,7 @@ func New(ctx context.Context, cfg Config, opts Options) (_ *Server, err error) {
 		steps = append(steps, s.buildDev)
 	}
 	if !opts.Quiet {
-		steps = append(steps, s.buildDoors, s.buildAPI, s.buildAdmin, s.buildDebug)
+		steps = append(steps, s.buildUpstream, s.buildDoors, s.buildAPI, s.buildAdmin, s.buildDebug)
 	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {

@@ -43,6 +43,8 @@ type Config struct {
 	// Origin is scheme://host[:port] under which browsers know the server, when it
 	// may differ from what a request says; "" when it does not.
 	Origin string
+	// Providers are where people may sign in instead of here.
+	Providers []Provider
 	// Joining says which pages there are for people who cannot sign in yet, or not
 	// any more.
 	Joining Joining
@@ -97,7 +99,7 @@ func Takes(r *http.Request) bool {
 	if path == "/" {
 		return (r.Method == http.MethodGet || r.Method == http.MethodHead) && wantsHTML(r)
 	}
-	if _, ok := routes()[path]; ok || strings.HasPrefix(path, assetPrefix) {
+	if _, ok := routeOf(path); ok || strings.HasPrefix(path, assetPrefix) {
 		return true
 	}
 	for _, within := range []string{"/account/", "/login/", "/authorize/", "/logout/", "/reset/", "/device/", authorizationPath + "/", endSessionPath + "/"} {
@@ -146,7 +148,7 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		v.goTo("/account")
 		return
 	}
-	route, ok := routes()[path]
+	route, ok := routeOf(path)
 	if !ok {
 		v.fail(refused(http.StatusNotFound, "error.not_found"))
 		return

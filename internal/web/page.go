@@ -206,6 +206,9 @@ func (p *page) Menu() []menuItem {
 		{"/account/sessions", "menu.sessions", false}, {"/account/programs", "menu.programs", false},
 		{"/account/tokens", "menu.tokens", false},
 	}
+	if len(p.v.door.Providers) > 0 {
+		out = append(out, menuItem{connectionsPath, "menu.connections", false})
+	}
 	best := 0
 	for i := range out {
 		if strings.HasPrefix(p.Here(), out[i].Path) {
