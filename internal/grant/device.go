@@ -44,10 +44,7 @@ func NewDeviceCode() (code iam.Secret, lookup string) {
 }
 
 // DeviceCodeLookup is what a device code is found by.
-func DeviceCodeLookup(text string) string {
-	sum := sha256.Sum256([]byte(text))
-	return hex.EncodeToString(sum[:])
-}
+func DeviceCodeLookup(text string) string { return lookupOf(text) }
 
 // A user code is eight of twenty letters, 34 bits: no vowels, which would make
 // words, and no digits, which would be taken for letters (RFC 8628

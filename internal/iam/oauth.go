@@ -61,8 +61,9 @@ type RefreshToken struct {
 	ReplacedAt time.Time // zero: it is the last of its grant
 }
 
-// Codes of OAuth 2.0's errors (RFC 6749 sections 4.1.2.1 and 5.2, RFC 8628
-// section 3.5, RFC 9449 section 5), which are the Reason of an OAuthError.
+// Codes of OAuth 2.0's errors (RFC 6749 sections 4.1.2.1 and 5.2, RFC 7009 section
+// 2.2.1, RFC 8628 section 3.5, RFC 9449 section 5), which are the Reason of an
+// OAuthError.
 const (
 	OAuthInvalidRequest       = "invalid_request"
 	OAuthInvalidClient        = "invalid_client"
@@ -78,6 +79,7 @@ const (
 	OAuthSlowDown             = "slow_down"
 	OAuthExpiredToken         = "expired_token"
 	OAuthInvalidDPoPProof     = "invalid_dpop_proof"
+	OAuthUnsupportedTokenType = "unsupported_token_type"
 )
 
 // oauthKinds are the kinds of those codes that are not INVALID_ARGUMENT.

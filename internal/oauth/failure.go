@@ -37,7 +37,7 @@ func fail(status int, code, format string, args ...any) *failure {
 var protocolCodes = map[string]int{
 	iam.OAuthInvalidRequest: 0, iam.OAuthInvalidGrant: 0, iam.OAuthUnauthorizedClient: 0, iam.OAuthUnsupportedGrantType: 0,
 	iam.OAuthInvalidScope: 0, iam.OAuthInvalidTarget: 0, iam.OAuthAccessDenied: 0, iam.OAuthAuthorizationPending: 0,
-	iam.OAuthSlowDown: 0, iam.OAuthExpiredToken: 0, iam.OAuthInvalidDPoPProof: 0,
+	iam.OAuthSlowDown: 0, iam.OAuthExpiredToken: 0, iam.OAuthInvalidDPoPProof: 0, iam.OAuthUnsupportedTokenType: 0,
 	iam.OAuthInvalidClient: http.StatusUnauthorized, iam.OAuthInvalidToken: http.StatusUnauthorized,
 	iam.OAuthInsufficientScope: http.StatusForbidden,
 }

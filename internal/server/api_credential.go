@@ -41,7 +41,8 @@ var credentialArea = area{
 		if err != nil {
 			return nil, err
 		}
-		return map[string]bodyProof{iampb.IamTokenService_Create_FullMethodName: s.proveExchange(jwt)}, nil
+		s.created = s.proveExchange(jwt)
+		return map[string]bodyProof{iampb.IamTokenService_Create_FullMethodName: s.created}, nil
 	},
 }
 

@@ -62,6 +62,7 @@ type Server struct {
 	verifier   *token.Verifier
 	keyring    *mint.Keyring
 	minter     *mint.Minter
+	created    bodyProof // of IamTokenService.Create
 	idKeys     *mint.IDKeys
 	dpop       *grant.DPoP
 	revoked    *revocation.List

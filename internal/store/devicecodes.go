@@ -19,18 +19,22 @@ func InsertDeviceCode(tx *Tx, d *iam.DeviceCode) error {
 	return tx.unlessTaken(err, "Device code already exists")
 }
 
-// HoldDeviceCode returns a device code, whatever has become of it, and keeps it as
-// it is until the end of the Update. The miss does not repeat the look-up.
-func HoldDeviceCode(tx *Tx, lookup string) (*iam.DeviceCode, error) {
-	return first(tx, "Device code", "of this text", scanDeviceCode,
-		`SELECT `+deviceCodeColumns+` FROM device_codes WHERE lookup = $1`+tx.db.engine.RowLock(), lookup)
+// GetDeviceCode returns a device code, whatever has become of it. In an Update it
+// is held: nobody asks for it or answers it meanwhile. The miss does not repeat
+// the look-up.
+func GetDeviceCode(tx *Tx, lookup string) (*iam.DeviceCode, error) {
+	query := `SELECT ` + deviceCodeColumns + ` FROM device_codes WHERE lookup = $1`
+	if tx.writes {
+		query += tx.db.engine.RowLock()
+	}
+	return first(tx, "Device code", "of this text", scanDeviceCode, query, lookup)
 }
 
-// NoteDevicePoll writes when a machine has asked, and how long it is to wait
-// before it asks again.
+// NoteDevicePoll writes when a machine has asked, how long it is to wait before it
+// asks again, and by which key it has.
 func NoteDevicePoll(tx *Tx, d *iam.DeviceCode) error {
-	n, err := tx.exec(`UPDATE device_codes SET polled_at = $2, wait_seconds = $3 WHERE lookup = $1`,
-		d.Lookup, micros(d.PolledAt), int64(d.Wait/time.Second))
+	n, err := tx.exec(`UPDATE device_codes SET polled_at = $2, wait_seconds = $3, key_thumbprint = $4 WHERE lookup = $1`,
+		d.Lookup, micros(d.PolledAt), int64(d.Wait/time.Second), d.KeyThumbprint)
 	return mustChange(n, err, "Device code", "of this text")
 }
 

@@ -26,7 +26,7 @@ const noDeviceCode = "Device code of this text not found"
 func (f *fixture) device(t *testing.T, want *iam.DeviceCode) {
 	t.Helper()
 	f.told(t, nil, func(tx *store.Tx) error {
-		got, err := store.HoldDeviceCode(tx, want.Lookup)
+		got, err := store.GetDeviceCode(tx, want.Lookup)
 		same(t, "device code", want, got)
 		return err
 	})
@@ -40,7 +40,7 @@ func testDeviceCodes(t *testing.T, f *fixture) {
 	twin := deviceCode("2")
 	twin.UserCode = d.UserCode
 	f.refuse(t, iam.AlreadyExists, "Device code already exists", func(tx *store.Tx) error { return store.InsertDeviceCode(tx, twin) })
-	d.PolledAt, d.Wait = start.Add(time.Second).Truncate(time.Microsecond), 10*time.Second
+	d.PolledAt, d.Wait, d.KeyThumbprint = start.Add(time.Second).Truncate(time.Microsecond), 10*time.Second, "k2"
 	f.told(t, nil, func(tx *store.Tx) error { return store.NoteDevicePoll(tx, d) })
 	f.device(t, d)
 	f.view(t, func(tx *store.Tx) error {
@@ -50,7 +50,7 @@ func testDeviceCodes(t *testing.T, f *fixture) {
 	})
 	for what, fn := range map[string]func(tx *store.Tx) error{
 		"by the device's own code": func(tx *store.Tx) error { return second(store.FindWaitingDevice(tx, "l1")) },
-		"held":                     func(tx *store.Tx) error { return second(store.HoldDeviceCode(tx, "u1")) },
+		"held":                     func(tx *store.Tx) error { return second(store.GetDeviceCode(tx, "u1")) },
 		"polled":                   func(tx *store.Tx) error { return store.NoteDevicePoll(tx, deviceCode("9")) },
 		"decided":                  func(tx *store.Tx) error { return store.DecideDeviceCode(tx, "l9", "aje1", "g") },
 		"used before the answer":   func(tx *store.Tx) error { return store.UseDeviceCode(tx, "l1") },
@@ -115,11 +115,11 @@ func testDeviceCodeEnds(t *testing.T, f *fixture) {
 			store.DecideDeviceCode(tx, "l2", "aje1", ""))
 	})
 	f.update(t, func(tx *store.Tx) error { return store.DeleteUserAccount(tx, "aje1") })
-	f.refuse(t, iam.NotFound, noDeviceCode, func(tx *store.Tx) error { return second(store.HoldDeviceCode(tx, "l2")) })
+	f.refuse(t, iam.NotFound, noDeviceCode, func(tx *store.Tx) error { return second(store.GetDeviceCode(tx, "l2")) })
 	f.advance(10 * time.Minute)
 	f.refuse(t, iam.NotFound, noDeviceCode, func(tx *store.Tx) error { return second(store.FindWaitingDevice(tx, "u1")) })
 	f.refuse(t, iam.NotFound, noDeviceCode, func(tx *store.Tx) error { return store.DecideDeviceCode(tx, "l1", "aje2", "g") })
-	f.update(t, func(tx *store.Tx) error { return second(store.HoldDeviceCode(tx, "l1")) })
+	f.update(t, func(tx *store.Tx) error { return second(store.GetDeviceCode(tx, "l1")) })
 	forget := func(before time.Time, want int64) {
 		t.Helper()
 		f.update(t, func(tx *store.Tx) error {
