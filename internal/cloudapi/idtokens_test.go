@@ -11,6 +11,7 @@ import (
 	"math/big"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -133,12 +134,13 @@ func TestIDTokens(t *testing.T) {
 	}
 	var conf map[string]any
 	w.document(t, "/.well-known/openid-configuration", &conf)
-	if d := cmp.Diff(map[string]any{
-		"issuer": w.HTTPURL, "jwks_uri": w.HTTPURL + "/oauth/jwks/keys",
-		"response_types_supported": []any{"id_token"}, "subject_types_supported": []any{"public"}, "scopes_supported": []any{"openid"},
-		"id_token_signing_alg_values_supported": []any{"RS256"}, "claims_supported": []any{"iss", "sub", "aud", "iat", "exp", "jti"},
-	}, conf); d != "" {
-		t.Error(d)
+	if conf["issuer"] != w.HTTPURL || conf["jwks_uri"] != w.HTTPURL+"/oauth/jwks/keys" || !cmp.Equal(conf["id_token_signing_alg_values_supported"], []any{"RS256"}) {
+		t.Errorf("configuration %v", conf)
+	}
+	for name := range claims {
+		if !slices.Contains(conf["claims_supported"].([]any), any(name)) {
+			t.Errorf("claims_supported lacks %s", name)
+		}
 	}
 
 	lines := w.audit(t.Context(), t, server.AuditListRequest{Type: "propusk.CreateIdToken"})

@@ -37,9 +37,10 @@ type PersonIDRequest struct {
 	NotAfter    time.Time // zero: nothing shortens the token's life
 }
 
-// PersonIDClaims are the claims that ID tokens of people may have.
-func PersonIDClaims() []string {
-	return []string{"iss", "sub", "aud", "azp", "iat", "exp", "jti", "auth_time", "nonce", "at_hash", "amr", "sid",
+// IDClaims are the claims that ID tokens may have; those of service accounts have
+// the first six [API fact: ID token].
+func IDClaims() []string {
+	return []string{"iss", "sub", "aud", "iat", "exp", "jti", "azp", "auth_time", "nonce", "at_hash", "amr", "sid",
 		"name", "given_name", "family_name", "preferred_username", "email", "email_verified", "groups"}
 }
 

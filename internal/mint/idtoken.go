@@ -18,9 +18,6 @@ import (
 // relying party must know (OpenID Connect Core 1.0 section 15.1).
 const IDAlgorithm = "RS256"
 
-// IDClaims are the claims of an ID token [API fact: ID token].
-func IDClaims() []string { return []string{"iss", "sub", "aud", "iat", "exp", "jti"} }
-
 // IDRequest asks for an ID token of a service account.
 type IDRequest struct {
 	Issuer   string // where third parties find the keys

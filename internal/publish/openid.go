@@ -9,7 +9,9 @@ import (
 // Paths of what third parties read to check ID tokens.
 const (
 	DiscoveryPath = "/.well-known/openid-configuration" // OpenID Connect Discovery 1.0 section 4
-	IDKeysPath    = "/oauth/jwks/keys"                  // [API fact: ID token]
+	// ServerPath is the same for those who know of OAuth 2.0 alone (RFC 8414 section 3).
+	ServerPath = "/.well-known/oauth-authorization-server"
+	IDKeysPath = "/oauth/jwks/keys" // [API fact: ID token]
 )
 
 // OpenID is what third parties read of the issuer of ID tokens.
@@ -25,6 +27,7 @@ const openIDCaching = "public, max-age=900"
 
 func (d *Door) mountOpenID(mux *http.ServeMux) {
 	for path, read := range map[string]func(context.Context) ([]byte, error){
+		ServerPath:    func(ctx context.Context) ([]byte, error) { return d.OpenID.Discovery(ctx) },
 		DiscoveryPath: func(ctx context.Context) ([]byte, error) { return d.OpenID.Discovery(ctx) },
 		IDKeysPath:    func(ctx context.Context) ([]byte, error) { return d.OpenID.JWKS(ctx) },
 	} {

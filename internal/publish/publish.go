@@ -26,6 +26,7 @@ var Rules = []gate.Rule{
 	{Method: "GET " + token.JWKSPath, Proof: gate.Open},
 	{Method: "GET " + token.RevocationsPath, Proof: gate.Open},
 	{Method: "GET " + DiscoveryPath, Proof: gate.Open},
+	{Method: "GET " + ServerPath, Proof: gate.Open},
 	{Method: "GET " + IDKeysPath, Proof: gate.Open},
 }
 

@@ -4,10 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"net"
+	"slices"
 	"strings"
 
+	"github.com/propusk/propusk/internal/cloudapi/oauthapi"
+	"github.com/propusk/propusk/internal/grant"
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/mint"
+	"github.com/propusk/propusk/internal/oauth"
+	"github.com/propusk/propusk/internal/oauthclient"
 	"github.com/propusk/propusk/internal/publish"
 	"github.com/propusk/propusk/internal/resource"
 	"github.com/propusk/propusk/internal/store"
@@ -47,20 +52,46 @@ func (s *Server) issuer() (string, error) {
 	return "http://" + address, nil
 }
 
-// openID tells third parties of the issuer of ID tokens: it implements
+// Paths of pages that programs send people to.
+const (
+	authorizationPath = "/oauth/authorize"
+	endSessionPath    = "/oauth/logout"
+)
+
+// openID tells third parties of this server as an issuer of tokens: it implements
 // publish.OpenID.
 type openID struct{ s *Server }
 
-// discovery is OpenID Connect Discovery 1.0 section 3, as far as it is true:
-// nobody signs in here, so there are no endpoints for that.
+// discovery is OpenID Connect Discovery 1.0 section 3 and RFC 8414 section 2.
 type discovery struct {
-	Issuer        string   `json:"issuer"`
-	Keys          string   `json:"jwks_uri"`
+	Issuer        string `json:"issuer"`
+	Authorization string `json:"authorization_endpoint"`
+	Token         string `json:"token_endpoint"`
+	UserInfo      string `json:"userinfo_endpoint"`
+	Keys          string `json:"jwks_uri"`
+	Introspection string `json:"introspection_endpoint"`
+	Revocation    string `json:"revocation_endpoint"`
+	Device        string `json:"device_authorization_endpoint"` // RFC 8628 section 4
+	EndSession    string `json:"end_session_endpoint"`          // OpenID Connect RP-Initiated Logout 1.0 section 2.1
+
 	ResponseTypes []string `json:"response_types_supported"`
+	ResponseModes []string `json:"response_modes_supported"`
+	GrantTypes    []string `json:"grant_types_supported"`
+	Challenges    []string `json:"code_challenge_methods_supported"` // RFC 7636
+	Prompts       []string `json:"prompt_values_supported"`
 	SubjectTypes  []string `json:"subject_types_supported"`
 	Algorithms    []string `json:"id_token_signing_alg_values_supported"`
 	Scopes        []string `json:"scopes_supported"`
 	Claims        []string `json:"claims_supported"`
+
+	ClientMethods        []string `json:"token_endpoint_auth_methods_supported"`
+	IntrospectionMethods []string `json:"introspection_endpoint_auth_methods_supported"`
+	RevocationMethods    []string `json:"revocation_endpoint_auth_methods_supported"`
+	KeyProofs            []string `json:"dpop_signing_alg_values_supported"`              // RFC 9449 section 5.1
+	NamesIssuer          bool     `json:"authorization_response_iss_parameter_supported"` // RFC 9207 section 3
+	ClaimsParameter      bool     `json:"claims_parameter_supported"`
+	RequestParameter     bool     `json:"request_parameter_supported"`
+	RequestURIParameter  bool     `json:"request_uri_parameter_supported"` // true where it is left out
 }
 
 // Discovery is the provider's configuration.
@@ -69,9 +100,19 @@ func (o openID) Discovery(context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	withSecret := []string{oauthclient.SecretBasic, oauthclient.SecretPost}
+	anyhow := append(slices.Clone(withSecret), oauthclient.NoSecret)
 	return json.Marshal(discovery{
-		Issuer: issuer, Keys: issuer + publish.IDKeysPath, ResponseTypes: []string{"id_token"}, SubjectTypes: []string{"public"},
-		Algorithms: []string{mint.IDAlgorithm}, Scopes: []string{"openid"}, Claims: mint.IDClaims(),
+		Issuer: issuer, Authorization: issuer + authorizationPath, Token: issuer + oauth.TokenPath, UserInfo: issuer + oauth.UserInfoPath,
+		Keys: issuer + publish.IDKeysPath, Introspection: issuer + oauth.IntrospectPath, Revocation: issuer + oauth.RevokePath,
+		Device: issuer + oauth.DevicePath, EndSession: issuer + endSessionPath,
+		ResponseTypes: []string{"code"}, ResponseModes: []string{"query"},
+		GrantTypes: []string{"authorization_code", "refresh_token", "client_credentials",
+			"urn:ietf:params:oauth:grant-type:device_code", "urn:ietf:params:oauth:grant-type:token-exchange"},
+		Challenges: []string{grant.ChallengeMethod}, Prompts: oauthapi.Prompts(), SubjectTypes: []string{"public"}, Algorithms: []string{mint.IDAlgorithm},
+		Scopes: oauthclient.Builtin(oauthclient.PublicSDK).Scopes, Claims: mint.IDClaims(),
+		ClientMethods: anyhow, IntrospectionMethods: withSecret, RevocationMethods: anyhow,
+		KeyProofs: grant.DPoPAlgorithms(), NamesIssuer: true,
 	})
 }
 

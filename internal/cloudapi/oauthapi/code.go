@@ -19,9 +19,9 @@ var codeRules = []gate.Rule{
 
 // Codes redeems authorization codes.
 type Codes struct {
-	Changes cloudapi.Changes
-	Clients *Clients
-	Tokens  *Tokens
+	Changes   cloudapi.Changes
+	Clients   *Clients
+	Tokens    *Tokens
 	Refreshed RefreshTokens
 }
 
