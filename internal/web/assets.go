@@ -18,12 +18,12 @@ var assetFiles embed.FS
 const assetPrefix = "/assets/"
 
 var assetTypes = map[string]string{
-	"style.css": "text/css; charset=utf-8", "pages.js": "text/javascript; charset=utf-8", "icon.svg": "image/svg+xml",
+	"style.css": "text/css; charset=utf-8", "pages.js": "text/javascript; charset=utf-8", "passkey.js": "text/javascript; charset=utf-8", "icon.svg": "image/svg+xml",
 }
 
 var assetVersion = sync.OnceValue(func() string {
 	h := sha256.New()
-	for _, name := range []string{"style.css", "pages.js", "icon.svg"} {
+	for _, name := range []string{"style.css", "pages.js", "passkey.js", "icon.svg"} {
 		file, err := assetFiles.ReadFile("assets/" + name)
 		if err != nil {
 			panic("web: " + err.Error()) // the files are part of the program

@@ -36,6 +36,8 @@ func newRoutes() map[string]route {
 	return map[string]route{
 		"/login":                         {get: (*visit).showSignIn, post: (*visit).signIn},
 		"/login/code":                    {get: (*visit).showSecondFactor, post: (*visit).finishSignIn},
+		"/login/passkey":                 {post: (*visit).finishPasskey, home: "/login"},
+		"/login/code/passkey":            {post: (*visit).finishPasskeyFactor, home: "/login/code"},
 		"/logout":                        {get: (*visit).showSignOut, post: (*visit).signOut, session: true},
 		"/reset":                         {get: (*visit).showReset, post: (*visit).reset},
 		"/join":                          {get: (*visit).showJoin, post: (*visit).join},
@@ -59,6 +61,10 @@ func newRoutes() map[string]route {
 		"/account/programs/remove":       {get: (*visit).showRemoveProgram, post: (*visit).removeProgram, session: true},
 		"/account/password":              {get: (*visit).showPassword, post: (*visit).changePassword, session: true, returns: true},
 		"/account/second-factor":         {get: (*visit).showFactors, post: (*visit).beginApp, session: true, returns: true},
+		"/account/passkeys/add":          {get: (*visit).showAddPasskey, post: (*visit).addPasskey, session: true},
+		"/account/passkeys/create":       {post: (*visit).createPasskey, home: factorsPath, session: true},
+		"/account/passkeys/rename":       {get: (*visit).showRenamePasskey, post: (*visit).renamePasskey, session: true},
+		"/account/passkeys/remove":       {get: (*visit).showRemovePasskey, post: (*visit).removePasskey, session: true},
 		"/account/second-factor/confirm": {post: (*visit).confirmApp, home: "/account/second-factor", session: true},
 		"/account/second-factor/remove":  {get: (*visit).showRemoveApp, post: (*visit).removeApp, session: true},
 	}

@@ -14,6 +14,9 @@ type signInData struct {
 	Return   string // where the person goes on to
 	Recovery bool   // a recovery code is asked for
 	Other    string // address of the page that asks for the other kind of code
+
+	App     bool        // a code of an app is asked for
+	Passkey *passkeyAsk // nil: there is none
 }
 
 func (v *visit) showSignIn() error {
@@ -131,6 +134,11 @@ func (v *visit) secondFactorPage(back string, recovery bool, wrong *mistakes) er
 		q.Set("with", "recovery")
 	}
 	data.Other = withQuery("/login/code", q)
+	data.Passkey = v.passkeyFactor()
+	data.App = data.Passkey == nil || data.Passkey.ByApp()
+	if !recovery && !data.App {
+		title = "second_factor.passkey_title"
+	}
 	return v.show(http.StatusOK, &page{Name: "second_factor", Title: title, Wrong: wrong, Data: data})
 }
 
