@@ -21,18 +21,26 @@ import (
 const (
 	// hashShare is what password hashing takes of the machine in the long run:
 	// with all that goes with it, less than the tenth that token exchange may lose.
-	hashShare   = 0.06
-	hashWaiting = 64
+	hashShare = 0.06
+	// hashWaiting are the callers that wait for each core, of two at most: on a small
+	// machine too, who comes in last has his turn before his call's time is over.
+	hashWaiting = 32
+	// hashAtOnce bounds the memory that strangers take by the passwords they type,
+	// 19 MiB each, however many cores there are.
+	hashAtOnce = 4
 )
+
+// hashing is how much of a machine with so many cores passwords may take.
+func hashing(cores int) signin.HasherConfig {
+	return signin.HasherConfig{Cost: signin.Recommended, AtOnce: min(max(1, cores-1), hashAtOnce),
+		Waiting: hashWaiting * min(cores, 2), Share: hashShare * float64(cores), Now: time.Now} // the machine's own clock: it is computing that is measured
+}
 
 // buildSignIn makes what proves people by their passwords.
 func (s *Server) buildSignIn(ctx context.Context) error {
-	cores := runtime.GOMAXPROCS(0)
 	s.passwords = &signin.Passwords{
 		DB: s.db, Addresses: signin.NewAddresses(s.now), Locked: s.recordLockout,
-		// The machine's own clock: it is computing that is measured.
-		Hasher: signin.NewHasher(signin.HasherConfig{Cost: signin.Recommended, AtOnce: max(1, cores-1), Waiting: hashWaiting,
-			Share: hashShare * float64(cores), Now: time.Now}),
+		Hasher: signin.NewHasher(hashing(runtime.GOMAXPROCS(0))),
 	}
 	if s.opts.Quiet {
 		return nil // nobody signs in
