@@ -39,6 +39,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Engine) {
 		{"resources of other services", registeredTests},
 		{"definitions", definitionTests},
 		{"signing in", signInTests},
+		{"grants of OAuth", oauthGrantTests},
 		{"refresh tokens", refreshTokenTests},
 		{"device codes", deviceCodeTests},
 		{"joining", joinTests},
