@@ -38,6 +38,7 @@ var commands = []command{
 	{"serve", "run the server", runServe},
 	{"bootstrap", "make an organization with an owner and the owner's key", runBootstrap},
 	{"user", "make, list, suspend and remove people, and make and revoke their OAuth tokens", runUser},
+	{"organization", "say whether an organization's members may have refresh tokens", runOrganization},
 	{"mail", "send a letter to see whether mail arrives: mail test", runMail},
 	{"jwt", "sign a JWT with a key file, to exchange for an IAM token", runJWT},
 	{"rotate-keys", "make new signing keys, or distrust one", runRotateKeys},
