@@ -2,6 +2,8 @@ package web_test
 
 import (
 	"context"
+	"net"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -46,8 +48,11 @@ func TestBrowser(t *testing.T) {
 	if pictures == "" {
 		pictures = filepath.Join(compat, "..", "build", "pages")
 	}
-	s := httptest.NewServer(pages(newDoor(t, newTown())))
+	g := newTown()
+	s := httptest.NewServer(pages(newDoor(t, g)))
 	defer s.Close()
+	g.listening = startPrograms(t)
+	t.Setenv("PROGRAMS", strings.Join(g.listening, " "))
 	t.Setenv("CACHE", filepath.Join(cache, "web/pages"))
 	t.Setenv("BASE_URL", s.URL)
 	t.Setenv("SCREENSHOTS", pictures)
@@ -56,4 +61,30 @@ func TestBrowser(t *testing.T) {
 		t.Fatalf("%v:\n%s", err, out)
 	}
 	t.Logf("%s in %s", strings.TrimSpace(out), pictures)
+}
+
+// startPrograms starts programs to which people go back: on this machine, by its
+// address of either kind, and behind TLS. Each sends its people on to yet another
+// site, as the command line does; their addresses are returned.
+func startPrograms(t *testing.T) []string {
+	t.Helper()
+	home := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = w.Write([]byte("<!DOCTYPE html><link rel=icon href=data:,><p>at home"))
+	}))
+	t.Cleanup(home.Close)
+	back := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, home.URL+"/?"+r.URL.RawQuery, http.StatusFound)
+	})
+	plain, secure := httptest.NewServer(back), httptest.NewTLSServer(back)
+	t.Cleanup(plain.Close)
+	t.Cleanup(secure.Close)
+	all := []string{plain.URL + "/back", secure.URL + "/back"}
+	if l, err := net.Listen("tcp6", "[::1]:0"); err == nil { // a machine may have no IPv6
+		six := &httptest.Server{Listener: l, Config: &http.Server{Handler: back}}
+		six.Start()
+		t.Cleanup(six.Close)
+		all = append(all, six.URL+"/back")
+	}
+	return all
 }

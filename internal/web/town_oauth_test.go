@@ -25,9 +25,6 @@ import (
 //	odd                  a name that means harm
 const reports = "aje0client000reports"
 
-// everAt are addresses of programs that listen for real, by client.
-var everAt = map[string][]string{}
-
 func program(id string) *propuskpb.OAuthProgram {
 	p := &propuskpb.OAuthProgram{ClientId: id, OrganizationId: "bpf0wonderland000001", OrganizationName: "Wonderland", RedirectOrigin: "https://app.example.com"}
 	switch id {
@@ -53,7 +50,13 @@ func addresses(id string) []string {
 	if own == "" {
 		own = "https://app.example.com/back"
 	}
-	return append([]string{own}, everAt[id]...)
+	return []string{own}
+}
+
+// isOf tells whether a program may be answered at an address: one of those above,
+// or where it listens for real.
+func (g *town) isOf(id, address string) bool {
+	return slices.Contains(addresses(id), address) || slices.Contains(g.listening, address)
 }
 
 func back(a *propuskpb.Authorization, pairs ...string) string {
@@ -105,7 +108,7 @@ func (g *town) oauthActs() map[string]act {
 			switch {
 			case to == "":
 				return &propuskpb.SignOutTargetResponse{Program: program(m.GetClientId())}, nil
-			case program(m.GetClientId()) == nil || !slices.Contains(addresses(m.GetClientId()), to):
+			case program(m.GetClientId()) == nil || !g.isOf(m.GetClientId(), to):
 				return nil, iam.InvalidField("post_logout_redirect_uri", "is not one of the client's")
 			}
 			if m.GetState() != "" {
@@ -132,7 +135,7 @@ func (g *town) checkAuthorization(m *propuskpb.CheckAuthorizationRequest) (proto
 	switch {
 	case p == nil:
 		return nil, iam.InvalidField("authorization.client_id", "no such client")
-	case !slices.Contains(addresses(a.GetClientId()), a.GetRedirectUri()):
+	case !g.isOf(a.GetClientId(), a.GetRedirectUri()):
 		return nil, iam.InvalidField("authorization.redirect_uri", "is not one of the client's")
 	case len(a.GetNonce()) > 1000:
 		return nil, iam.InvalidField("authorization.nonce", "must be at most 1000 characters long")
@@ -186,6 +189,8 @@ func (g *town) device(code string) (*propuskpb.DeviceRequest, error) {
 		Address: "203.0.113.7", ClientInstanceInfo: "yc/0.141.0 linux/amd64", CreatedAt: at(40 * time.Second), ExpiresAt: at(-9 * time.Minute)}
 	if spelled == "DDDDDDDD" {
 		d = &propuskpb.DeviceRequest{Program: program("odd"), UserCode: "DDDD-DDDD", Scopes: []string{harm}, ClientInstanceInfo: harm, Address: "127.0.0.1", CreatedAt: at(0), ExpiresAt: at(0)}
+	} else if spelled == "RSTVWXZB" {
+		d.UserCode = "RSTV-WXZB"
 	} else if spelled != "BCDFGHJK" {
 		return nil, iam.Errorf(iam.NotFound, "Device code not found")
 	}

@@ -41,6 +41,8 @@ type town struct {
 	began    map[string]time.Time                   // sessions
 	decided  map[string]bool                        // devices by their codes
 	ahead    time.Duration                          // of today
+
+	listening []string // addresses of programs that are there for real
 }
 
 // asked is one call as the gate gets it.

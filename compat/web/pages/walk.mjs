@@ -5,6 +5,7 @@ import { mkdirSync, rmSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
+import { goBack, leave, walkPrograms } from './programs.mjs';
 
 const { BASE_URL: base, SCREENSHOTS: folder, CHROMIUM: executablePath } = process.env;
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -25,7 +26,9 @@ async function newPage(language, options = {}) {
   const context = await browser.newContext({ baseURL: base, locale: language === 'ru' ? 'ru-RU' : 'en-GB', viewport: sizes.desktop, bypassCSP: false, ...options });
   const page = await context.newPage();
   page.setDefaultTimeout(60000);
-  page.on('request', (r) => check(`a request to ${r.url()}`, r.url().startsWith(base + '/') || r.url().startsWith('data:')));
+  if (!options.ignoreHTTPSErrors) { // else it goes to programs elsewhere
+    page.on('request', (r) => check(`a request to ${r.url()}`, r.url().startsWith(base + '/') || r.url().startsWith('data:')));
+  }
   page.on('console', (m) => {
     const status = /status of (\d+)/.exec(m.text()); // of forms refused on purpose
     if (m.type() === 'error' && !(status && Number(status[1]) < 600)) fail(`the console says: ${m.text()} at ${page.url()}`);
@@ -148,6 +151,7 @@ async function walk(language) {
   await picture('consent');
   await page.click('main .primary');
   await picture('token');
+  await walkPrograms(page, picture, check, language);
   await page.goto('/account/nowhere');
   await picture('not-found');
   await page.goto('/authorize?response_type=token&client_id=somebody');
@@ -158,11 +162,18 @@ async function walk(language) {
   await signIn(odd, 'odd');
   await look(odd, language, 'harmful-name');
   await odd.context().close();
+  const away = await newPage(language, { ignoreHTTPSErrors: true });
+  await signIn(away, 'alice');
+  await away.waitForURL(base + '/account');
+  await leave(away, (name) => look(away, language, name));
+  await away.context().close();
   const nobody = await newPage(language);
   await signIn(nobody, 'nobody');
   await look(nobody, language, 'account-empty');
   await nobody.goto('/account/tokens');
   await look(nobody, language, 'tokens-empty');
+  await nobody.goto('/account/programs');
+  await look(nobody, language, 'programs-empty');
   await nobody.context().close();
 }
 
@@ -235,6 +246,7 @@ try {
   await copyToken();
   await keyboard();
   await withoutScripts();
+  await goBack(newPage, signIn, check, base);
 } finally {
   await browser.close();
 }
