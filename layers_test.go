@@ -20,7 +20,7 @@ var layers = [][]string{
 	{"internal/resource", "internal/keyfile", "internal/pss", "internal/leak", "internal/temporary", "internal/oauthclient"},
 	{"internal/store"},
 	{"internal/store/sqlite", "internal/store/postgres", "internal/store/postgres/pgtest", "internal/store/storetest", "internal/replica"},
-	{"internal/credential", "internal/access", "internal/mint", "internal/revocation", "internal/operation", "internal/audit", "internal/quota", "internal/sessionpolicy", "internal/signin", "internal/grant", "internal/passkey", "internal/upstream", "internal/mail"},
+	{"internal/credential", "internal/access", "internal/mint", "internal/revocation", "internal/operation", "internal/audit", "internal/quota", "internal/sessionpolicy", "internal/signin", "internal/grant", "internal/passkey", "internal/upstream", "internal/upstream/upstreamtest", "internal/mail"},
 	{"internal/gate"},
 	{"internal/cloudapi"},
 	{"internal/rest", "internal/publish", "internal/sts", "internal/oauth", "internal/web", "internal/cli",
