@@ -1,0 +1,549 @@
+package web_test
+
+import (
+	"bufio"
+	"fmt"
+	"html"
+	"io"
+	"mime"
+	"mime/quotedprintable"
+	"net"
+	"net/http"
+	"net/mail"
+	"net/textproto"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/server"
+	"github.com/propusk/propusk/internal/store"
+	"github.com/propusk/propusk/propusktest"
+)
+
+// postOffice is a small SMTP server, and the mailboxes behind it.
+type postOffice struct {
+	addr    string
+	mu      sync.Mutex
+	letters []sentLetter
+	closed  bool // for today: answers 451
+}
+
+type sentLetter struct{ to, subject, text string }
+
+func openPostOffice(t *testing.T) *postOffice {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &postOffice{addr: l.Addr().String()}
+	var serving sync.WaitGroup
+	t.Cleanup(func() { _ = l.Close(); serving.Wait() })
+	serving.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() { defer c.Close(); p.serve(c) })
+		}
+	})
+	return p
+}
+
+func (p *postOffice) serve(c net.Conn) {
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	r := textproto.NewReader(bufio.NewReader(c))
+	say := func(line string) { _, _ = io.WriteString(c, line+"\r\n") }
+	say("220 post office")
+	to := ""
+	for {
+		line, err := r.ReadLine()
+		if err != nil {
+			return
+		}
+		switch verb, _, _ := strings.Cut(line, " "); verb {
+		case "RCPT":
+			p.mu.Lock()
+			closed := p.closed
+			p.mu.Unlock()
+			if to = line; closed {
+				say("451 come back tomorrow")
+				continue
+			}
+			say("250 ok")
+		case "DATA":
+			say("354 go on")
+			m, err := mail.ReadMessage(bufio.NewReader(r.DotReader()))
+			if err != nil {
+				return
+			}
+			text, _ := io.ReadAll(quotedprintable.NewReader(m.Body))
+			subject, _ := new(mime.WordDecoder).DecodeHeader(m.Header.Get("Subject"))
+			to = strings.TrimSuffix(strings.TrimPrefix(to, "RCPT TO:<"), ">")
+			if m.Header.Get("To") != "<"+to+">" {
+				subject = "for another: " + m.Header.Get("To")
+			}
+			p.mu.Lock()
+			p.letters = append(p.letters, sentLetter{to, subject, string(text)})
+			p.mu.Unlock()
+			say("250 taken")
+		case "QUIT":
+			say("221 bye")
+			return
+		default:
+			say("250 ok")
+		}
+	}
+}
+
+// wait returns the letters when so many have come.
+func (p *postOffice) wait(t *testing.T, n int) []sentLetter {
+	t.Helper()
+	for range 400 {
+		p.mu.Lock()
+		got := slices.Clone(p.letters)
+		p.mu.Unlock()
+		if len(got) >= n {
+			return got
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatalf("%d letters have not come", n)
+	return nil
+}
+
+// quiet waits until nothing waits to be sent.
+func quiet(t *testing.T, w *propusktest.Server) {
+	t.Helper()
+	for range 400 {
+		n := 0
+		err := w.Server.DB().View(t.Context(), func(tx *store.Tx) (err error) {
+			n, err = store.CountMail(tx, 10)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n == 0 {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatal("messages wait for ever")
+}
+
+var linkInLetter = regexp.MustCompile(`http://[^\s]+(/(?:join|reset)\?[a-z]+=[A-Za-z0-9_-]{43})\r?\n`)
+
+func (l sentLetter) link(t *testing.T) string {
+	t.Helper()
+	m := linkInLetter.FindStringSubmatch(l.text)
+	if m == nil {
+		t.Fatalf("no link in %q", l.text)
+	}
+	return m[1]
+}
+
+func mails(p *postOffice) propusktest.Option {
+	return propusktest.WithConfig(func(c *server.Config) {
+		c.SMTP = server.SMTP{Address: p.addr, From: "propusk@id.example", TLS: "none"}
+	})
+}
+
+func signsUp(how string, domains ...string) propusktest.Option {
+	return propusktest.WithConfig(func(c *server.Config) { c.SignUp, c.SignUpDomains = how, domains })
+}
+
+func invite(t *testing.T, w *propusktest.Server, r server.UserInviteRequest) (path, id string) {
+	t.Helper()
+	if r.Expires == 0 {
+		r.Expires = time.Hour
+	}
+	made, err := w.Server.InviteUser(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimPrefix(made.Link, w.HTTPURL), made.ID
+}
+
+// account is a person as the store has him.
+func account(t *testing.T, w *propusktest.Server, login string) (u *iam.UserAccount) {
+	t.Helper()
+	err := w.Server.DB().View(t.Context(), func(tx *store.Tx) (err error) {
+		u, err = store.GetUserAccountByLogin(tx, login)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+func newcomer(login, name, password string) []string {
+	return []string{"login", login, "name", name, "new_password", password, "again", password}
+}
+
+const joinPassword = "seven odd little teapots"
+
+func TestInvitation(t *testing.T) {
+	t.Parallel()
+	w := propusktest.New(t)
+	path, id := invite(t, w, server.UserInviteRequest{Email: "Carol@Example.com", Name: harm, Organizations: []string{w.OrganizationID}})
+	b := realBrowser(t, w)
+	page := b.open(path)
+	page.wants(t, 200, "carol@example.com", "dev-organization", html.EscapeString(harm)[:20])
+	if strings.Contains(page.text, "<script>alert") {
+		t.Error("a name is markup")
+	}
+	if h := page.Header; h.Get("Cache-Control") != "no-store" || h.Get("Referrer-Policy") != "no-referrer" {
+		t.Errorf("the link may leak: %v", h)
+	}
+	page = b.send(page, "/language", "language", "ru")
+	page.wants(t, 200, "carol@example.com", "Создайте аккаунт")
+	page = b.send(page, "/language", "language", "en")
+	join := func(from *shown, pairs []string) *shown { t.Helper(); return b.send(from, "/join", pairs...) }
+	join(page, newcomer("alice", "Carol", joinPassword)).wants(t, 400, "Somebody has this login.", `value="alice"`)
+	join(page, newcomer("carol@x", "Carol", joinPassword)).wants(t, 400, "It takes Latin letters")
+	join(page, newcomer("carol", "", joinPassword)).wants(t, 400, "Type your name.")
+	join(page, newcomer("carol", "Carol\r\nBcc: x", joinPassword)).wants(t, 400, "characters that cannot be shown")
+	join(page, newcomer("carol", "Carol", "carol")).wants(t, 400, `id="new_password-mistake"`)
+	join(page, newcomer("carol", "Carol", "carol@example.com")).wants(t, 400, "It is too much like your login")
+	after := b.send(join(page, []string{"login", "carol", "name", "x", "new_password", "a", "again", "b"}), "/language", "language", "en")
+	after.wants(t, 200, "carol@example.com") // the link outlives a mistake and another language
+
+	for action, form := range map[string]url.Values{"/join": {"invitation": {path[len(path)-43:]}, "login": {"carol"}, "name": {"C"}, "new_password": {joinPassword}, "again": {joinPassword}},
+		"/forgot": {"login": {"alice"}}, "/sign-up": {"email": {"x@example.com"}}} {
+		realBrowser(t, w).post(action, form).wants(t, 403, "This page is out of date") // nobody was shown the form
+	}
+	slow := realBrowser(t, w)
+	slowPage := slow.open(path)
+	const name = "Кэрол 🦊 <b>"
+	s := join(page, newcomer("carol", name, joinPassword))
+	if s.wants(t, 200, html.EscapeString(name), "dev-organization", "carol@example.com"); s.path != "/account" {
+		t.Fatalf("joining leads to %s", s.path)
+	}
+	if u := account(t, w, "carol"); u.EmailUnverified || u.Email != "carol@example.com" || u.Name != name {
+		t.Errorf("the account is %+v", u)
+	}
+	for what, link := range map[string]string{"used": path, "unknown": "/join?invitation=" + strings.Repeat("x", 43), "endless": "/join?invitation=" + strings.Repeat("x", 1500)} {
+		if s := b.open(link); s.StatusCode != 403 || !strings.Contains(s.text, "This invitation does not work any more") {
+			t.Errorf("%s: %d %s", what, s.StatusCode, s.text)
+		}
+	}
+	slow.send(slowPage, "/join", newcomer("dave", "Dave", joinPassword)...).wants(t, 403, "This invitation does not work any more")
+	b.open("/join").wants(t, 200, "This page opens from a link in an invitation.")
+	if _, err := w.Server.RevokeInvitation(t.Context(), server.UserRevokeInvitationRequest{ID: id}); iam.KindOf(err) != iam.NotFound {
+		t.Errorf("a used invitation is taken back: %v", err)
+	}
+	// The password works.
+	other := realBrowser(t, w)
+	if s := other.send(other.open("/login"), "/login", "login", "carol", "password", joinPassword); s.path != "/account" {
+		t.Errorf("carol is led to %s", s.path)
+	}
+	lines := auditTypes(t, w)
+	for _, want := range []string{"propusk.CreateInvitation", "propusk.AcceptInvitation", "propusk.CreateUserAccount", "iam.CreateIamCookieForSubject"} {
+		if !strings.Contains(lines, "yandex.cloud.audit."+want+`"`) {
+			t.Errorf("no line of %s", want)
+		}
+	}
+	if secret := path[len(path)-43:]; strings.Contains(lines, secret) || strings.Contains(lines, "carol@example.com") {
+		t.Error("the audit log has the link or the address")
+	}
+}
+
+func auditTypes(t *testing.T, w *propusktest.Server) string {
+	t.Helper()
+	got, err := w.Server.AuditList(t.Context(), server.AuditListRequest{Limit: 10000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, line := range got.Events {
+		all.Write(line)
+		all.WriteByte('\n')
+	}
+	return strings.ReplaceAll(all.String(), `": "`, `":"`)
+}
+
+func TestInvitationEnds(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var plus time.Duration
+	w := propusktest.New(t, propusktest.WithClock(func() time.Time { mu.Lock(); defer mu.Unlock(); return time.Now().Add(plus) }))
+	b := realBrowser(t, w)
+	taken, id := invite(t, w, server.UserInviteRequest{Email: "a@example.com"})
+	page := b.open(taken)
+	if _, err := w.Server.RevokeInvitation(t.Context(), server.UserRevokeInvitationRequest{ID: id}); err != nil {
+		t.Fatal(err)
+	}
+	const over = "This invitation does not work any more"
+	b.open(taken).wants(t, 403, over)
+	b.send(page, "/join", newcomer("aa", "A", joinPassword)...).wants(t, 403, over)
+	late, _ := invite(t, w, server.UserInviteRequest{Email: "b@example.com"})
+	page = b.open(late)
+	mu.Lock()
+	plus = time.Hour
+	mu.Unlock()
+	b.open(late).wants(t, 403, over)
+	b.send(page, "/join", newcomer("bb", "B", joinPassword)...).wants(t, 403, over)
+
+	// Somebody has the address meanwhile.
+	path, _ := invite(t, w, server.UserInviteRequest{Email: "c@example.com"})
+	page = b.open(path)
+	if _, err := w.Server.AddUser(t.Context(), server.UserAddRequest{Login: "cc", Email: "c@example.com"}); err != nil {
+		t.Fatal(err)
+	}
+	b.send(page, "/join", newcomer("cccc", "C", joinPassword)...).wants(t, 409, "You have an account already")
+	if _, err := w.Server.InviteUser(t.Context(), server.UserInviteRequest{Email: "c@example.com", Expires: time.Hour}); iam.KindOf(err) != iam.AlreadyExists {
+		t.Errorf("an invitation of somebody who is there: %v", err)
+	}
+	for _, bad := range []server.UserInviteRequest{{Email: "x", Expires: time.Hour}, {Email: "a@b.example\r\nBcc: c@d.example", Expires: time.Hour},
+		{Email: "d@example.com"}, {Email: "d@example.com", Expires: 91 * 24 * time.Hour}, {Email: "d@example.com", Expires: time.Hour, Name: "a\nb"}} {
+		if _, err := w.Server.InviteUser(t.Context(), bad); iam.KindOf(err) != iam.InvalidArgument {
+			t.Errorf("%+v: %v", bad, err)
+		}
+	}
+	if _, err := w.Server.InviteUser(t.Context(), server.UserInviteRequest{Email: "d@example.com", Expires: time.Hour, Organizations: []string{"bpfnone"}}); iam.KindOf(err) != iam.NotFound {
+		t.Errorf("an unknown organization: %v", err)
+	}
+	if _, err := w.Server.InviteUser(t.Context(), server.UserInviteRequest{Email: "d@example.com", Expires: time.Hour, Send: true}); iam.KindOf(err) != iam.FailedPrecondition {
+		t.Errorf("mail without a server for it: %v", err)
+	}
+}
+
+// Of many who open one link at once, one gets the account.
+func TestInvitationOnce(t *testing.T) {
+	t.Parallel()
+	w := propusktest.New(t)
+	path, _ := invite(t, w, server.UserInviteRequest{Email: "one@example.com"})
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	joined := 0
+	for i := range 2 { // as many as may hash at once for one link
+		b := realBrowser(t, w)
+		page := b.open(path)
+		all.Go(func() {
+			if s := b.send(page, "/join", newcomer(fmt.Sprint("one", i), "One", joinPassword)...); s.path == "/account" {
+				mu.Lock()
+				joined++
+				mu.Unlock()
+			}
+		})
+	}
+	if all.Wait(); joined != 1 {
+		t.Errorf("%d people have joined", joined)
+	}
+}
+
+func TestSignUpByMail(t *testing.T) {
+	t.Parallel()
+	p := openPostOffice(t)
+	w := propusktest.New(t, mails(p), signsUp(server.SignUpByMail, "Example.com"))
+	b := realBrowser(t, w)
+	b.open("/login").wants(t, 200, `href="/sign-up"`, `href="/forgot"`)
+	ask := func(email string) *shown { t.Helper(); return b.send(b.open("/sign-up"), "/sign-up", "email", email) }
+	ask("").wants(t, 400, "Type your e-mail address.")
+	ask("nonsense").wants(t, 400, "This is not an e-mail address that we can write to.")
+	ask("x@example.com\r\nBcc: y@example.com").wants(t, 400, "This is not an e-mail address")
+	ask("x@evil.example").wants(t, 400, "Mailboxes of this domain cannot be used here.")
+	ask("x@sub.example.com").wants(t, 400, "Mailboxes of this domain cannot be used here.")
+	fresh := ask("Dora@Example.com")
+	fresh.wants(t, 200, "Look into your mailbox")
+	letter := p.wait(t, 1)[0]
+	if letter.to != "dora@example.com" || !strings.Contains(letter.text, "to make an account with this e-mail address") {
+		t.Errorf("the letter is %+v", letter)
+	}
+	// One that is taken is told so by mail alone.
+	if taken := ask("alice@example.com"); bare(taken) != bare(fresh) {
+		t.Errorf("a taken address is answered\n%s\nand a free one\n%s", taken.text, fresh.text)
+	}
+	if l := p.wait(t, 2)[1]; l.to != "alice@example.com" || !strings.Contains(l.text, "Its login is alice") || strings.Contains(l.text, "/join") {
+		t.Errorf("the letter is %+v", l)
+	}
+	// Another link ends the first; a mailbox is written three times an hour.
+	for range 4 {
+		ask("dora@example.com").wants(t, 200, "Look into your mailbox")
+	}
+	quiet(t, w)
+	all := p.wait(t, 4)
+	if len(all) != 4 {
+		t.Errorf("%d letters", len(all))
+	}
+	b.open(letter.link(t)).wants(t, 403, "This invitation does not work any more")
+	s := b.send(b.open(all[3].link(t)), "/join", newcomer("dora", "Dora", joinPassword)...)
+	if s.path != "/account" {
+		t.Fatalf("joining leads to %s: %s", s.path, s.text)
+	}
+	if u := account(t, w, "dora"); u.EmailUnverified || u.Email != "dora@example.com" {
+		t.Errorf("the account is %+v", u)
+	}
+}
+
+// bare is a page without what is new each time.
+var eachTime = regexp.MustCompile(`name="form_proof" value="[^"]*"`)
+
+func bare(s *shown) string {
+	return fmt.Sprint(s.StatusCode, s.path, eachTime.ReplaceAllString(s.text, ""))
+}
+
+func TestSignUpAtOnce(t *testing.T) {
+	t.Parallel()
+	w := propusktest.New(t, signsUp(server.SignUpOpen), propusktest.WithConfig(func(c *server.Config) {
+		c.SignUpOrganization = []string{"bpfgone0000000000000"}
+		c.Places = []string{"127.0.0.0/8=Somewhere here", "127.0.0.1=Дом & <b>"}
+	}))
+	b := realBrowser(t, w)
+	b.open("/login").wants(t, 200, `href="/sign-up"`, "Your administrator can give you a link")
+	page := b.open("/sign-up")
+	if strings.Contains(page.text, `name="email"`) {
+		t.Error("an address is asked for that nobody can look at")
+	}
+	b.send(page, "/sign-up", newcomer("bob", "B", joinPassword)...).wants(t, 400, "Somebody has this login.")
+	b.send(page, "/sign-up", newcomer("erin", "E", "password")...).wants(t, 400, "tried first")
+	if s := b.send(page, "/sign-up", newcomer("erin", harm, joinPassword)...); s.path != "/account" || strings.Contains(s.text, "<script>alert") {
+		t.Fatalf("%s %s", s.path, s.text)
+	}
+	if u := account(t, w, "erin"); !u.EmailUnverified || u.Email != "" {
+		t.Errorf("the account is %+v", u)
+	}
+	b.open("/account/sessions").wants(t, 200, "127.0.0.1</bdi> · <bdi>Дом &amp; &lt;b&gt;</bdi>")
+	b.open("/forgot").wants(t, 200, "Your administrator can give you a link")
+
+	closed := realBrowser(t, propusktest.New(t))
+	closed.open("/sign-up").wants(t, 404, "There is no such page")
+	if s := closed.open("/login"); strings.Contains(s.text, "/sign-up") || strings.Contains(s.text, `"/forgot"`) {
+		t.Error("the sign-in leads to pages that do nothing")
+	}
+}
+
+func TestForgottenPassword(t *testing.T) {
+	t.Parallel()
+	p := openPostOffice(t)
+	w := propusktest.New(t, mails(p))
+	if _, err := w.Server.AddUser(t.Context(), server.UserAddRequest{Login: "nomail"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Server.AddUser(t.Context(), server.UserAddRequest{Login: "asleep", Email: "asleep@example.com"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Server.SuspendUser(t.Context(), server.UserSuspendRequest{User: "asleep"}); err != nil {
+		t.Fatal(err)
+	}
+	err := w.Server.DB().Update(t.Context(), func(tx *store.Tx) error {
+		return store.InsertUserAccount(tx, &iam.UserAccount{ID: "aje0unvouched0000000", Login: "unvouched", Email: "unvouched@example.com", EmailUnverified: true, CreatedAt: tx.Now()})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := realBrowser(t, w)
+	ask := func(login string) *shown { t.Helper(); return b.send(b.open("/forgot"), "/forgot", "login", login) }
+	ask("").wants(t, 400, "Type your login")
+	want := bare(ask("alice"))
+	for _, login := range []string{"nobody", "nobody@example.com", "nomail", "asleep", "unvouched", "unvouched@example.com", "x\r\nRCPT TO:<y@example.com>", harm} {
+		if got := bare(ask(login)); got != want {
+			t.Errorf("%q is answered otherwise:\n%s", login, got)
+		}
+	}
+	quiet(t, w)
+	got := p.wait(t, 1)
+	if len(got) != 1 || got[0].to != "alice@example.com" || !strings.Contains(got[0].text, "your account alice") {
+		t.Fatalf("letters: %+v", got)
+	}
+	b.header.Set("Accept-Language", "ru")
+	for _, name := range []string{"ALICE@example.com", "alice", "alice@example.com", "alice"} {
+		ask(name).wants(t, 200, "Проверьте почту")
+	}
+	quiet(t, w)
+	got = p.wait(t, 3)
+	if len(got) != 3 || !strings.HasPrefix(got[2].text, "Здравствуйте!") {
+		t.Fatalf("%d letters, the last: %q", len(got), got[len(got)-1].text)
+	}
+	b.header.Set("Accept-Language", "en")
+	// Whichever is used ends the others, and every session.
+	signedIn := realBrowser(t, w)
+	signedIn.send(signedIn.open("/login"), "/login", "login", "alice", "password", w.Server.Dev().Password("alice").Reveal())
+	b.send(b.open(got[0].link(t)), "/reset", "new_password", joinPassword, "again", joinPassword).wants(t, 200, "The password is set.")
+	b.send(b.open(got[1].link(t)), "/reset", "new_password", joinPassword+"!", "again", joinPassword+"!").wants(t, 403, "This link does not work any more")
+	if s := signedIn.open("/account"); s.path != "/login?note=ended" {
+		t.Errorf("a session lives on at %s", s.path)
+	}
+	lines := auditTypes(t, w)
+	if n := strings.Count(lines, "propusk.CreateResetLink"); n != 3 {
+		t.Errorf("%d lines of links", n)
+	}
+	if strings.Contains(lines, "nobody@example.com") {
+		t.Error("the audit log has what strangers typed")
+	}
+}
+
+// Whether there is a person makes no difference to the time of an answer.
+func TestForgottenPasswordTakesTheSameTime(t *testing.T) {
+	t.Parallel()
+	p := openPostOffice(t)
+	w := propusktest.New(t, mails(p))
+	b := realBrowser(t, w)
+	page := b.open("/forgot")
+	form := page.form(t, "/forgot")
+	took := map[string][]time.Duration{}
+	for range 20 {
+		for _, login := range []string{"alice", "nobody"} {
+			form.Set("login", login)
+			began := time.Now()
+			b.post("/forgot", form)
+			took[login] = append(took[login], time.Since(began))
+		}
+	}
+	for _, all := range took {
+		slices.Sort(all)
+	}
+	alice, nobody := took["alice"][10], took["nobody"][10]
+	t.Logf("medians: %s for alice, %s for nobody", alice, nobody)
+	if alice > 3*nobody || nobody > 3*alice {
+		t.Errorf("alice takes %s, nobody %s", alice, nobody)
+	}
+}
+
+// A letter waits for its SMTP server, sealed, and gives nothing away.
+func TestMailWaits(t *testing.T) {
+	t.Parallel()
+	p := openPostOffice(t)
+	p.closed = true
+	var mu sync.Mutex
+	var plus time.Duration
+	w := propusktest.New(t, mails(p), propusktest.WithClock(func() time.Time { mu.Lock(); defer mu.Unlock(); return time.Now().Add(plus) }))
+	made, err := w.Server.InviteUser(t.Context(), server.UserInviteRequest{Email: "late@example.com", Expires: 24 * time.Hour, Send: true, Language: "ru"})
+	if err != nil || made.Link != "" {
+		t.Fatalf("%+v, %v", made, err)
+	}
+	time.Sleep(1500 * time.Millisecond) // it was tried meanwhile, and refused
+	err = w.Server.DB().View(t.Context(), func(tx *store.Tx) error {
+		rows, err := store.ListSealed(tx, store.SealedMail, "", 2)
+		if len(rows) != 1 || strings.Contains(string(rows[0].Sealed), "late@") || strings.Contains(string(rows[0].Sealed), "join") {
+			t.Errorf("%d messages wait, or one lies open", len(rows))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.mu.Lock()
+	p.closed = false
+	p.mu.Unlock()
+	mu.Lock()
+	plus = 2 * time.Minute
+	mu.Unlock()
+	letter := p.wait(t, 1)[0]
+	if letter.to != "late@example.com" || !strings.Contains(letter.subject, "Приглашение") {
+		t.Errorf("%+v", letter)
+	}
+	realBrowser(t, w).open(letter.link(t)).wants(t, http.StatusOK, "late@example.com")
+	if _, err := w.Server.TestMail(t.Context(), server.MailTestRequest{Address: "ops@example.com"}); err != nil {
+		t.Error(err)
+	}
+	p.wait(t, 2)
+}
