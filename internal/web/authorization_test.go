@@ -91,7 +91,7 @@ func TestProgramIsAllowed(t *testing.T) {
 		if page.path != address {
 			t.Fatalf("signing in leads to %s, want %s", page.path, address)
 		}
-		page.wants(t, 200, "Let this program in?", "<bdi>Reports of the Queen</bdi>", "<bdi>Wonderland</bdi>", "know who you are", "see your e-mail address; <span class=\"badge\">new</span>",
+		page.wants(t, 200, "Let this program in?", "<bdi>Reports of the Queen</bdi>", "<bdi>Wonderland</bdi>", "know who you are", "see your e-mail address <span class=\"badge\">new</span>",
 			"<bdi>app.example.com</bdi>", `error=access_denied`)
 		if page.Header.Get("Content-Security-Policy") != policy || page.Header.Get("X-Frame-Options") != "DENY" {
 			t.Errorf("headers are %v", page.Header)
@@ -400,7 +400,7 @@ func TestHarmfulPrograms(t *testing.T) {
 func TestWhatProgramsGet(t *testing.T) {
 	b := newStaying(t, "alice")
 	s := b.open(asking(oauthclient.PublicSDK, "scope", "openid offline_access reports.read"))
-	s.wants(t, 200, "Command line and tools", "a program on this very machine", "http://127.0.0.1:42121", `<li class="strong">do everything that you may do yourself;`,
+	s.wants(t, 200, "Command line and tools", "a program on this very machine", "http://127.0.0.1:42121", `<li class="strong">do everything that you may do yourself`,
 		`<li class="strong">go on while you are away`, "<code><bdi>reports.read</bdi></code>")
 	if strings.Index(s.text, "do everything") > strings.Index(s.text, "know who you are") {
 		t.Error("full access comes late")
