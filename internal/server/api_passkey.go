@@ -24,7 +24,12 @@ var passkeyArea = area{
 		propuskpb.RegisterPasskeySignInServiceServer(r, &signinapi.PasskeySignInService{Passkeys: passkeys,
 			SignIn: &signinapi.SignInService{Changes: k.changes, Passwords: s.passwords, Life: s.cfg.SessionLife}})
 		propuskpb.RegisterPasskeyServiceServer(r, &signinapi.PasskeyService{
-			Changes: k.changes, Pages: k.pages, Passwords: s.passwords, Passkeys: passkeys, Now: s.now})
+			Changes: k.changes, Pages: k.pages, Passwords: s.passwords, Passkeys: passkeys, Now: s.now, Providers: func() (known []string) {
+				for _, p := range s.upstream.List() {
+					known = append(known, p.Authority())
+				}
+				return known
+			}})
 	},
 	proofs: func(s *Server, k kit) (map[string]bodyProof, error) {
 		of, err := signInArea.proofs(s, k)

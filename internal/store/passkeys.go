@@ -71,15 +71,6 @@ func DeletePasskeys(tx *Tx, userID string) ([]string, error) {
 	return collect(tx, scanString, `DELETE FROM passkeys WHERE subject_id = $1 RETURNING id`, userID)
 }
 
-// CountFirstFactors counts the ways besides passkeys in which a person's sign-in
-// can begin: his password, and his accounts at other providers.
-func CountFirstFactors(tx *Tx, userID string) (int, error) {
-	var n int64
-	_, err := tx.one(`SELECT (SELECT COUNT(*) FROM passwords WHERE subject_id = $1) +
-		(SELECT COUNT(*) FROM external_identities WHERE subject_id = $1)`, []any{userID}, &n)
-	return int(n), err
-}
-
 // DropIdleRecoveryCodes takes a person's recovery codes away when he has no second
 // factor left that they would stand in for.
 func DropIdleRecoveryCodes(tx *Tx, userID string) error {

@@ -44,6 +44,7 @@ type PasskeyService struct {
 	Pages     cloudapi.Pages
 	Passwords *signin.Passwords
 	Passkeys  *Passkeys
+	Providers func() []string // by whose accounts people may sign in; see store.CountWaysIn
 	Now       func() time.Time
 }
 
@@ -129,9 +130,18 @@ func (s *PasskeyService) Create(ctx context.Context, r *propuskpb.CreatePasskeyR
 	call.Note("passkey_id", p.ID)
 	codes, hashes := signin.NewRecoveryCodes(userID)
 	var fresh bool
-	err = s.Changes.Plain(ctx, func(tx *store.Tx) error {
+	err = s.Changes.Plain(ctx, func(tx *store.Tx) (err error) {
 		p.CreatedAt = tx.Now()
-		return s.create(tx, p, spent, hashes, &fresh)
+		before, err := factorsOf(tx, userID)
+		if err != nil {
+			return err
+		}
+		if fresh, err = s.create(tx, p, spent, hashes); err != nil || len(before) > 0 {
+			return err
+		}
+		ended, err := endProvedByPassword(tx, userID, call.Identity.CredentialID) // for the password alone is not enough now
+		call.NoteDetail(endedDetail(ended))
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -169,32 +179,34 @@ func (s *PasskeyService) register(call *gate.Call, r *propuskpb.CreatePasskeyReq
 	return registered, &iam.Challenge{Lookup: passkey.Lookup(challenge), Purpose: iam.ChallengePasskey, UserID: userID, ExpiresAt: end}, nil
 }
 
-func (s *PasskeyService) create(tx *store.Tx, p *iam.Passkey, spent *iam.Challenge, hashes []string, fresh *bool) error {
+// create writes a passkey, and recovery codes for a person who has none; fresh
+// tells whether it did.
+func (s *PasskeyService) create(tx *store.Tx, p *iam.Passkey, spent *iam.Challenge, hashes []string) (fresh bool, err error) {
 	if _, err := store.GetUserAccount(tx, p.UserID); err != nil { // holds him while his passkeys are counted
-		return err
+		return false, err
 	}
 	ok, err := store.SpendChallenge(tx, spent)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if !ok {
-		return unreadable("client_data", errors.New("the challenge was answered before"))
+		return false, unreadable("client_data", errors.New("the challenge was answered before"))
 	}
 	n, err := store.CountPasskeys(tx, p.UserID)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if n >= mostPasskeys {
-		return iam.Errorf(iam.FailedPrecondition, "The account has %d passkeys: remove some of them first", n)
+		return false, iam.Errorf(iam.FailedPrecondition, "The account has %d passkeys: remove some of them first", n)
 	}
 	if err := store.InsertPasskey(tx, p); err != nil {
-		return err
+		return false, err
 	}
 	left, err := store.CountRecoveryCodes(tx, p.UserID)
-	if *fresh = left == 0; err != nil || !*fresh {
-		return err
+	if err != nil || left > 0 {
+		return false, err
 	}
-	return store.SetRecoveryCodes(tx, p.UserID, hashes)
+	return true, store.SetRecoveryCodes(tx, p.UserID, hashes)
 }
 
 // List pages through the caller's passkeys.
@@ -229,21 +241,17 @@ func (s *PasskeyService) Remove(ctx context.Context, r *propuskpb.RemovePasskeyR
 		return nil, err
 	}
 	return &propuskpb.RemovePasskeyResponse{}, s.Changes.Plain(ctx, func(tx *store.Tx) error {
-		if _, err := store.GetUserAccount(tx, userID); err != nil { // holds him while his ways in are counted
+		if _, err := store.GetUserAccount(tx, userID); err != nil { // held: two at once do not both leave the other
 			return err
 		}
 		if err := store.DeletePasskey(tx, userID, r.GetPasskeyId()); err != nil {
 			return err
 		}
-		left, err := store.CountPasskeys(tx, userID)
+		left, err := store.CountWaysIn(tx, userID, s.Providers())
 		if err != nil {
 			return err
 		}
-		ways, err := store.CountFirstFactors(tx, userID)
-		if err != nil {
-			return err
-		}
-		if left+ways == 0 {
+		if left == 0 {
 			return errLastWayIn
 		}
 		return endPasskeys(tx, userID, r.GetPasskeyId())
