@@ -43,7 +43,7 @@ func TestConfigDefaults(t *testing.T) {
 	}
 	want := &server.Config{
 		Data: "d", HTTPListen: "127.0.0.1:8080", GRPCListen: "127.0.0.1:4430", AccessListen: "127.0.0.1:4286", DebugListen: "127.0.0.1:9090",
-		ClockSkew: time.Minute, SessionIdle: 12 * time.Hour, SessionLife: 7 * 24 * time.Hour, RotateEvery: 30 * 24 * time.Hour, AuditTokens: "durable", LogFormat: "text",
+		ClockSkew: time.Minute, SessionIdle: 12 * time.Hour, SessionLife: 7 * 24 * time.Hour, RotateEvery: 30 * 24 * time.Hour, AuditTokens: "durable", LogFormat: "text", SignUp: "off", SMTP: server.SMTP{TLS: "starttls"},
 		CacheBytes: 64 << 20, MaxConnections: 10000, MaxStreams: 250, MaxHeaderBytes: 64 << 10,
 		HandshakeTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second,
 		IdleTimeout: 2 * time.Minute, ShutdownTimeout: 15 * time.Second,
