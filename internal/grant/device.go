@@ -27,8 +27,8 @@ const (
 	// deviceEarly forgives a question that the network has carried faster than
 	// the one before it.
 	deviceEarly = time.Second
-	// slowest is as long as a machine is ever told to wait: one that keeps asking
-	// does not push the end out of all sight.
+	// slowest is as long as a machine is ever told to wait. To one that asks more
+	// often still nothing more happens.
 	slowest = 2 * time.Minute
 )
 
@@ -108,25 +108,29 @@ func (u UserCodes) lookup(letters []byte) string {
 	return hex.EncodeToString(m.Sum(nil))
 }
 
-// PollDevice judges a machine's question for its token: nil when a person has let
-// it in, otherwise one of RFC 8628's errors, section 3.5. It changes what the next
-// question is judged by, Wait and PolledAt, which the caller keeps also when it
-// fails.
-func PollDevice(d *iam.DeviceCode, now time.Time) error {
-	last := d.PolledAt
-	d.PolledAt = now
+// PollDevice judges a machine's question for its token: no error when a person has
+// let it in, otherwise one of RFC 8628's, section 3.5. It changes what the next
+// question is judged by, Wait and PolledAt; writes tells whether the caller has to
+// keep d, which is so also when it fails.
+func PollDevice(d *iam.DeviceCode, now time.Time) (writes bool, err error) {
 	switch {
 	case !now.Before(d.ExpiresAt):
-		return iam.OAuthError(iam.OAuthExpiredToken, "The device code has expired: ask for another one")
+		return false, iam.OAuthError(iam.OAuthExpiredToken, "The device code has expired: ask for another one")
 	case !d.DecidedAt.IsZero() && d.GrantID == "":
-		return iam.OAuthError(iam.OAuthAccessDenied, "The person has refused")
+		return false, iam.OAuthError(iam.OAuthAccessDenied, "The person has refused")
 	case !d.DecidedAt.IsZero():
-		return nil
-	case !last.IsZero() && now.Sub(last) < d.Wait-deviceEarly:
-		d.Wait = min(d.Wait+DeviceSlower, slowest)
-		return iam.OAuthError(iam.OAuthSlowDown, "Too early: from now on at least %d seconds have to pass between two questions", int64(d.Wait/time.Second))
+		d.PolledAt = now
+		return true, nil
 	}
-	return iam.OAuthError(iam.OAuthAuthorizationPending, "Nobody has answered yet")
+	early := !d.PolledAt.IsZero() && now.Sub(d.PolledAt) < d.Wait-deviceEarly
+	if !early {
+		d.PolledAt = now
+		return true, iam.OAuthError(iam.OAuthAuthorizationPending, "Nobody has answered yet")
+	}
+	if writes = d.Wait < slowest; writes {
+		d.PolledAt, d.Wait = now, min(d.Wait+DeviceSlower, slowest)
+	}
+	return writes, iam.OAuthError(iam.OAuthSlowDown, "Too early: from now on at least %d seconds have to pass between two questions", int64(d.Wait/time.Second))
 }
 
 // Guesses are wrong user codes that one person has typed.

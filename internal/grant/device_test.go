@@ -89,12 +89,17 @@ func TestPolling(t *testing.T) {
 	d := &iam.DeviceCode{Wait: grant.DeviceInterval, CreatedAt: begin, ExpiresAt: begin.Add(grant.DeviceLife)}
 	poll := func(at time.Duration, want string, wait time.Duration) {
 		t.Helper()
-		err := grant.PollDevice(d, begin.Add(at))
+		before := *d
+		writes, err := grant.PollDevice(d, begin.Add(at))
 		var e *iam.Error
 		if errors.As(err, &e); (e == nil) != (want == "") || e != nil && e.Reason != want {
 			t.Errorf("after %s: %v, want %q", at, err, want)
 		}
-		if d.Wait != wait || !d.PolledAt.Equal(begin.Add(at)) {
+		over := want == iam.OAuthAccessDenied || want == iam.OAuthExpiredToken
+		if writes == over || !writes && (d.PolledAt != before.PolledAt || d.Wait != before.Wait) {
+			t.Errorf("after %s: to be written: %v", at, writes)
+		}
+		if d.Wait != wait || writes && !d.PolledAt.Equal(begin.Add(at)) {
 			t.Errorf("after %s: every %s, polled at %s", at, d.Wait, d.PolledAt)
 		}
 	}
@@ -117,14 +122,18 @@ func TestPolling(t *testing.T) {
 	decided.GrantID = "g"
 	poll(grant.DeviceLife, iam.OAuthExpiredToken, 20*s) // a yes that nobody has fetched
 	d = pending
-	for range 100 {
-		d.PolledAt = begin
-		if err := grant.PollDevice(d, begin); err == nil {
+	written := 0
+	for i := range 100 { // a storm
+		writes, err := grant.PollDevice(d, begin.Add(60*s+time.Duration(i)))
+		if err == nil {
 			t.Fatal("let in")
 		}
+		if writes {
+			written++
+		}
 	}
-	if d.Wait > grant.DeviceLife {
-		t.Errorf("every %s", d.Wait)
+	if d.Wait != 2*time.Minute || written > 25 {
+		t.Errorf("every %s, written %d times", d.Wait, written)
 	}
 	poll(grant.DeviceLife-1, iam.OAuthAuthorizationPending, d.Wait)
 	poll(grant.DeviceLife, iam.OAuthExpiredToken, d.Wait)

@@ -72,23 +72,38 @@ func (p *DeviceProofs) Prove(ctx context.Context, m proto.Message) (*credential.
 	return id, nil
 }
 
-// poll writes that a machine has asked, whatever the answer is.
+// poll answers a machine's question, and writes that it has asked: not of what no
+// question changes any more, or anybody could keep the store busy.
 func (p *DeviceProofs) poll(ctx context.Context, code, clientID, thumbprint string) (d *iam.DeviceCode, err error) {
+	lookup := grant.DeviceCodeLookup(code)
 	var answer error
-	err = p.DB.Update(ctx, func(tx *store.Tx) (err error) {
-		if d, err = store.GetDeviceCode(tx, grant.DeviceCodeLookup(code)); err != nil {
-			return err
+	judge := func(tx *store.Tx) (writes bool, err error) {
+		if d, err = store.GetDeviceCode(tx, lookup); err != nil {
+			return false, err
 		}
 		if d.ClientID != clientID {
-			return errInvalidDevice
+			return false, errInvalidDevice
 		}
 		if d.KeyThumbprint != "" && d.KeyThumbprint != thumbprint {
-			return iam.OAuthError(iam.OAuthInvalidDPoPProof, "The device code is bound to a key: a proof of possession of that key is needed")
+			return false, iam.OAuthError(iam.OAuthInvalidDPoPProof, "The device code is bound to a key: a proof of possession of that key is needed")
 		}
 		d.KeyThumbprint = thumbprint
-		answer = grant.PollDevice(d, tx.Now())
-		return store.NoteDevicePoll(tx, d)
+		writes, answer = grant.PollDevice(d, tx.Now())
+		return writes, nil
+	}
+	writes := false
+	err = p.DB.View(ctx, func(tx *store.Tx) (err error) {
+		writes, err = judge(tx)
+		return err
 	})
+	if err == nil && writes {
+		err = p.DB.Update(ctx, func(tx *store.Tx) error { // anew: others may ask at the same time
+			if writes, err := judge(tx); err != nil || !writes {
+				return err
+			}
+			return store.NoteDevicePoll(tx, d)
+		})
+	}
 	if errors.Is(err, iam.NotFound) {
 		err = errInvalidDevice
 	}
