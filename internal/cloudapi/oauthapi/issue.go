@@ -42,9 +42,11 @@ type Issue struct {
 }
 
 // FullAccess tells whether a client with some scopes may do all that its person
-// may: its access tokens are IAM tokens then.
+// may: its access tokens are IAM tokens then. Once its owner has taken "cloud" out
+// of what it may ask for, what people have allowed before is no reason either.
 func FullAccess(client *iam.OAuthClient, scopes []string) bool {
-	return client.ID == oauthclient.PublicSDK || slices.Contains(scopes, oauthclient.ScopeCloud)
+	return client.ID == oauthclient.PublicSDK ||
+		slices.Contains(scopes, oauthclient.ScopeCloud) && slices.Contains(client.Scopes, oauthclient.ScopeCloud)
 }
 
 // Answer makes an access token, and with the scope "openid" an ID token, and notes
