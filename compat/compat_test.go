@@ -10,11 +10,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -63,6 +65,11 @@ func TestClients(t *testing.T) {
 	}
 	for _, client := range folders(t, "idtoken") {
 		suite.run(t, client, suite.testRelyingParty)
+	}
+	for client, all := range relyingParties(t) {
+		for _, as := range all {
+			suite.run(t, client+"/"+as.name, func(t *testing.T, _ string) { suite.testSignIn(t, client, as) })
+		}
 	}
 	suite.run(t, "curl/oauth", func(t *testing.T, _ string) {
 		suite.build(t, "curl")
@@ -221,6 +228,36 @@ func (s *suite) execute(t *testing.T, client, program, stdin string, args ...str
 	}
 	out := new(output)
 	return out, out.run(cmd)
+}
+
+// running is a program that has been started.
+type running struct {
+	stdout io.Reader
+	stderr *strings.Builder
+	wait   func() error
+}
+
+// start is execute for a program that is talked to while it runs. It ends with
+// the test.
+func (s *suite) start(t *testing.T, client string, environment []string) *running {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), runLimit)
+	t.Cleanup(cancel)
+	cmd := command(ctx, client, "./run")
+	cmd.Env = append(append(os.Environ(), s.server.environment()...), "CACHE="+filepath.Join(cacheRoot(t), client))
+	cmd.Env = append(cmd.Env, environment...)
+	stderr := new(strings.Builder)
+	cmd.Stderr = stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	wait := sync.OnceValue(cmd.Wait)
+	t.Cleanup(func() { cancel(); _ = wait() })
+	return &running{stdout: stdout, stderr: stderr, wait: wait}
 }
 
 // output is what a program printed.

@@ -20,7 +20,7 @@ import (
 const startLimit = 30 * time.Second
 
 // particulars are the names that `propusk dev` writes into its env file.
-var particulars = []string{"ENDPOINT", "HTTP_URL", "ORGANIZATION_ID", "CLOUD_ID", "FOLDER_ID", "SERVICE_ACCOUNT_ID", "ACCESS_ENDPOINT", "OAUTH_TOKEN"}
+var particulars = []string{"ENDPOINT", "HTTP_URL", "ORGANIZATION_ID", "CLOUD_ID", "FOLDER_ID", "SERVICE_ACCOUNT_ID", "ACCESS_ENDPOINT", "OAUTH_TOKEN", "ALICE_PASSWORD"}
 
 // server is a running `propusk dev`, known by its data folder.
 type server struct {
