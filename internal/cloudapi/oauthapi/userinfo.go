@@ -34,7 +34,7 @@ func (s *UserInfos) GetUserInfo(ctx context.Context, r *propuskpb.GetUserInfoReq
 	}
 	scopes, organizationID := id.Scopes, ""
 	if scopes == nil {
-		scopes = []string{oauthclient.ScopeProfile}
+		scopes = []string{oauthclient.ScopeProfile, oauthclient.ScopeEmail} // which it may read elsewhere too
 	} else if hasScope(scopes, oauthclient.ScopeGroups) {
 		t, err := s.Access.Live(ctx, r.GetAccessToken())
 		if err != nil {
