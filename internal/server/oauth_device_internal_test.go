@@ -1,6 +1,11 @@
 package server
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"strings"
 	"sync"
@@ -294,5 +299,86 @@ func TestWhoMayAskForDeviceCodes(t *testing.T) {
 	}
 	if n := strings.Count(h.events(t), "AuthorizeDevice"); n > 20 {
 		t.Errorf("%d lines of people who ask for codes", n)
+	}
+}
+
+// possession makes proofs that a program has its key (RFC 9449 section 4).
+type possession struct{ key *ecdsa.PrivateKey }
+
+func newPossession(t *testing.T) possession {
+	return possession{must2(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))(t)}
+}
+
+func (p possession) proof(t *testing.T, h *hall, path string) *propuskpb.DPoPProof {
+	t.Helper()
+	b64 := base64.RawURLEncoding
+	point := must2(p.key.PublicKey.Bytes())(t)
+	address := "https://id.example" + path
+	header := fmt.Sprintf(`{"typ":"dpop+jwt","alg":"ES256","jwk":{"kty":"EC","crv":"P-256","x":%q,"y":%q}}`, b64.EncodeToString(point[1:33]), b64.EncodeToString(point[33:]))
+	claims := fmt.Sprintf(`{"jti":%q,"htm":"POST","htu":%q,"iat":%d}`, rand.Text(), address, h.now().Unix())
+	signed := b64.EncodeToString([]byte(header)) + "." + b64.EncodeToString([]byte(claims))
+	sum := sha256.Sum256([]byte(signed))
+	r, s, err := ecdsa.Sign(rand.Reader, p.key, sum[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &propuskpb.DPoPProof{Method: "POST", Url: address, Jwt: signed + "." + b64.EncodeToString(append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...))}
+}
+
+// A code that was asked for with a key is redeemed with that key alone, and so is
+// the refresh token; a key that is shown later binds from then on.
+func TestDevicesWithKeys(t *testing.T) {
+	t.Parallel()
+	h := openHall(t)
+	cookie, cli := h.alice(t), sdk()
+	own, another := newPossession(t), newPossession(t)
+	poll := func(code string, p *possession) (*propuskpb.OAuthTokenResponse, error) {
+		r := &propuskpb.RedeemDeviceCodeRequest{Client: cli.proof(), DeviceCode: code}
+		if p != nil {
+			r.Dpop = p.proof(t, h, "/oauth/token")
+		}
+		return told[*propuskpb.OAuthTokenResponse](t, h, propuskpb.OAuthService_RedeemDeviceCode_FullMethodName, r)
+	}
+	for what, begin := range map[string]*propuskpb.DPoPProof{"a key from the beginning": own.proof(t, h, "/oauth/device/code"), "a key from the first question": nil} {
+		begun := must2(h.device(t, &propuskpb.AuthorizeDeviceRequest{Client: cli.proof(), Scope: "openid", Dpop: begin}))(t)
+		_, err := poll(begun.GetDeviceCode(), &own)
+		reason(t, what, err, iam.OAuthAuthorizationPending)
+		if err := h.decideDevice(t, cookie, begun.GetUserCode(), true); err != nil {
+			t.Fatal(err)
+		}
+		_, err = poll(begun.GetDeviceCode(), nil)
+		reason(t, what+", none", err, iam.OAuthInvalidDPoPProof)
+		_, err = poll(begun.GetDeviceCode(), &another)
+		reason(t, what+", another's", err, iam.OAuthInvalidDPoPProof)
+		out := must2(poll(begun.GetDeviceCode(), &own))(t)
+		refresh := func(p *possession) error {
+			r := &propuskpb.RefreshTokenGrantRequest{Client: cli.proof(), RefreshToken: out.GetRefreshToken()}
+			if p != nil {
+				r.Dpop = p.proof(t, h, "/oauth/token")
+			}
+			_, err := told[*propuskpb.OAuthTokenResponse](t, h, propuskpb.OAuthService_Refresh_FullMethodName, r)
+			return err
+		}
+		if refresh(nil) == nil || refresh(&another) == nil {
+			t.Errorf("%s: the refresh token is good without it", what)
+		}
+		if err := refresh(&own); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	reused := own.proof(t, h, "/oauth/device/code")
+	must2(h.device(t, &propuskpb.AuthorizeDeviceRequest{Client: cli.proof(), Dpop: reused}))(t)
+	_, err := h.device(t, &propuskpb.AuthorizeDeviceRequest{Client: cli.proof(), Dpop: reused})
+	reason(t, "a proof that was used", err, iam.OAuthInvalidDPoPProof)
+	begun := must2(h.device(t, &propuskpb.AuthorizeDeviceRequest{Client: cli.proof(), Scope: "openid"}))(t)
+	if err := h.decideDevice(t, cookie, begun.GetUserCode(), true); err != nil {
+		t.Fatal(err)
+	}
+	out := must2(poll(begun.GetDeviceCode(), nil))(t)
+	must2(asked[*propuskpb.SignOutResponse](t, h, propuskpb.SignInService_SignOut_FullMethodName, &propuskpb.SignOutRequest{Session: cookie}))(t)
+	fresh := must2(told[*propuskpb.OAuthTokenResponse](t, h, propuskpb.OAuthService_Refresh_FullMethodName,
+		&propuskpb.RefreshTokenGrantRequest{Client: cli.proof(), RefreshToken: out.GetRefreshToken()}))(t)
+	if _, err := h.revoked.Verify(fresh.GetAccessToken()); err != nil {
+		t.Errorf("a device that was let in for good: %v", err)
 	}
 }
