@@ -268,6 +268,9 @@ func TestFullAccessIsAnIAMToken(t *testing.T) {
 	if ready, err = h.prepare(t, cookie, a); must(t, ready, err).GetNext() != propuskpb.PrepareAuthorizationResponse_ASK {
 		t.Errorf("a native program is asked about each time: %v", ready)
 	}
+	if !grant.RefreshTokenForm(out.GetRefreshToken()) {
+		t.Error("no refresh token, where the organization allows them")
+	}
 	// Its IAM token ends with the session that it was allowed in.
 	must2(asked[*propuskpb.SignOutResponse](t, h, propuskpb.SignInService_SignOut_FullMethodName, &propuskpb.SignOutRequest{Session: cookie}))(t)
 	_, err = h.userInfo(t, out.GetAccessToken())
