@@ -1,0 +1,72 @@
+package server
+
+import (
+	"context"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/propusk/propusk/internal/seal"
+	"github.com/propusk/propusk/internal/store/postgres/pgtest"
+)
+
+// A token that is used on two nodes at once is replaced once, by the same
+// successor, and what ends its grant on one node ends it on the other.
+func TestRefreshingOnTwoNodes(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Shared(t).Schema(t)
+	key := filepath.Join(t.TempDir(), "master.key")
+	if err := seal.WriteMasterKey(key, seal.NewMasterKey("test")); err != nil {
+		t.Fatal(err)
+	}
+	one, two := openNode(t, url, key), openNode(t, url, key)
+	first := one.plantRefreshToken(t, "alice")
+	for _, h := range []*hall{one, two} {
+		h.advance(25 * 24 * time.Hour)
+	}
+	var all [8]tokens
+	var wg sync.WaitGroup
+	for i := range all {
+		wg.Go(func() { all[i] = []*hall{one, two}[i%2].refresh(t, first) })
+	}
+	wg.Wait()
+	for _, got := range all {
+		wantTokens(t, "one of many", got, true)
+		if got.RefreshToken != all[0].RefreshToken {
+			t.Error("two successors")
+		}
+	}
+	if n := two.listed(t, all[0].AccessToken, ""); n != 1 {
+		t.Errorf("%d are listed", n)
+	}
+	for _, h := range []*hall{one, two} {
+		h.advance(2 * time.Minute)
+	}
+	wantGone(t, "the old one later", one.refresh(t, first))
+	wantGone(t, "the new one on the other node", two.refresh(t, all[0].RefreshToken))
+}
+
+// openNode is openHall on a database that several share.
+func openNode(t *testing.T, url, key string) *hall {
+	t.Helper()
+	h := &hall{}
+	cfg := Config{Data: t.TempDir(), Database: DatabaseURL(url), HTTPListen: "127.0.0.1:0", GRPCListen: Off, AccessListen: Off, DebugListen: Off,
+		PublicURL: "https://id.example/"}
+	cfg.MasterKey.File = key
+	s, err := New(t.Context(), cfg, Options{Dev: true, Now: h.clock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Server = s
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return h
+}
