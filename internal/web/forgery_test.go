@@ -13,6 +13,7 @@ import (
 var posts = map[string]url.Values{
 	"/login": {"login": {"alice"}, "password": {goodPassword}}, "/login/code": {"code": {goodCode}}, "/logout": {}, "/language": {"language": {"ru"}},
 	"/reset": {"reset_token": {goodReset}, "new_password": {"a new password"}, "again": {"a new password"}}, consentPath: {},
+	"/join":                 {"invitation": {goodInvitation}, "login": {"nobody"}, "name": {"N"}, "new_password": {"a new password"}, "again": {"a new password"}},
 	"/account/sessions/end": {"session_id": {"aje0session000000002"}}, "/account/sessions/end-others": {},
 	"/account/tokens/end": {"oauth_token_id": {"aje0oauth0000000000a"}}, "/account/password": {"password": {goodPassword}, "new_password": {"a new password"}, "again": {"a new password"}},
 	"/account/second-factor": {"password": {goodPassword}}, "/account/second-factor/confirm": {"code": {goodCode}, "link": {"otpauth://totp/x?secret=" + totpSecret}},
@@ -21,7 +22,7 @@ var posts = map[string]url.Values{
 }
 
 // visitorForms need no session.
-var visitorForms = map[string]bool{"/login": true, "/login/code": true, "/language": true, "/reset": true}
+var visitorForms = map[string]bool{"/login": true, "/login/code": true, "/language": true, "/reset": true, "/join": true}
 
 // proofOf is the proof that a page of this browser's has for a form.
 func proofOf(t *testing.T, b *browser, path string) string {

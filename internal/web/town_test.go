@@ -188,6 +188,8 @@ func (g *town) acts() map[string]act {
 		propuskpb.AccountService_RevokeOAuthToken_FullMethodName: actOf(&propuskpb.RevokePersonOAuthTokenRequest{}, g.revoke),
 	}
 	maps.Copy(all, g.oauthActs())
+	maps.Copy(all, g.joinActs())
+	maps.Copy(all, g.upstreamActs())
 	return all
 }
 
