@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/propusk/propusk/internal/web"
 )
 
 // The walk has ten times what it takes on an idle machine.
@@ -49,7 +51,8 @@ func TestBrowser(t *testing.T) {
 		pictures = filepath.Join(compat, "..", "build", "pages")
 	}
 	g := newTown()
-	s := httptest.NewServer(pages(newDoor(t, g)))
+	everything := func(c *web.Config) { c.Joining = web.Joining{Mails: true, SignUpByMail: true} }
+	s := httptest.NewServer(pages(newDoor(t, g, everything)))
 	defer s.Close()
 	g.listening = startPrograms(t)
 	t.Setenv("PROGRAMS", strings.Join(g.listening, " "))

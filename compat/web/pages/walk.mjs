@@ -5,6 +5,7 @@ import { mkdirSync, rmSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
+import { walkJoining } from './joining.mjs';
 import { goBack, leave, walkPrograms } from './programs.mjs';
 
 const { BASE_URL: base, SCREENSHOTS: folder, CHROMIUM: executablePath } = process.env;
@@ -95,6 +96,7 @@ async function walk(language) {
   await picture('reset-wrong');
   await page.goto('/reset');
   await picture('reset-without-link');
+  await walkJoining(page, picture, check);
 
   await signIn(page, 'bob');
   await picture('second-factor');
