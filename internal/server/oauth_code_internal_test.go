@@ -11,6 +11,8 @@ import (
 	"github.com/propusk/propusk/internal/grant"
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/oauthclient"
+	"github.com/propusk/propusk/internal/resource"
+	"github.com/propusk/propusk/internal/store"
 	propuskpb "github.com/propusk/propusk/proto/propusk/v1"
 )
 
@@ -132,4 +134,41 @@ func TestFullAccessIsAnIAMToken(t *testing.T) {
 	must2(asked[*propuskpb.SignOutResponse](t, h, propuskpb.SignInService_SignOut_FullMethodName, &propuskpb.SignOutRequest{Session: cookie}))(t)
 	_, err = h.userInfo(t, out.GetAccessToken())
 	reason(t, "after signing out", err, "invalid_token")
+}
+
+// Groups are told by their ids, and of the program's organization alone.
+func TestGroupsAreTold(t *testing.T) {
+	h := openHall(t)
+	p, cookie := h.program(t, oauthclient.Web), h.alice(t)
+	alice := iam.Subject{ID: iam.SubjectID(h.Dev().AliceID), Type: iam.TypeUserAccount}
+	other := resource.NewIDFor(resource.Organization)
+	err := h.db.Update(t.Context(), func(tx *store.Tx) error {
+		if err := store.InsertOrganization(tx, &iam.Organization{ID: other, Name: "elsewhere"}); err != nil {
+			return err
+		}
+		if _, err := store.AddMember(tx, other, alice.ID); err != nil {
+			return err
+		}
+		for id, organization := range map[string]string{"ajegroup1": h.Dev().OrganizationID, "ajegroup2": other} {
+			if err := store.InsertGroup(tx, &iam.Group{ID: id, OrganizationID: organization, Name: id}); err != nil {
+				return err
+			}
+			if _, err := store.AddGroupMember(tx, id, alice); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := h.redeem(t, p.redeems(h.code(t, cookie, p.asks(func(a *propuskpb.Authorization) { a.Scope = "openid groups" }))))
+	must(t, out, err)
+	if got := claimsIn(t, out.GetIdToken())["groups"]; !slices.Equal(got.([]any), []any{"ajegroup1"}) {
+		t.Errorf("groups in the ID token: %v", got)
+	}
+	info, err := h.userInfo(t, out.GetAccessToken())
+	if !slices.Equal(must(t, info, err).GetGroups(), []string{"ajegroup1"}) || info.GetName() != "" || info.GetEmail() != "" {
+		t.Errorf("userinfo: %v", info)
+	}
 }
