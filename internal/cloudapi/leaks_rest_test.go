@@ -38,7 +38,7 @@ func TestLeaksOverREST(t *testing.T) {
 		want                          string // the whole body, or for failures a part of it
 	}{
 		{"what to look for", "GET", "/secret-types?leak_source_id=" + hostID, w.host.token, "", 200, "[" + strings.Join([]string{
-			matcher(leak.IAMToken), matcher(leak.SessionToken), matcher(leak.APIKey), matcher(leak.AccessSecret), matcher(leak.AuthorizedKey), matcher(leak.OAuthToken), matcher(leak.OAuthClientSecret), matcher(leak.IAMCookie)}, ",") + "]"},
+			matcher(leak.IAMToken), matcher(leak.SessionToken), matcher(leak.APIKey), matcher(leak.AccessSecret), matcher(leak.AuthorizedKey), matcher(leak.OAuthToken), matcher(leak.OAuthClientSecret), matcher(leak.IAMCookie), matcher(leak.RefreshToken)}, ",") + "]"},
 		{"of all kinds", "POST", "/suspects", w.host.token, suspects(hostID, strings.Join([]string{
 			of(leak.APIKey, all["API key"].text), of(leak.APIKey, "AQVN"+strings.Repeat("x", 36)), of(leak.AccessSecret, all["static key"].text),
 			of(leak.AuthorizedKey, all["authorized key"].text), of(leak.IAMToken, all["IAM token"].text), of(leak.IAMCookie, "c1.x.y")}, ",")),

@@ -391,7 +391,7 @@ func TestLeakSourcesOfOthers(t *testing.T) {
 			t.Errorf("%s: %s", st.GetType(), st.GetRegexMatcher())
 		}
 	}
-	want := []string{"yandex_cloud_iam_token_v1", "propusk_session_token_v1", "yandex_cloud_api_key_v1", "yandex_cloud_iam_access_secret", "yandex_cloud_iam_key_v1", "yandex_passport_oauth_token", "propusk_oauth_client_secret_v1", "yandex_cloud_iam_cookie_v1"}
+	want := []string{"yandex_cloud_iam_token_v1", "propusk_session_token_v1", "yandex_cloud_api_key_v1", "yandex_cloud_iam_access_secret", "yandex_cloud_iam_key_v1", "yandex_passport_oauth_token", "propusk_oauth_client_secret_v1", "yandex_cloud_iam_cookie_v1", "yandex_cloud_iam_refresh_token_v1"}
 	if d := cmp.Diff(want, names); d != "" {
 		t.Error(d)
 	}

@@ -12,7 +12,7 @@ var leakArea = area{
 	register: func(s *Server, k kit, r *gate.Registrar) {
 		propuskpb.RegisterLeakServiceServer(r, &leakapi.Service{
 			DB: s.db, Changes: k.changes, Accounts: s.replica, Open: s.box.Open, Verify: s.revoked.Verify,
-			Session: s.accessKeyProver().LiveSession, Cookie: s.sessionProver().Live, Searchable: s.searchable.Load, Sources: s.cfg.leakSources(), Record: s.journal.Record,
+			Session: s.accessKeyProver().LiveSession, Cookie: s.sessionProver().Live, RefreshLookup: refreshLookup, Searchable: s.searchable.Load, Sources: s.cfg.leakSources(), Record: s.journal.Record,
 			Report: func(err error) { s.log.Error("found credential", "error", err) }, Now: s.now,
 		})
 	},

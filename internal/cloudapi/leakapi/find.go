@@ -61,6 +61,8 @@ func (s *Service) find(ctx context.Context, kind leak.Kind, text string) (f *fou
 		f, err = s.findClientSecret(ctx, text)
 	case leak.IAMCookie:
 		f, err = s.findCookie(ctx, text)
+	case leak.RefreshToken:
+		f, err = s.findRefreshToken(ctx, text)
 	}
 	if errors.Is(err, iam.NotFound) {
 		return nil, nil

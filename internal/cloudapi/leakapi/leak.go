@@ -47,6 +47,9 @@ type Service struct {
 	// Cookie reads the session of a person's cookie that has not ended; any other
 	// is iam.Unauthenticated.
 	Cookie func(ctx context.Context, cookie string) (*iam.Session, error)
+	// RefreshLookup is by what the row of a refresh token is found; false for a
+	// text that is none.
+	RefreshLookup func(text string) (lookup string, ok bool)
 	// Searchable tells whether static access keys from before there were look-ups
 	// have been given theirs, as far as their secrets open.
 	Searchable func() bool
@@ -72,7 +75,7 @@ type Accounts interface {
 
 // made are the kinds of credential that this server makes. The others have no
 // rows here, and so none of them is live.
-var made = []leak.Kind{leak.IAMToken, leak.SessionToken, leak.APIKey, leak.AccessSecret, leak.AuthorizedKey, leak.OAuthToken, leak.OAuthClientSecret, leak.IAMCookie}
+var made = []leak.Kind{leak.IAMToken, leak.SessionToken, leak.APIKey, leak.AccessSecret, leak.AuthorizedKey, leak.OAuthToken, leak.OAuthClientSecret, leak.IAMCookie, leak.RefreshToken}
 
 // ListSecretTypes lists what this server makes: a host that knew more would send
 // us what others' credentials are.
