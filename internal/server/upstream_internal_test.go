@@ -341,11 +341,13 @@ func (s *station) connecting(t *testing.T) trip {
 func TestConnectionsDoNotMix(t *testing.T) {
 	t.Parallel()
 	s := openStation(t)
-	signingIn := s.allow(t, s.begin(t, "one"), aliceThere)
-	for what, b := range map[string]trip{"another session": s.connecting(t), "a journey to sign in": signingIn} {
+	for what, come := range map[string]func() trip{
+		"another session":      func() trip { return s.connecting(t) },
+		"a journey to sign in": func() trip { return s.allow(t, s.begin(t, "one"), aliceThere) },
+	} {
 		for _, cookie := range []string{s.signIn(t, "bob", s.password("bob")), s.alice(t)} {
 			_, err := asked[*propuskpb.FinishConnectionResponse](t, s.hall, propuskpb.UpstreamService_FinishConnection_FullMethodName,
-				&propuskpb.FinishConnectionRequest{Session: cookie, Provider: "one", Answer: b.answer, Client: here})
+				&propuskpb.FinishConnectionRequest{Session: cookie, Provider: "one", Answer: come().answer, Client: here})
 			refused(t, what, err, iam.FailedPrecondition, "journey_ended")
 			if n := len(s.connections(t, cookie).GetConnections()); n != 0 {
 				t.Errorf("%s: %d connections", what, n)
