@@ -18,7 +18,7 @@ var layers = [][]string{
 	{"token", "internal/iam", "internal/seal",
 		"proto/propusk/v1", "proto/yandex/cloud/priv/servicecontrol/v1", "proto/yandex/cloud/priv/accessservice/v2"},
 	{"internal/resource", "internal/keyfile", "internal/pss", "internal/leak", "internal/temporary", "internal/oauthclient"},
-	{"internal/store"},
+	{"internal/store", "internal/cli/profile", "internal/cli/output"},
 	{"internal/store/sqlite", "internal/store/postgres", "internal/store/postgres/pgtest", "internal/store/storetest", "internal/replica"},
 	{"internal/credential", "internal/access", "internal/mint", "internal/revocation", "internal/operation", "internal/audit", "internal/quota", "internal/sessionpolicy", "internal/signin", "internal/grant", "internal/passkey", "internal/upstream", "internal/upstream/upstreamtest", "internal/mail"},
 	{"internal/gate"},
@@ -33,7 +33,7 @@ var layers = [][]string{
 
 // wireOnly are packages that speak to the server over its wire alone and so
 // import no room.
-var wireOnly = map[string]bool{"internal/cli": true}
+var wireOnly = map[string]bool{"internal/cli": true, "internal/cli/profile": true, "internal/cli/output": true}
 
 // behindTheGate are rooms that no door imports: a token is made behind the
 // gate or not at all. cloudapi is where the gate's calls act.
@@ -59,7 +59,7 @@ func TestImportsGoDown(t *testing.T) {
 				t.Errorf("%s imports %s, which stands in no layer", p, i)
 			case theirs >= mine:
 				t.Errorf("%s imports %s: imports go down, never up or sideways", p, i)
-			case wireOnly[p] && theirs > level["internal/keyfile"]:
+			case wireOnly[p] && theirs > level["internal/keyfile"] && !wireOnly[i]:
 				t.Errorf("%s imports %s, but it speaks only the wire", p, i)
 			case isDoor(p) && behindTheGate[i]:
 				t.Errorf("door %s imports %s: a token is made behind the gate or not at all", p, i)

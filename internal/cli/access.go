@@ -28,7 +28,7 @@ func explain(f *flag.FlagSet) action {
 			return err
 		}
 		if s.format != "text" {
-			return s.print(answer)
+			return s.print(ctx, answer)
 		}
 		return report(s.env.Stdout, answer)
 	}

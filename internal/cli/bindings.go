@@ -117,7 +117,7 @@ func listBindings(f *flag.FlagSet, service string) action {
 		if err != nil {
 			return err
 		}
-		return printList(s, rows, []column[*accesspb.AccessBinding]{
+		return printList(ctx, s, rows, []column[*accesspb.AccessBinding]{
 			{"ROLE ID", (*accesspb.AccessBinding).GetRoleId},
 			{"SUBJECT TYPE", func(b *accesspb.AccessBinding) string { return b.GetSubject().GetType() }},
 			{"SUBJECT ID", func(b *accesspb.AccessBinding) string { return b.GetSubject().GetId() }},

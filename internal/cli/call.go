@@ -3,59 +3,107 @@ package cli
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	mathrand "math/rand/v2"
 	"time"
 
 	operationpb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/propusk/propusk/internal/iam"
 )
 
 const (
 	callLimit = time.Minute // for one call
 	pollEvery = time.Second // [client fact: operation polling]
+
+	mostAttempts = 5               // [API fact: --retry]
+	retryFor     = 2 * time.Minute // [API fact: --retry]
+	firstPause   = 100 * time.Millisecond
+	longestPause = 20 * time.Second
 )
 
-// call calls a method as the person who runs the command.
+// call calls a method as the person who runs the command. A token that was kept
+// from an earlier command and is refused is thrown away, and a new one made.
 func (s *session) call(ctx context.Context, method string, request, into proto.Message) error {
-	if s.conn == nil {
-		if err := s.open(); err != nil {
-			return err
-		}
-	}
 	if s.bearer.Reveal() == "" {
 		if err := s.authenticate(ctx); err != nil {
 			return err
 		}
 	}
-	return s.send(ctx, method, request, into, "authorization", "Bearer "+s.bearer.Reveal())
+	err := s.send(ctx, method, request, into, "authorization", "Bearer "+s.bearer.Reveal())
+	if f, ok := errors.AsType[*Failure](err); ok && f.Code == iam.Unauthenticated && s.kept != "" {
+		s.forget()
+		if err := s.authenticate(ctx); err != nil {
+			return err
+		}
+		return s.send(ctx, method, request, into, "authorization", "Bearer "+s.bearer.Reveal())
+	}
+	return err
 }
 
-// send calls a method with exactly these headers and ids of its own.
+// send calls a method with exactly these headers and ids of its own, again
+// while the server cannot be reached.
 func (s *session) send(ctx context.Context, method string, request, into proto.Message, headers ...string) error {
+	address, err := s.addressOf(ctx, method)
+	if err != nil {
+		return err
+	}
+	conn, err := s.dial(address)
+	if err != nil {
+		return err
+	}
+	headers = append(headers, clientRequestIDHeader, newUUID(), clientTraceIDHeader, newUUID())
+	began := time.Now()
+	for attempt, pause := 1, firstPause; ; attempt, pause = attempt+1, min(2*pause, longestPause) {
+		answered, err := s.once(ctx, conn, address, method, request, into, headers)
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err() // the person has had enough
+		case status.Code(err) != codes.Unavailable || s.lastAttempt(attempt) || time.Since(began)+pause > retryFor:
+			return s.failureOf(err, answered, headers)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause/2 + mathrand.N(pause)):
+		}
+	}
+}
+
+func (s *session) lastAttempt(n int) bool {
+	return s.attempts >= 0 && n >= min(max(s.attempts, 1), mostAttempts)
+}
+
+func (s *session) once(ctx context.Context, conn *grpc.ClientConn, address, method string, request, into proto.Message, headers []string) (metadata.MD, error) {
 	limited, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
-	headers = append(headers, "x-client-request-id", newUUID())
 	var header, trailer metadata.MD
 	began := time.Now()
-	err := s.conn.Invoke(metadata.AppendToOutgoingContext(limited, headers...), method, request, into, grpc.Header(&header), grpc.Trailer(&trailer))
-	var failure error
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err() // the person has had enough
-	case err != nil:
-		failure = s.failureOf(err, metadata.Join(header, trailer))
-	}
-	if s.debug {
+	err := conn.Invoke(metadata.AppendToOutgoingContext(limited, headers...), method, request, into, grpc.Header(&header), grpc.Trailer(&trailer))
+	answered := metadata.Join(header, trailer)
+	if s.debug && ctx.Err() == nil {
 		outcome := "OK"
-		if f, ok := failure.(*Failure); ok {
-			outcome = f.Code.Error()
+		if err != nil {
+			outcome = iam.Kind(status.Code(err)).Error()
 		}
-		fmt.Fprintf(s.env.Stderr, "debug: %s %s: %s in %v, request id %s\n", s.endpoint, method, outcome,
-			time.Since(began).Round(time.Millisecond), first(metadata.Join(header, trailer), requestIDHeader))
+		fmt.Fprintf(s.env.Stderr, "debug: %s %s: %s in %v, request id %s\n", address, method, outcome,
+			time.Since(began).Round(time.Millisecond), printable(first(answered, requestIDHeader)))
+		if s.debugBodies {
+			fmt.Fprintf(s.env.Stderr, "debug: sent %s\n", s.shown(masked(request)))
+			if err == nil {
+				fmt.Fprintf(s.env.Stderr, "debug: got %s\n", s.shown(masked(into)))
+			}
+		}
 	}
-	return failure
+	return answered, err
 }
 
 // change calls a method that answers with an operation, waits for its end and
@@ -66,14 +114,19 @@ func (s *session) change(ctx context.Context, method string, request proto.Messa
 		return err
 	}
 	if s.async {
-		return s.print(op)
+		return s.print(ctx, op)
 	}
+	return s.finish(ctx, op)
+}
+
+// finish waits for an operation's end and prints what it came to.
+func (s *session) finish(ctx context.Context, op *operationpb.Operation) error {
 	op, err := s.wait(ctx, op)
 	if err != nil {
 		return err
 	}
 	if status := op.GetError(); status != nil {
-		return s.failureOfStatus(status, "")
+		return s.failureOfStatus(status, nil, nil)
 	}
 	if op.GetResponse() == nil {
 		return nil
@@ -82,24 +135,39 @@ func (s *session) change(ctx context.Context, method string, request proto.Messa
 	if err != nil {
 		return fmt.Errorf("operation %s: its answer is of a type that this program does not know: %w", op.GetId(), err)
 	}
-	return s.print(answer)
+	return s.print(ctx, answer)
 }
 
+// wait polls until an operation is done, with a dot each time.
 func (s *session) wait(ctx context.Context, op *operationpb.Operation) (*operationpb.Operation, error) {
+	if op.GetDone() {
+		return op, nil
+	}
+	began := time.Now()
 	for !op.GetDone() {
 		select {
 		case <-ctx.Done():
+			s.progress("\n")
 			return nil, fmt.Errorf("operation %s goes on: %w", op.GetId(), ctx.Err())
 		case <-time.After(pollEvery):
 		}
+		s.progress(".")
 		next := new(operationpb.Operation)
 		err := s.call(ctx, operationpb.OperationService_Get_FullMethodName, &operationpb.GetOperationRequest{OperationId: op.GetId()}, next)
 		if err != nil {
+			s.progress("\n")
 			return nil, err
 		}
 		op = next
 	}
+	s.progress(fmt.Sprintf("done (%v)\n", time.Since(began).Round(time.Second)))
 	return op, nil
+}
+
+func (s *session) progress(text string) {
+	if !s.quiet {
+		fmt.Fprint(s.env.Stderr, text)
+	}
 }
 
 // newUUID makes a random UUID (RFC 9562 section 5.4), as other clients send.

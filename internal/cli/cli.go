@@ -22,6 +22,9 @@ type Environment struct {
 	Stdout  io.Writer
 	Stderr  io.Writer
 	Now     func() time.Time
+
+	Version string // of this program
+	Columns int    // of the terminal that Stdout is; 0 when it is none
 }
 
 func (e *Environment) variable(name string) string {

@@ -93,7 +93,7 @@ func TestMisuse(t *testing.T) {
 		"get a b":                           "name one id",
 		"get a --id b":                      "name one id",
 		"get a --nope":                      "not defined: -nope",
-		"get a --format xml":                `"xml" is not text, yaml or json`,
+		"get a --format xml":                `"xml" is none of text, yaml, json`,
 		"get a --endpoint nowhere":          "not host:port",
 		"get a --ca-file no/such.pem":       "--ca-file",
 		"get a --ca-file x --plaintext":     "exclude each other",

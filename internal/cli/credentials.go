@@ -2,70 +2,251 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	iampb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/propusk/propusk/internal/cli/profile"
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/keyfile"
+	"github.com/propusk/propusk/token"
 )
 
-// authenticate finds an IAM token: the one that is given, or one exchanged for
-// a JWT of the key file. What is on the command line goes before the environment.
+// expiry is when a token ends, by this machine's clock; zero when unknown.
+type expiry = time.Time
+
+// credential is what somebody proves himself with, of which one field is set.
+type credential struct {
+	iamToken string
+	oauth    string
+	key      *keyfile.File
+	metadata bool
+
+	keeps bool // tokens made of it are kept: it is a profile's
+}
+
+// authenticate finds an IAM token to call with: one that is given or kept, or
+// one that is made of a credential.
 func (s *session) authenticate(ctx context.Context) error {
-	token, key := s.token, s.keyFile
-	if token != "" && key != "" {
-		return misuse("--token and --key-file exclude each other")
+	c, err := s.credential()
+	if err != nil {
+		return err
 	}
-	if token == "" && key == "" {
-		token = s.env.variable(envToken)
+	got, err := s.keeping(c, "", func() (profile.Token, error) { return s.make(ctx, c) })
+	if err != nil {
+		return err
 	}
-	if token == "" && key == "" {
-		key = s.env.variable(envKeyFile)
+	if s.impersonate == "" {
+		s.bearer, s.expires = got.Text, got.ExpiresAt
+		return nil
+	}
+	got, err = s.keeping(c, s.impersonate, func() (profile.Token, error) {
+		answer := new(iampb.CreateIamTokenResponse)
+		began := s.env.Now()
+		err := s.send(ctx, iampb.IamTokenService_CreateForServiceAccount_FullMethodName,
+			&iampb.CreateIamTokenForServiceAccountRequest{ServiceAccountId: s.impersonate}, answer, "authorization", "Bearer "+got.Text.Reveal())
+		if err != nil {
+			return profile.Token{}, fmt.Errorf("act as %s: %w", s.impersonate, err)
+		}
+		return s.received(answer.GetIamToken(), answer.GetExpiresAt(), began), nil
+	})
+	s.bearer, s.expires = got.Text, got.ExpiresAt
+	return err
+}
+
+// credential is who the person is. What is on the command line goes before the
+// environment, and that before the profile.
+func (s *session) credential() (*credential, error) {
+	if s.token != "" && s.keyFile != "" {
+		return nil, misuse("--token and --key-file exclude each other")
 	}
 	switch {
-	case token != "":
-		token = strings.TrimSpace(token)
-		for _, c := range []byte(token) {
-			if c <= ' ' || c > '~' {
-				return &Misuse{errors.New("the token is not one word of ASCII")}
-			}
-		}
-		s.bearer = iam.NewSecret(token)
-		return nil
-	case key != "":
-		return s.exchange(ctx, key)
+	case s.token != "":
+		return eitherToken(s.token)
+	case s.keyFile != "":
+		return fromKey(s.keyFile)
+	case s.env.variable(envToken) != "":
+		text, err := oneWord(s.env.variable(envToken))
+		return &credential{iamToken: text}, err
+	case s.env.variable(envKeyFile) != "":
+		return fromKey(s.env.variable(envKeyFile))
+	case s.env.variable(envAnyToken) != "":
+		return eitherToken(s.env.variable(envAnyToken))
 	}
-	return misuse("say who you are: --key-file or $%s, --token or $%s", envKeyFile, envToken)
+	if s.profiles == nil {
+		if s.configPath == "" {
+			return nil, misuse("say who you are: --key-file or $%s, --token or $%s; %w", envKeyFile, envToken, profile.ErrNoHome)
+		}
+		return nil, misuse("say who you are: --key-file or $%s, --token or $%s", envKeyFile, envToken)
+	}
+	return s.profileCredential()
+}
+
+func (s *session) profileCredential() (*credential, error) {
+	if fields := s.profiles.Map(s.profileName, "service-account-key"); fields != nil {
+		text, err := json.Marshal(fields)
+		if err != nil {
+			return nil, err
+		}
+		key, err := keyfile.Parse(text)
+		if err != nil {
+			return nil, &Misuse{fmt.Errorf("profile %q: service-account-key: %w", s.profileName, err)}
+		}
+		return &credential{key: key, keeps: true}, nil
+	}
+	if text := s.profiles.Get(s.profileName, "token"); text != "" {
+		c, err := eitherToken(text)
+		if err != nil {
+			return nil, fmt.Errorf("profile %q: %w", s.profileName, err)
+		}
+		c.keeps = true
+		return c, nil
+	}
+	if s.profiles.Get(s.profileName, "instance-service-account") == "true" {
+		return &credential{metadata: true}, nil
+	}
+	return nil, misuse("say who you are: --key-file or $%s, --token or $%s, or give profile %q a service-account-key or a token by config set",
+		envKeyFile, envToken, s.profileName)
+}
+
+// eitherToken tells an IAM token from an OAuth token as other programs do
+// [client fact: t1. and exactly two dots].
+func eitherToken(text string) (*credential, error) {
+	text, err := oneWord(text)
+	if strings.HasPrefix(text, "t1.") && strings.Count(text, ".") == 2 {
+		return &credential{iamToken: text}, err
+	}
+	return &credential{oauth: text}, err
+}
+
+func oneWord(text string) (string, error) {
+	text = strings.TrimSpace(text)
+	for _, c := range []byte(text) {
+		if c <= ' ' || c > '~' {
+			return "", &Misuse{errors.New("the token is not one word of ASCII")}
+		}
+	}
+	return text, nil
+}
+
+func fromKey(pathOrText string) (*credential, error) {
+	read := keyfile.Read
+	if strings.HasPrefix(strings.TrimSpace(pathOrText), "{") {
+		read = func(text string) (*keyfile.File, error) { return keyfile.Parse([]byte(text)) }
+	}
+	key, err := read(pathOrText)
+	if err != nil {
+		return nil, &Misuse{fmt.Errorf("key file: %w", err)}
+	}
+	return &credential{key: key}, nil
+}
+
+// identity is what tells one credential from another.
+func (c *credential) identity() string {
+	switch {
+	case c.key != nil:
+		return "key " + c.key.ID
+	case c.oauth != "":
+		return "oauth " + c.oauth
+	}
+	return "iam " + c.iamToken
+}
+
+// keeping returns a token that was kept, or one that is made and kept.
+func (s *session) keeping(c *credential, impersonated string, make func() (profile.Token, error)) (profile.Token, error) {
+	if !c.keeps || c.iamToken != "" && impersonated == "" {
+		return make()
+	}
+	key := profile.Key(s.endpoint, s.profileName, c.identity(), impersonated)
+	fresh := false
+	kept, unkept, err := profile.TokensOf(s.configPath).Renew(key, s.env.Now, func() (profile.Token, error) {
+		fresh = true
+		return make()
+	})
+	if unkept != nil {
+		s.tell("the IAM token is not kept for the next command: %v", unkept)
+	}
+	s.kept = ""
+	if !fresh {
+		s.kept = key
+	}
+	return kept, err
+}
+
+// forget throws the token in use away, which was kept.
+func (s *session) forget() {
+	tokens := profile.TokensOf(s.configPath)
+	tokens.Drop(s.kept)
+	if c, err := s.credential(); err == nil { // an impersonation's own base may be what ended
+		tokens.Drop(profile.Key(s.endpoint, s.profileName, c.identity(), ""))
+	}
+	s.kept, s.bearer = "", iam.Secret{}
+}
+
+// make makes an IAM token of a credential.
+func (s *session) make(ctx context.Context, c *credential) (profile.Token, error) {
+	switch {
+	case c.iamToken != "":
+		got := profile.Token{Text: iam.NewSecret(c.iamToken)}
+		if claims, err := token.ParseUnverified(c.iamToken); err == nil {
+			got.ExpiresAt = claims.ExpiresAt
+		}
+		return got, nil
+	case c.key != nil:
+		return s.exchangeKey(ctx, c.key)
+	case c.oauth != "":
+		return s.exchange(ctx, &iampb.CreateIamTokenRequest{Identity: &iampb.CreateIamTokenRequest_YandexPassportOauthToken{YandexPassportOauthToken: c.oauth}})
+	}
+	return s.fromMetadata(ctx)
 }
 
 // jwtLife is as long as the server allows; the JWT is used once, at once.
 const jwtLife = time.Hour
 
-func (s *session) exchange(ctx context.Context, pathOrText string) error {
-	var key *keyfile.File
-	var err error
-	if strings.HasPrefix(strings.TrimSpace(pathOrText), "{") {
-		key, err = keyfile.Parse([]byte(pathOrText))
-	} else {
-		key, err = keyfile.Read(pathOrText)
+func (s *session) exchangeKey(ctx context.Context, key *keyfile.File) (profile.Token, error) {
+	got, err := s.exchangeAt(ctx, key, s.env.Now())
+	if err == nil || !aboutClock(err) {
+		return got, err
 	}
+	if shifted, serr := s.exchangeShifted(ctx, key, err); serr == nil {
+		return shifted, nil
+	}
+	return got, fmt.Errorf("%w\nyour clock says %s and differs from the server's", err, s.env.Now().UTC().Format(time.RFC3339))
+}
+
+func (s *session) exchangeAt(ctx context.Context, key *keyfile.File, now time.Time) (profile.Token, error) {
+	jwt, err := keyfile.SignJWT(key, keyfile.PublicAudience, now, jwtLife)
 	if err != nil {
-		return &Misuse{fmt.Errorf("key file: %w", err)}
+		return profile.Token{}, &Misuse{fmt.Errorf("key file: %w", err)}
 	}
-	jwt, err := keyfile.SignJWT(key, keyfile.PublicAudience, s.env.Now(), jwtLife)
-	if err != nil {
-		return &Misuse{fmt.Errorf("key file: %w", err)}
-	}
+	return s.exchange(ctx, &iampb.CreateIamTokenRequest{Identity: &iampb.CreateIamTokenRequest_Jwt{Jwt: jwt.Reveal()}})
+}
+
+func (s *session) exchange(ctx context.Context, r *iampb.CreateIamTokenRequest) (profile.Token, error) {
 	answer := new(iampb.CreateIamTokenResponse)
-	err = s.send(ctx, iampb.IamTokenService_Create_FullMethodName,
-		&iampb.CreateIamTokenRequest{Identity: &iampb.CreateIamTokenRequest_Jwt{Jwt: jwt.Reveal()}}, answer)
-	if err != nil {
-		return fmt.Errorf("get an IAM token: %w", err)
+	began := s.env.Now()
+	if err := s.send(ctx, iampb.IamTokenService_Create_FullMethodName, r, answer); err != nil {
+		return profile.Token{}, fmt.Errorf("get an IAM token: %w", err)
 	}
-	s.bearer = iam.NewSecret(answer.GetIamToken())
-	return nil
+	return s.received(answer.GetIamToken(), answer.GetExpiresAt(), began), nil
+}
+
+// received is a token that the server has just made. Its times are told by this
+// machine's clock, whatever that says, so that it is renewed in time.
+func (s *session) received(text string, expires *timestamppb.Timestamp, began time.Time) profile.Token {
+	now := s.env.Now()
+	got := profile.Token{Text: iam.NewSecret(text), IssuedAt: now, ExpiresAt: expires.AsTime()}
+	if !expires.IsValid() {
+		got.ExpiresAt = now.Add(time.Minute) // [client fact: the SDKs' answer to none]
+	}
+	if claims, err := token.ParseUnverified(text); err == nil {
+		s.compareClocks(claims.IssuedAt, began, now)
+		got.ExpiresAt = now.Add(claims.ExpiresAt.Sub(claims.IssuedAt))
+	}
+	return got
 }

@@ -2,20 +2,25 @@ package cli
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
-	"unicode"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	statuspb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"github.com/propusk/propusk/internal/cli/output"
 	"github.com/propusk/propusk/internal/iam"
 )
 
-const requestIDHeader = "x-request-id"
+const (
+	requestIDHeader       = "x-request-id"
+	serverTraceIDHeader   = "x-server-trace-id"
+	clientRequestIDHeader = "x-client-request-id"
+	clientTraceIDHeader   = "x-client-trace-id"
+)
 
 // Failure is an answer of the server that is an error.
 type Failure struct {
@@ -23,6 +28,8 @@ type Failure struct {
 	Message   string
 	Details   []string // one a line
 	RequestID string   // to be quoted to who runs the server; may be empty
+
+	ServerTraceID, ClientRequestID, ClientTraceID string // the same, each may be empty
 }
 
 // Error is several lines: the code and the text, the details, the request's id.
@@ -38,12 +45,36 @@ func (f *Failure) Error() string {
 	return b.String()
 }
 
-func (s *session) failureOf(err error, answered metadata.MD) error {
-	return s.failureOfStatus(status.Convert(err).Proto(), first(answered, requestIDHeader))
+// Block is the same as people know it from the command line tool: gRPC's form,
+// then the ids that there are [API fact: the error block].
+func (f *Failure) Block() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "rpc error: code = %s desc = %s", codes.Code(f.Code), f.Message)
+	for _, d := range f.Details {
+		fmt.Fprintf(&b, "\n  %s", d)
+	}
+	ids := ""
+	for _, id := range [...][2]string{{"server-request-id", f.RequestID}, {"client-request-id", f.ClientRequestID},
+		{"server-trace-id", f.ServerTraceID}, {"client-trace-id", f.ClientTraceID}} {
+		if id[1] != "" {
+			ids += id[0] + ": " + id[1] + "\n"
+		}
+	}
+	if f.RequestID != "" {
+		fmt.Fprintf(&b, "\n\n\n%s\nQuote these ids to whoever runs the server.", ids)
+	}
+	return b.String()
 }
 
-func (s *session) failureOfStatus(st *statuspb.Status, requestID string) error {
-	f := &Failure{Code: iam.Kind(st.GetCode()), Message: s.shown(st.GetMessage()), RequestID: s.shown(requestID)}
+// failureOf is a call's error, with what the server answered and what was sent,
+// as names and values in turn.
+func (s *session) failureOf(err error, answered metadata.MD, sent []string) error {
+	return s.failureOfStatus(status.Convert(err).Proto(), answered, metadata.Pairs(sent...))
+}
+
+func (s *session) failureOfStatus(st *statuspb.Status, answered, sent metadata.MD) error {
+	f := &Failure{Code: iam.Kind(st.GetCode()), Message: s.shown(st.GetMessage()), RequestID: s.shown(first(answered, requestIDHeader)),
+		ServerTraceID: s.shown(first(answered, serverTraceIDHeader)), ClientRequestID: first(sent, clientRequestIDHeader), ClientTraceID: first(sent, clientTraceIDHeader)}
 	for _, any := range st.GetDetails() {
 		m, err := any.UnmarshalNew()
 		if err != nil {
@@ -63,7 +94,7 @@ func (s *session) failureOfStatus(st *statuspb.Status, requestID string) error {
 			}
 		default:
 			text, _ := protojson.MarshalOptions{UseProtoNames: true}.Marshal(any)
-			f.Details = append(f.Details, s.shown(string(compact(text))))
+			f.Details = append(f.Details, s.shown(string(output.Compact(text))))
 		}
 	}
 	return f
@@ -76,24 +107,6 @@ func (s *session) shown(text string) string {
 		text = strings.ReplaceAll(text, secret, "***")
 	}
 	return printable(text)
-}
-
-// printable spells out what is no printable character, so that a name cannot
-// move a terminal's cursor.
-func printable(text string) string {
-	if strings.IndexFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) < 0 {
-		return text
-	}
-	var b strings.Builder
-	for _, r := range text {
-		if unicode.IsPrint(r) {
-			b.WriteRune(r)
-			continue
-		}
-		quoted := strconv.QuoteRune(r)
-		b.WriteString(quoted[1 : len(quoted)-1])
-	}
-	return b.String()
 }
 
 func first(md metadata.MD, key string) string {

@@ -32,7 +32,7 @@ func createIDToken(f *flag.FlagSet) action {
 			return err
 		}
 		if s.format != "text" {
-			return s.print(answer)
+			return s.print(ctx, answer)
 		}
 		_, err := fmt.Fprintln(s.env.Stdout, answer.GetIdToken()) // alone, for scripts
 		return err
@@ -88,7 +88,7 @@ func (s *session) show(ctx context.Context, method string, request, answer proto
 	if err := s.call(ctx, method, request, answer); err != nil {
 		return err
 	}
-	return s.print(answer)
+	return s.print(ctx, answer)
 }
 
 // mostSecret is longer than any credential.

@@ -4,6 +4,8 @@ import (
 	"flag"
 
 	operationpb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
+
+	"github.com/propusk/propusk/internal/cli/output"
 )
 
 const largestPage = 1000
@@ -33,9 +35,9 @@ func pages[T any](limit int64, page func(size int64, token string) ([]T, string,
 
 var operationColumns = []column[*operationpb.Operation]{
 	{"ID", (*operationpb.Operation).GetId},
-	{"CREATED AT", func(o *operationpb.Operation) string { return when(o.GetCreatedAt()) }},
+	{"CREATED AT", func(o *operationpb.Operation) string { return output.When(o.GetCreatedAt()) }},
 	{"CREATED BY", (*operationpb.Operation).GetCreatedBy},
-	{"MODIFIED AT", func(o *operationpb.Operation) string { return when(o.GetModifiedAt()) }},
+	{"MODIFIED AT", func(o *operationpb.Operation) string { return output.When(o.GetModifiedAt()) }},
 	{"STATUS", func(o *operationpb.Operation) string {
 		switch {
 		case !o.GetDone():

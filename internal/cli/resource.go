@@ -8,6 +8,7 @@ import (
 	operationpb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
+	"github.com/propusk/propusk/internal/cli/output"
 	propuskpb "github.com/propusk/propusk/proto/propusk/v1"
 )
 
@@ -78,7 +79,7 @@ func getResource(f *flag.FlagSet) action {
 		if err := s.call(ctx, propuskpb.ResourceService_Get_FullMethodName, &propuskpb.GetResourceRequest{ResourceId: resource}, answer); err != nil {
 			return err
 		}
-		return s.print(answer)
+		return s.print(ctx, answer)
 	}
 }
 
@@ -100,9 +101,9 @@ func listResources(f *flag.FlagSet) action {
 		if err != nil {
 			return err
 		}
-		return printList(s, rows, []column[*propuskpb.Resource]{
+		return printList(ctx, s, rows, []column[*propuskpb.Resource]{
 			{"ID", (*propuskpb.Resource).GetId}, {"TYPE", (*propuskpb.Resource).GetType}, {"NAME", (*propuskpb.Resource).GetName},
-			{"CREATED AT", func(r *propuskpb.Resource) string { return when(r.GetCreatedAt()) }},
+			{"CREATED AT", func(r *propuskpb.Resource) string { return output.When(r.GetCreatedAt()) }},
 		})
 	}
 }
@@ -165,6 +166,6 @@ func listResourceOperations(f *flag.FlagSet) action {
 		if err != nil {
 			return err
 		}
-		return printList(s, rows, operationColumns)
+		return printList(ctx, s, rows, operationColumns)
 	}
 }

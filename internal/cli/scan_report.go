@@ -7,6 +7,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"github.com/propusk/propusk/internal/cli/output"
 )
 
 // reporter prints findings as they come, and what there is to say at the end.
@@ -100,6 +102,6 @@ func writeJSON(w io.Writer, before string, v any, after string) error {
 		return fmt.Errorf("print: %w", err)
 	}
 	text := strings.TrimSuffix(b.String(), "\n")
-	_, err := io.WriteString(w, before+escaped(text, jsonEscape)+after)
+	_, err := io.WriteString(w, before+output.EscapeJSON(text)+after)
 	return err
 }

@@ -1,18 +1,22 @@
 package cli
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"flag"
 	"fmt"
 	"net"
 	"os"
-	"slices"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/proto"
 
+	"github.com/propusk/propusk/internal/cli/output"
+	"github.com/propusk/propusk/internal/cli/profile"
 	"github.com/propusk/propusk/internal/iam"
 )
 
@@ -20,63 +24,120 @@ import (
 type session struct {
 	env *Environment
 
-	endpoint  string
-	caFile    string
-	plaintext bool
-	token     string
-	keyFile   string
-	format    string
-	async     bool
-	debug     bool
+	configPath  string
+	profileName string
+	profiles    *profile.File // nil without a home folder
+	endpoint    string
+	caFile      string
+	plaintext   bool
+	plainGiven  bool
+	discovers   bool // asks where each service is, as the whole tree does
+	token       string
+	keyFile     string
+	impersonate string
+	format      string
+	filter      string
+	cloudID     string
+	folderID    string
+	folderName  string
+	async       bool
+	debug       bool
+	debugBodies bool
+	quiet       bool
+	attempts    int
 
-	bearer iam.Secret // the IAM token in use, once there is one
-	conn   *grpc.ClientConn
+	bearer    iam.Secret // the IAM token in use, once there is one
+	expires   expiry     // of that token, when known
+	kept      string     // under what the token in use was found kept
+	skewTold  bool
+	conns     map[string]*grpc.ClientConn
+	addresses map[string]string // of services, once the server has told
 }
 
 const (
 	defaultEndpoint = "127.0.0.1:4430" // where serve and dev listen
 
+	envConfig   = "YC_CONFIG"
+	envProfile  = "YC_PROFILE"
 	envEndpoint = "YC_ENDPOINT"
 	envToken    = "YC_IAM_TOKEN"                // [API fact: environment variables]
 	envKeyFile  = "YC_SERVICE_ACCOUNT_KEY_FILE" // a path, or the key file's text
+	envAnyToken = "YC_TOKEN"                    // IAM or OAuth, as other programs take it
+	envCloud    = "YC_CLOUD_ID"
+	envFolder   = "YC_FOLDER_ID"
 )
 
 func (s *session) declare(f *flag.FlagSet) {
 	s.declareServer(f)
-	f.StringVar(&s.format, "format", "text", "how answers are printed: text, yaml or json")
+	f.StringVar(&s.format, "format", "", "how answers are printed: text, yaml, json or json-rest; otherwise the profile's, otherwise text")
+	f.StringVar(&s.filter, "jq", "", "jq filter to print the answer through")
+	f.StringVar(&s.impersonate, "impersonate-service-account-id", "", "act as this service account")
+	f.IntVar(&s.attempts, "retry", mostAttempts, "how often to try while the server cannot be reached, at most 5 times; 0 for once, below 0 for two minutes long")
+	f.BoolVar(&s.debugBodies, "debug-grpc", false, "the same as --debug, with what is sent and answered; secrets are left out")
+	f.BoolVar(&s.quiet, "no-user-output", false, "print nothing for people on standard error but errors")
+	f.Bool("no-browser", false, "do not open a browser")
+	for _, d := range []struct {
+		into        *string
+		name, usage string
+	}{
+		{&s.cloudID, "cloud-id", "the cloud in which --folder-name is looked for; otherwise $" + envCloud + ", otherwise the profile's"},
+		{&s.folderID, "folder-id", "the folder to work in; otherwise $" + envFolder + ", otherwise the profile's"},
+		{&s.folderName, "folder-name", "the same by its name"},
+	} {
+		if f.Lookup(d.name) == nil { // a command's own flag wins
+			f.StringVar(d.into, d.name, "", d.usage)
+		}
+	}
 }
 
 // declareServer declares who asks, and where.
 func (s *session) declareServer(f *flag.FlagSet) {
-	f.StringVar(&s.endpoint, "endpoint", "", "host:port of the API's gRPC; otherwise $"+envEndpoint+", otherwise "+defaultEndpoint)
+	s.attempts = mostAttempts
+	f.StringVar(&s.configPath, "config", "", "file of profiles; otherwise $"+envConfig+", otherwise ~/.config/propusk/config.yaml")
+	f.StringVar(&s.profileName, "profile", "", "profile to use; otherwise $"+envProfile+", otherwise the active one")
+	f.StringVar(&s.endpoint, "endpoint", "", "host:port of the API's gRPC; otherwise $"+envEndpoint+", otherwise the profile's, otherwise "+defaultEndpoint)
 	f.StringVar(&s.caFile, "ca-file", "", "PEM file of the certificates to trust instead of the system's")
 	f.BoolVar(&s.plaintext, "plaintext", false, "no TLS, on loopback only; so it is there unless --ca-file or --plaintext=false is given")
-	f.StringVar(&s.token, "token", "", "IAM token; better in $"+envToken+", because others on the machine can see a command's flags")
+	f.StringVar(&s.token, "token", "", "IAM or OAuth token; better in $"+envToken+", because others on the machine can see a command's flags")
 	f.StringVar(&s.keyFile, "key-file", "", "authorized-key file to get an IAM token with; otherwise $"+envKeyFile)
 	f.BoolVar(&s.debug, "debug", false, "tell of every call on standard error")
 }
 
-// check settles where to go, before anything is sent.
+// check settles where to go and how to print, before anything is sent.
 func (s *session) check(f *flag.FlagSet) error {
-	if !slices.Contains([]string{"text", "yaml", "json"}, s.format) {
-		return misuse("--format: %q is not text, yaml or json", s.format)
+	if err := s.checkServer(f); err != nil {
+		return err
 	}
-	return s.checkServer(f)
+	if s.format = s.setting(s.format, "", "format"); s.format == "" {
+		s.format = "text"
+	}
+	if err := output.CheckFormat(s.format); err != nil {
+		return misuse("--format: %w", err)
+	}
+	if s.filter != "" {
+		if err := output.CheckFilter(s.filter); err != nil {
+			return &Misuse{err}
+		}
+	}
+	s.debug = s.debug || s.debugBodies
+	return nil
 }
 
 func (s *session) checkServer(f *flag.FlagSet) error {
-	if s.endpoint == "" {
-		s.endpoint = s.env.variable(envEndpoint)
+	if err := s.readProfiles(); err != nil {
+		return err
 	}
-	if s.endpoint == "" {
+	s.caFile = s.setting(s.caFile, "", "ca-file")
+	if s.endpoint = s.setting(s.endpoint, envEndpoint, "endpoint"); s.endpoint == "" {
 		s.endpoint = defaultEndpoint
 	}
 	host, _, err := net.SplitHostPort(s.endpoint)
 	if err != nil {
 		return misuse("--endpoint: %q is not host:port", s.endpoint)
 	}
+	s.plainGiven = given(f)["plaintext"]
 	switch {
-	case !given(f)["plaintext"]:
+	case !s.plainGiven:
 		s.plaintext = s.caFile == "" && isLoopback(host)
 	case s.plaintext && s.caFile != "":
 		return misuse("--plaintext and --ca-file exclude each other")
@@ -86,28 +147,104 @@ func (s *session) checkServer(f *flag.FlagSet) error {
 	return nil
 }
 
+// readProfiles finds the profile to work with. Without a home folder there is
+// none, which is told when it is missed.
+func (s *session) readProfiles() error {
+	path, err := s.configFile()
+	if errors.Is(err, profile.ErrNoHome) && s.profileName == "" {
+		return nil
+	}
+	if err != nil {
+		return &Misuse{err}
+	}
+	if s.profiles, err = profile.Read(path); err != nil {
+		return err
+	}
+	named := s.profileName
+	if named == "" {
+		named = s.env.variable(envProfile)
+	}
+	if s.profileName = named; named == "" {
+		s.profileName = s.profiles.Current()
+	}
+	if named != "" && !s.profiles.Has(named) {
+		return misuse("there is no profile %q in %s", named, path)
+	}
+	if text := s.profiles.Warning(); text != "" {
+		s.tell("%s", text)
+	}
+	return nil
+}
+
+func (s *session) configFile() (string, error) {
+	if s.configPath == "" {
+		s.configPath = s.env.variable(envConfig)
+	}
+	if s.configPath != "" {
+		return s.configPath, nil
+	}
+	path, err := profile.Path(s.env.variable)
+	s.configPath = path
+	return path, err
+}
+
+// setting is the value of a flag, otherwise of a variable, otherwise of a
+// property of the profile.
+func (s *session) setting(flagged, variable, property string) string {
+	if flagged != "" {
+		return flagged
+	}
+	if variable != "" {
+		if v := s.env.variable(variable); v != "" {
+			return v
+		}
+	}
+	if s.profiles == nil {
+		return ""
+	}
+	return s.profiles.Get(s.profileName, property)
+}
+
+// tell says something to the person, which no program reads.
+func (s *session) tell(format string, args ...any) {
+	if !s.quiet {
+		fmt.Fprintln(s.env.Stderr, "There is something to know: "+fmt.Sprintf(format, args...))
+	}
+}
+
 func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// open makes the connection. It does not dial yet.
-func (s *session) open() (err error) {
+// dial makes a connection, or finds the one that there is. It does not wait for it.
+func (s *session) dial(address string) (*grpc.ClientConn, error) {
+	if conn, ok := s.conns[address]; ok {
+		return conn, nil
+	}
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, misuse("%q is not host:port", address)
+	}
 	secure := insecure.NewCredentials()
-	if !s.plaintext {
+	if !s.plaintext || !isLoopback(host) {
 		config := &tls.Config{MinVersion: tls.VersionTLS12}
 		if s.caFile != "" {
 			if config.RootCAs, err = readCertificates(s.caFile); err != nil {
-				return &Misuse{err}
+				return nil, &Misuse{err}
 			}
 		}
 		secure = credentials.NewTLS(config)
 	}
-	s.conn, err = grpc.NewClient("passthrough:///"+s.endpoint, grpc.WithTransportCredentials(secure), grpc.WithUserAgent("propusk-cli"))
+	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(secure), grpc.WithUserAgent("propusk-cli"))
 	if err != nil {
-		return misuse("--endpoint: %v", err)
+		return nil, misuse("--endpoint: %v", err)
 	}
-	return nil
+	if s.conns == nil {
+		s.conns = map[string]*grpc.ClientConn{}
+	}
+	s.conns[address] = conn
+	return conn, nil
 }
 
 func readCertificates(path string) (*x509.CertPool, error) {
@@ -123,7 +260,37 @@ func readCertificates(path string) (*x509.CertPool, error) {
 }
 
 func (s *session) close() {
-	if s.conn != nil {
-		_ = s.conn.Close()
+	for _, c := range s.conns {
+		_ = c.Close()
 	}
 }
+
+func (s *session) printer() *output.Printer {
+	return &output.Printer{Out: s.env.Stdout, Format: s.format, Filter: s.filter, Columns: s.env.Columns}
+}
+
+// print shows one message.
+func (s *session) print(ctx context.Context, m proto.Message) error {
+	return s.printer().Message(ctx, m)
+}
+
+// column is one of a list's table.
+type column[T any] struct {
+	title string
+	cell  func(T) string
+}
+
+// printList shows a list: as an array, or in text as a table.
+func printList[T proto.Message](ctx context.Context, s *session, rows []T, columns []column[T]) error {
+	all := make([]proto.Message, 0, len(rows))
+	for _, r := range rows {
+		all = append(all, r)
+	}
+	titled := make([]output.Column, 0, len(columns))
+	for _, c := range columns {
+		titled = append(titled, output.Column{Title: c.title, Cell: func(m proto.Message) string { return c.cell(m.(T)) }})
+	}
+	return s.printer().List(ctx, all, titled)
+}
+
+func printable(text string) string { return output.Printable(text) }

@@ -1,4 +1,4 @@
-package cli
+package output
 
 import (
 	"bytes"
@@ -25,8 +25,8 @@ func FuzzPrint(f *testing.F) {
 		}
 		for format, read := range map[string]func([]byte, any) error{"json": json.Unmarshal, "yaml": yaml.Unmarshal} {
 			var b bytes.Buffer
-			s := &session{env: &Environment{Stdout: &b}, format: format}
-			if err := s.print(&propuskpb.Resource{Id: "x", Name: text, Labels: map[string]string{text: text}}); err != nil {
+			p := &Printer{Out: &b, Format: format}
+			if err := p.Message(t.Context(), &propuskpb.Resource{Id: "x", Name: text, Labels: map[string]string{text: text}}); err != nil {
 				t.Fatalf("%s of %q: %v", format, text, err)
 			}
 			var back struct {

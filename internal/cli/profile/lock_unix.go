@@ -1,0 +1,29 @@
+//go:build linux || darwin || freebsd || netbsd || openbsd || dragonfly
+
+package profile
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+)
+
+// lock has one process at a time hold the file at path, which stays empty. The
+// system lets go of it when the process ends, however it ends.
+func lock(path string, patience time.Duration) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	for began := time.Now(); ; time.Sleep(5 * time.Millisecond) {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return func() { _ = f.Close() }, nil
+		}
+		if err != syscall.EWOULDBLOCK && err != syscall.EINTR || time.Since(began) > patience {
+			_ = f.Close()
+			return nil, fmt.Errorf("another process holds %s: %w", path, err)
+		}
+	}
+}
