@@ -46,24 +46,34 @@ var commands = []command{
 	{"audit", "read and check the audit log: audit list, audit verify", runAudit},
 	{"role", "import, list, export and delete roles, scopes of API keys and resource types", runRole},
 	{"resource", "keep the resources of other services, and who has access to them", runResource},
-	{"iam", "make ID tokens, and end tokens by themselves or by what they were made from", runIAM},
+	{"iam", "service accounts, their keys, tokens, roles and people", runIAM},
+	{"resource-manager", "clouds and folders", treeOf("resource-manager")},
+	{"operation", "show changes that are under way, and wait for their end", treeOf("operation")},
 	{"access", "tell why a subject may do something, or may not: access explain", runAccess},
 	{"quota", "show and set how much clouds and organizations may hold; decide requests for more", runQuota},
 	{"scan", "find credentials in files, in git's history or in standard input; verify and revoke them", runScan},
-	{"config", "print the settings in force, as a config file", runConfig},
+	{"config", "print the settings in force, as a config file; config get|list|set|unset|profile keep the client's profiles", runConfig},
+	{"completion", "print the completion of a shell", treeOf("completion")},
 	{"version", "print the version", runVersion},
 }
 
-// Exit codes: 0 done, 1 failed, 2 misused; `propusk scan` has one more.
+// Exit codes: 0 done, 1 failed, 2 misused; `propusk scan` has one more, and
+// client commands end with 130 when they are interrupted.
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// A second signal ends the program at once.
 	context.AfterFunc(ctx, stop)
 	p := &program{name: "propusk", environ: os.Environ(), stdout: os.Stdout, stderr: os.Stderr}
+	if calledYC(os.Args[0]) {
+		os.Exit(p.tree(ctx, "yc", os.Args[1:]))
+	}
 	os.Exit(p.main(ctx, os.Args[1:]))
 }
 
 func (p *program) main(ctx context.Context, args []string) int {
+	if len(args) > 0 && args[0] == completeWord {
+		return p.tree(ctx, p.name, args)
+	}
 	if len(args) > 1 && args[0] == "help" {
 		args = append(args[1:], "-h")
 	}
@@ -84,9 +94,9 @@ func (p *program) main(ctx context.Context, args []string) int {
 func (p *program) usage(w io.Writer) {
 	fmt.Fprintf(w, "Propusk: identity and access management that speaks the API of Yandex Cloud IAM.\n\nUsage: propusk COMMAND [flags]\n\n")
 	for _, c := range commands {
-		fmt.Fprintf(w, "  %-12s %s\n", c.name, c.summary)
+		fmt.Fprintf(w, "  %-16s %s\n", c.name, c.summary)
 	}
-	fmt.Fprintf(w, "\n`propusk COMMAND -h` explains a command.\n")
+	fmt.Fprintf(w, "\n`propusk COMMAND -h` explains a command. Linked as yc, the program has the client's commands alone.\n")
 }
 
 // misuse is an error of the person at the keyboard.
@@ -96,6 +106,9 @@ func (p *program) exit(name string, err error) int {
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return 0
+	}
+	if done, ok := errors.AsType[*treeExit](err); ok {
+		return done.code
 	}
 	if scanned, ok := errors.AsType[*cli.ScanOutcome](err); ok {
 		if text := scanned.Error(); text != "" {

@@ -17,6 +17,8 @@ func runResource(ctx context.Context, p *program, args []string) error {
 			return runRegisterRoot(ctx, p, args[1:])
 		case "unregister-root":
 			return runUnregisterRoot(ctx, p, args[1:])
+		case "cloud", "clouds", "folder", "folders": // as the command line tool that people know has it
+			return treeOf("resource-manager")(ctx, p, args)
 		}
 	}
 	err := p.client(ctx, "resource", args)

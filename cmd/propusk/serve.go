@@ -42,7 +42,10 @@ func (p *program) open(ctx context.Context, name string, args []string, dev bool
 	return s, buffer.Close, nil
 }
 
-func runConfig(_ context.Context, p *program, args []string) error {
+func runConfig(ctx context.Context, p *program, args []string) error {
+	if isClientConfig(args) {
+		return treeOf("config")(ctx, p, args)
+	}
 	cfg, err := server.Load(server.LoadOptions{Command: "propusk config", Args: args, Environ: p.environ, Output: p.stdout})
 	if err != nil {
 		return err

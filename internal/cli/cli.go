@@ -58,15 +58,19 @@ type command struct {
 // action runs a command with what stood beside its flags.
 type action func(ctx context.Context, s *session, args []string) error
 
-func commands() []command { return slices.Concat(resourceCommands(), accessCommands(), iamCommands()) }
+func commands() []command { return slices.Concat(resourceCommands(), accessCommands()) }
 
-// Run runs a client command of a noun. Its errors are *Misuse, *Failure (an
+// Run runs a client command of a noun: one of propusk's own, or of the tree.
+// Its errors are *Misuse, *Failure (an
 // answer of the server) and flag.ErrHelp after help was printed.
 func Run(ctx context.Context, env Environment, noun string, args []string) error {
+	if top := root(); noun != "resource" && top.child(noun) != nil {
+		return execute(ctx, &env, "propusk", append([]string{noun}, args...))
+	}
 	if len(args) > 0 && !slices.Contains([]string{"-h", "-help", "--help", "help"}, args[0]) {
 		for _, c := range commands() {
 			if c.noun == noun && c.verb == args[0] {
-				return c.run(ctx, &env, args[1:])
+				return c.run(ctx, &env, "propusk "+noun+" "+c.verb, false, args[1:])
 			}
 		}
 		return misuse("there is no %s %q; propusk %s -h lists what there is", noun, args[0], noun)
@@ -89,11 +93,13 @@ func PrintVerbs(w io.Writer, noun string) {
 	fmt.Fprintf(w, "\n`propusk %s COMMAND -h` explains a command.\n", noun)
 }
 
-func (c command) run(ctx context.Context, env *Environment, args []string) error {
-	f := flag.NewFlagSet("propusk "+c.noun+" "+c.verb, flag.ContinueOnError)
+// run reads a command's flags and runs it. One of the tree asks where services
+// are; title is how the person called it.
+func (c command) run(ctx context.Context, env *Environment, title string, tree bool, args []string) error {
+	f := flag.NewFlagSet(title, flag.ContinueOnError)
 	f.SetOutput(io.Discard) // what is wrong is said once, by the program
 	act := c.flags(f)
-	s := &session{env: env}
+	s := &session{env: env, discovers: tree}
 	s.declare(f)
 	if c.changes {
 		f.BoolVar(&s.async, "async", false, "print the operation instead of waiting for its end")
@@ -101,7 +107,7 @@ func (c command) run(ctx context.Context, env *Environment, args []string) error
 	rest, err := parse(f, args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		c.help(env.Stdout, f)
+		c.help(env, f)
 		return err
 	case err != nil:
 		return &Misuse{err}

@@ -26,25 +26,55 @@ func parse(f *flag.FlagSet, args []string) (rest []string, err error) {
 	}
 }
 
-func (c command) help(w io.Writer, f *flag.FlagSet) {
-	fmt.Fprintf(w, "%s: %s\n\nUsage: %s", f.Name(), c.summary, f.Name())
+// help explains a command: its own flags, then those of every command.
+func (c command) help(env *Environment, f *flag.FlagSet) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s\n\nUsage: %s", f.Name(), c.summary, f.Name())
 	if c.takes != "" {
-		fmt.Fprintf(w, " %s", c.takes)
+		fmt.Fprintf(&b, " %s", c.takes)
 	}
-	fmt.Fprintf(w, " [flags]\n\n")
-	printFlags(w, f)
+	b.WriteString(" [flags]\n\n")
+	everywhere := flag.NewFlagSet("", flag.ContinueOnError)
+	new(session).declare(everywhere)
+	own := flag.NewFlagSet("", flag.ContinueOnError)
+	c.flags(own)
+	write := func(title string, which func(name string) bool) {
+		var part strings.Builder
+		f.VisitAll(func(v *flag.Flag) {
+			if which(v.Name) {
+				flagEntry(&part, env.Columns, v)
+			}
+		})
+		if part.Len() > 0 {
+			b.WriteString(title + part.String())
+		}
+	}
+	global := func(name string) bool { return everywhere.Lookup(name) != nil && own.Lookup(name) == nil }
+	write("Flags:\n", func(name string) bool { return !global(name) })
+	write("\nFlags of every command:\n", global)
+	_, _ = io.WriteString(env.Stdout, b.String())
+}
+
+func flagEntry(b *strings.Builder, columns int, v *flag.Flag) {
+	name := "--" + v.Name
+	if len(v.Name) == 1 {
+		name = "-" + v.Name
+	}
+	if !isBool(v) {
+		switch {
+		case v.DefValue != "" && v.DefValue != "0":
+			name += " (" + v.DefValue + ")"
+		default:
+			name += " text"
+		}
+	}
+	entry(b, columns, 34, name, v.Usage)
 }
 
 func printFlags(w io.Writer, f *flag.FlagSet) {
-	f.VisitAll(func(v *flag.Flag) {
-		name := "--" + v.Name
-		if b, ok := v.Value.(interface{ IsBoolFlag() bool }); !ok || !b.IsBoolFlag() {
-			if name += " text"; v.DefValue != "" && v.DefValue != "0" {
-				name = "--" + v.Name + " (" + v.DefValue + ")"
-			}
-		}
-		fmt.Fprintf(w, "  %-34s %s\n", name, v.Usage)
-	})
+	var b strings.Builder
+	f.VisitAll(func(v *flag.Flag) { flagEntry(&b, 0, v) })
+	_, _ = io.WriteString(w, b.String())
 }
 
 // labels is a flag of the form key=value,key=value.

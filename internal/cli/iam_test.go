@@ -81,7 +81,7 @@ func TestIAM(t *testing.T) {
 		"iam revoke --subject-id a --session-token -": "say what to end",
 		"iam revoke --session-token -":                "--session-token is missing",
 		"iam create-id-token aje1":                    `unexpected argument "aje1"`,
-		"iam sing":                                    `no iam "sing"`,
+		"iam sing":                                    `no command "propusk iam sing"`,
 	} {
 		f.runWith(t, " \n", line).misused(t, text)
 	}

@@ -227,10 +227,10 @@ func (f *File) List(name string) ([]byte, error) {
 		return nil, nil
 	}
 	if v := member(p, "token"); v != nil {
-		v.SetString(Abbreviated(v.Value))
+		*v = *text(Abbreviated(v.Value))
 	}
 	if v := member(member(p, "service-account-key"), "private_key"); v != nil {
-		v.SetString(hidden)
+		*v = *text(hidden)
 	}
 	return encode(p)
 }

@@ -1,0 +1,8 @@
+//go:build !linux
+
+package main
+
+import "os"
+
+// columns is how wide the terminal is that a file is; unknown here.
+func columns(*os.File) int { return 0 }

@@ -1,0 +1,131 @@
+package cli
+
+import (
+	"context"
+	"flag"
+	"fmt"
+
+	"github.com/propusk/propusk/internal/cli/profile"
+)
+
+// configNodes keep the file of profiles on this machine; nothing is asked of a
+// server.
+func configNodes() []node {
+	return []node{
+		leaf(local("get", "PROPERTY", "print a property of the profile", 1, func(s *session, args []string) error {
+			f, err := profile.Read(s.configPath)
+			if err != nil {
+				return err
+			}
+			if err := profile.CheckProperty(args[0]); err != nil && f.Get(s.profileName, args[0]) == "" {
+				return &Misuse{err}
+			}
+			return s.raw(f.Value(s.profileName, args[0]))
+		})),
+		leaf(local("list", "", "print the profile, without its secrets", 0, func(s *session, _ []string) error {
+			f, err := profile.Read(s.configPath)
+			if err != nil {
+				return err
+			}
+			return s.raw(f.List(s.profileName))
+		})),
+		leaf(local("set", "PROPERTY VALUE", "give the profile a property; service-account-key takes a key file, and a token of - is read from standard input", 2,
+			func(s *session, args []string) error {
+				value := args[1]
+				if args[0] == "token" {
+					text, err := s.secret("token", value)
+					if err != nil {
+						return err
+					}
+					if value, err = oneWord(text); err != nil {
+						return err
+					}
+				}
+				return profile.Change(s.configPath, func(f *profile.File) error { return misused(f.Set(s.profileName, args[0], value)) })
+			})),
+		leaf(local("unset", "PROPERTY", "take a property from the profile", 1, func(s *session, args []string) error {
+			return profile.Change(s.configPath, func(f *profile.File) error { return misused(f.Unset(s.profileName, args[0])) })
+		})),
+		{word: "profile", aliases: []string{"profiles"}, summary: "make profiles, and choose among them", below: profileNodes()},
+	}
+}
+
+func profileNodes() []node {
+	return []node{
+		leaf(local("activate", "NAME", "make a profile the active one", 1, func(s *session, args []string) error {
+			return s.changeProfiles("Profile '%s' activated\n", args[0], (*profile.File).Activate)
+		})),
+		leaf(local("create", "NAME", "make a profile and activate it", 1, func(s *session, args []string) error {
+			return s.changeProfiles("Profile '%s' created and activated\n", args[0], (*profile.File).Create)
+		})),
+		leaf(local("delete", "NAME", "delete a profile that is not the active one", 1, func(s *session, args []string) error {
+			return s.changeProfiles("Profile '%s' deleted\n", args[0], (*profile.File).Delete)
+		})),
+		leaf(local("get", "NAME", "print a profile, without its secrets", 1, func(s *session, args []string) error {
+			f, err := profile.Read(s.configPath)
+			if err != nil {
+				return err
+			}
+			text, err := f.List(args[0])
+			return s.raw(text, misused(err))
+		})),
+		leaf(local("list", "", "list the profiles", 0, func(s *session, _ []string) error {
+			f, err := profile.Read(s.configPath)
+			if err != nil {
+				return err
+			}
+			for _, name := range f.Names() {
+				if name == f.Current() {
+					name += " ACTIVE"
+				}
+				if _, err := fmt.Fprintln(s.env.Stdout, name); err != nil {
+					return err
+				}
+			}
+			return nil
+		})),
+	}
+}
+
+// local is a command that works on this machine's file alone, with so many
+// words beside the flags.
+func local(verb, takes, summary string, words int, do func(s *session, args []string) error) command {
+	return command{verb: verb, takes: takes, summary: summary, flags: func(*flag.FlagSet) action {
+		return func(_ context.Context, s *session, args []string) error {
+			if len(args) != words {
+				return misuse("%s is expected, and nothing else", takes)
+			}
+			if _, err := s.configFile(); err != nil {
+				return &Misuse{err}
+			}
+			if s.profileName == "" {
+				s.profileName = profile.Default
+			}
+			return do(s, args)
+		}
+	}}
+}
+
+func (s *session) changeProfiles(text, name string, edit func(*profile.File, string) error) error {
+	if err := profile.Change(s.configPath, func(f *profile.File) error { return misused(edit(f, name)) }); err != nil {
+		return err
+	}
+	s.progress(fmt.Sprintf(text, name))
+	return nil
+}
+
+func (s *session) raw(text []byte, err error) error {
+	if err != nil {
+		return err
+	}
+	_, err = s.env.Stdout.Write(text)
+	return err
+}
+
+// misused is an error of the person at the keyboard, or nil.
+func misused(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &Misuse{err}
+}

@@ -1,0 +1,52 @@
+package cli
+
+import (
+	"slices"
+)
+
+// node is a word of the tree that people know as yc: more words below it, or a
+// command. Nodes are data, made when a command line is read.
+type node struct {
+	word    string
+	aliases []string
+	summary string
+	below   []node
+	run     *command // of a word with nothing below
+}
+
+// leaf is a command under its own verb.
+func leaf(c command) node { return node{word: c.verb, summary: c.summary, run: &c} }
+
+// root is the whole tree.
+func root() node {
+	return node{below: []node{
+		{word: "config", summary: "keep profiles: who you are, and where you work", below: configNodes()},
+		iamNode(),
+		resourceManagerNode(),
+		operationNode(),
+		{word: "completion", summary: "print the completion of a shell: bash, zsh, fish or powershell", run: completionCommand()},
+		{word: "version", summary: "print the version", run: versionCommand()},
+	}}
+}
+
+// child finds a word below, by its name or an alias.
+func (n *node) child(word string) *node {
+	for i := range n.below {
+		if n.below[i].word == word || slices.Contains(n.below[i].aliases, word) {
+			return &n.below[i]
+		}
+	}
+	return nil
+}
+
+// iamNode is everything of IAM.
+func iamNode() node {
+	n := node{word: "iam", summary: "service accounts, their keys, tokens, roles and people", below: []node{
+		leaf(createToken()), leaf(whoami()),
+	}}
+	for _, c := range iamCommands() {
+		n.below = append(n.below, leaf(c))
+	}
+	n.below = append(n.below, serviceAccountNode(), keyNode(), apiKeyNode(), accessKeyNode(), roleNode(), userAccountNode())
+	return n
+}

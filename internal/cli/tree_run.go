@@ -1,0 +1,146 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/propusk/propusk/internal/cli/output"
+)
+
+// Exit codes of the tree: 0 done, 1 failed, 2 misused, 130 interrupted, as
+// shells count SIGINT.
+const (
+	exitFailed      = 1
+	exitMisused     = 2
+	exitInterrupted = 130
+)
+
+// Main runs a command of the tree and returns the program's exit code. program
+// is how the person called it. What went wrong is said on standard error.
+func Main(ctx context.Context, env Environment, program string, args []string) int {
+	err := execute(ctx, &env, program, args)
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return 0
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(env.Stderr, "ERROR: interrupted")
+		if text, _, ok := strings.Cut(err.Error(), " goes on"); ok {
+			fmt.Fprintln(env.Stderr, text+" goes on")
+		}
+		return exitInterrupted
+	}
+	text := err.Error()
+	if f, ok := errors.AsType[*Failure](err); ok {
+		text = strings.Replace(text, f.Error(), f.Block(), 1)
+	}
+	fmt.Fprintln(env.Stderr, "ERROR: "+text)
+	_, wrong := errors.AsType[*Misuse](err)
+	_, filter := errors.AsType[*output.FilterError](err)
+	if wrong || filter {
+		return exitMisused
+	}
+	return exitFailed
+}
+
+// execute finds the command that the words name and runs it. Flags may stand
+// before the words too.
+func execute(ctx context.Context, env *Environment, program string, args []string) error {
+	if len(args) > 0 && args[0] == completeWord {
+		return complete(env, args[1:])
+	}
+	if len(args) > 0 && args[0] == "help" {
+		args = append(slices.Clone(args[1:]), "--help")
+	}
+	top := root()
+	at, path := &top, []string{program}
+	var before []string
+	for len(args) > 0 && at.run == nil {
+		word := args[0]
+		if strings.HasPrefix(word, "-") && word != "-" {
+			n, err := globalFlag(args)
+			if err != nil {
+				return err
+			}
+			before, args = append(before, args[:n]...), args[n:]
+			continue
+		}
+		below := at.child(word)
+		if below == nil {
+			return misuse("there is no command %q; `%s --help` lists what there is", strings.Join(append(path, word), " "), strings.Join(path, " "))
+		}
+		at, path, args = below, append(path, below.word), args[1:]
+	}
+	if at.run == nil {
+		at.help(env.Stdout, path, env.Columns)
+		return flag.ErrHelp
+	}
+	return at.run.run(ctx, env, strings.Join(path, " "), true, append(before, args...))
+}
+
+// globalFlag tells how many words the flag at the start of args takes.
+func globalFlag(args []string) (int, error) {
+	name, _, whole := strings.Cut(strings.TrimLeft(args[0], "-"), "=")
+	if name == "h" || name == "help" {
+		return 1, nil
+	}
+	f := flag.NewFlagSet("", flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	new(session).declare(f)
+	v := f.Lookup(name)
+	switch {
+	case v == nil:
+		return 0, misuse("there is no flag --%s for every command; name the command first", name)
+	case whole || isBool(v):
+		return 1, nil
+	case len(args) < 2:
+		return 0, misuse("flag needs an argument: --%s", name)
+	}
+	return 2, nil
+}
+
+func isBool(f *flag.Flag) bool {
+	b, ok := f.Value.(interface{ IsBoolFlag() bool })
+	return ok && b.IsBoolFlag()
+}
+
+// help lists what there is below a word, in so many columns.
+func (n *node) help(w io.Writer, path []string, columns int) {
+	var b strings.Builder
+	if n.summary != "" {
+		b.WriteString(n.summary + "\n\n")
+	}
+	fmt.Fprintf(&b, "Usage:\n  %s COMMAND [flags]\n\n", strings.Join(path, " "))
+	if len(n.aliases) > 0 {
+		fmt.Fprintf(&b, "Aliases:\n  %s\n\n", strings.Join(append([]string{n.word}, n.aliases...), ", "))
+	}
+	b.WriteString("Commands:\n")
+	for _, c := range n.below {
+		entry(&b, columns, 24, c.word, c.summary)
+	}
+	fmt.Fprintf(&b, "\n`%s COMMAND --help` explains a command.\n", strings.Join(path, " "))
+	_, _ = io.WriteString(w, b.String())
+}
+
+// entry writes a word and what it means, within the columns of a terminal.
+func entry(b *strings.Builder, columns, width int, word, meaning string) {
+	line := fmt.Sprintf("  %-*s %s", width, word, meaning)
+	if columns <= 0 || len(line) <= columns {
+		b.WriteString(line + "\n")
+		return
+	}
+	b.WriteString("  " + word + "\n")
+	line = "     "
+	for text := range strings.FieldsSeq(meaning) {
+		if len(line)+1+len(text) > columns && len(line) > 5 {
+			b.WriteString(line + "\n")
+			line = "     "
+		}
+		line += " " + text
+	}
+	b.WriteString(line + "\n")
+}
