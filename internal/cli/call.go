@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/propusk/propusk/internal/iam"
 )
@@ -116,7 +117,29 @@ func (s *session) change(ctx context.Context, method string, request proto.Messa
 	if s.async {
 		return s.print(ctx, op)
 	}
+	if at, later := s.scheduled(op); later {
+		s.tell("this happens at %s; until then its operation goes on", at.UTC().Format(time.RFC3339))
+		return s.print(ctx, op)
+	}
 	return s.finish(ctx, op)
+}
+
+// scheduled tells of an operation that ends at a set time, such as the deletion
+// of a cloud after some days, for which nobody waits.
+func (s *session) scheduled(op *operationpb.Operation) (time.Time, bool) {
+	if op.GetDone() || op.GetMetadata() == nil {
+		return time.Time{}, false
+	}
+	m, err := op.GetMetadata().UnmarshalNew()
+	if err != nil {
+		return time.Time{}, false
+	}
+	field := m.ProtoReflect().Descriptor().Fields().ByName("delete_after")
+	if field == nil || !m.ProtoReflect().Has(field) {
+		return time.Time{}, false
+	}
+	at, ok := m.ProtoReflect().Get(field).Message().Interface().(*timestamppb.Timestamp)
+	return at.AsTime(), ok && at.AsTime().After(s.env.Now().Add(callLimit))
 }
 
 // finish waits for an operation's end and prints what it came to.
