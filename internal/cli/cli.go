@@ -55,6 +55,12 @@ type command struct {
 	flags      func(f *flag.FlagSet) action
 }
 
+// treeCommand is a command of the tree.
+type treeCommand struct {
+	command
+	call *rpc // when it is one call
+}
+
 // action runs a command with what stood beside its flags.
 type action func(ctx context.Context, s *session, args []string) error
 

@@ -49,8 +49,8 @@ complete -c NAME -a '(_NAME_complete)'
 `,
 }
 
-func completionCommand() *command {
-	return &command{verb: "completion", takes: "bash|zsh|fish|powershell", summary: "print the completion of a shell: bash, zsh, fish or powershell; give it to your shell, such as by: source <(yc completion bash)",
+func completionCommand() *treeCommand {
+	return &treeCommand{command: command{verb: "completion", takes: "bash|zsh|fish|powershell", summary: "print the completion of a shell: bash, zsh, fish or powershell; give it to your shell, such as by: source <(yc completion bash)",
 		flags: func(f *flag.FlagSet) action {
 			return func(_ context.Context, s *session, args []string) error {
 				if len(args) != 1 || shells[args[0]] == "" {
@@ -60,7 +60,7 @@ func completionCommand() *command {
 				_, err := io.WriteString(s.env.Stdout, strings.ReplaceAll(shells[args[0]], "NAME", program))
 				return err
 			}
-		}}
+		}}}
 }
 
 // complete prints what may come next, one a line with what it means after a
@@ -112,11 +112,11 @@ func complete(env *Environment, args []string) error {
 	return nil
 }
 
-func versionCommand() *command {
-	return &command{verb: "version", summary: "print the version", flags: func(*flag.FlagSet) action {
+func versionCommand() *treeCommand {
+	return &treeCommand{command: command{verb: "version", summary: "print the version", flags: func(*flag.FlagSet) action {
 		return func(_ context.Context, s *session, _ []string) error {
 			_, err := fmt.Fprintln(s.env.Stdout, s.env.Version)
 			return err
 		}
-	}}
+	}}}
 }

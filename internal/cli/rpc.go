@@ -49,7 +49,7 @@ func (r rpc) changes(verb, summary string) node { return r.node(verb, summary, t
 func (r rpc) lists(verb, summary string) node   { return r.node(verb, summary, false, r.list) }
 
 func (r rpc) node(verb, summary string, changes bool, send func(context.Context, *session, *request) error) node {
-	return leaf(command{verb: verb, takes: r.takes(), summary: summary, changes: changes, flags: func(f *flag.FlagSet) action {
+	n := leaf(command{verb: verb, takes: r.takes(), summary: summary, changes: changes, flags: func(f *flag.FlagSet) action {
 		q, err := r.declare(f)
 		return func(ctx context.Context, s *session, args []string) error {
 			if err != nil {
@@ -58,6 +58,8 @@ func (r rpc) node(verb, summary string, changes bool, send func(context.Context,
 			return q.each(ctx, s, args, func() error { return send(ctx, s, q) })
 		}
 	}})
+	n.run.call = &r
+	return n
 }
 
 func (r rpc) takes() string {

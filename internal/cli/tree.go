@@ -11,11 +11,13 @@ type node struct {
 	aliases []string
 	summary string
 	below   []node
-	run     *command // of a word with nothing below
+	run     *treeCommand // of a word with nothing below
 }
 
 // leaf is a command under its own verb.
-func leaf(c command) node { return node{word: c.verb, summary: c.summary, run: &c} }
+func leaf(c command) node {
+	return node{word: c.verb, summary: c.summary, run: &treeCommand{command: c}}
+}
 
 // root is the whole tree.
 func root() node {

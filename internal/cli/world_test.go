@@ -30,7 +30,9 @@ type fake struct {
 	headers  []metadata.MD
 	requests []proto.Message
 
-	answer func(method string, request proto.Message) (proto.Message, error)
+	answer  func(method string, request proto.Message) (proto.Message, error)
+	created *iampb.CreateIamTokenResponse // what an exchange gets, when not goodToken
+	refuse  func() error                  // of an exchange, when not nil
 }
 
 const goodToken = "t1.good.token"
@@ -50,6 +52,14 @@ func newFake(t *testing.T, options ...grpc.ServerOption) *fake {
 			f.requests = append(f.requests, request.(proto.Message))
 			_ = grpc.SetTrailer(ctx, metadata.Pairs("x-request-id", "req-1"))
 			if _, ok := request.(*iampb.CreateIamTokenRequest); ok {
+				if f.refuse != nil {
+					if err := f.refuse(); err != nil {
+						return nil, err
+					}
+				}
+				if f.created != nil {
+					return f.created, nil
+				}
 				return &iampb.CreateIamTokenResponse{IamToken: goodToken}, nil
 			}
 			return f.answer(method, request.(proto.Message))

@@ -167,16 +167,16 @@ func TestListAbbreviates(t *testing.T) {
 
 func TestBroken(t *testing.T) {
 	for text, want := range map[string]string{
-		"current: [a\nprofiles":                          "broken YAML: line",
-		"current: a\n\ttoken: t1.secret":                 "broken YAML: line 2",
-		"profiles: hello":                                "line 1: profiles must be names",
-		"current: {}\n":                                  "line 1: current must be",
-		"- a":                                            "line 1: current and profiles are expected",
-		"profiles:\n  a: t1.secret":                      `line 2: profile "a" must be`,
-		"profiles:\n  a: {}\n  a: {}":                    "line 3",
-		"profiles:\n  a: &x {}\n  b: *x":                 "line 3: aliases",
-		"profiles: {a: {token: {? [t1.secret] : b}}}":    "a name must be a text",
-		strings.Repeat("[", 10000):                       "",
+		"current: [a\nprofiles":                         "broken YAML: line",
+		"current: a\n\ttoken: t1.secret":                "broken YAML: line 2",
+		"profiles: hello":                               "line 1: profiles must be names",
+		"current: {}\n":                                 "line 1: current must be",
+		"- a":                                           "line 1: current and profiles are expected",
+		"profiles:\n  a: t1.secret":                     `line 2: profile "a" must be`,
+		"profiles:\n  a: {}\n  a: {}":                   "line 3",
+		"profiles:\n  a: &x {}\n  b: *x":                "line 3: aliases",
+		"profiles: {a: {token: {? [t1.secret] : b}}}":   "a name must be a text",
+		strings.Repeat("[", 10000):                      "",
 		"profiles: " + strings.Repeat("{a: ", 50) + "1": "",
 	} {
 		_, err := profile.Parse([]byte(text))
