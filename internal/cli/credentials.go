@@ -158,15 +158,15 @@ func (c *credential) identity() string {
 }
 
 // keeping returns a token that was kept, or one that is made and kept.
-func (s *session) keeping(c *credential, impersonated string, make func() (profile.Token, error)) (profile.Token, error) {
+func (s *session) keeping(c *credential, impersonated string, renew func() (profile.Token, error)) (profile.Token, error) {
 	if !c.keeps || c.iamToken != "" && impersonated == "" {
-		return make()
+		return renew()
 	}
 	key := profile.Key(s.endpoint, s.profileName, c.identity(), impersonated)
 	fresh := false
 	kept, unkept, err := profile.TokensOf(s.configPath).Renew(key, s.env.Now, func() (profile.Token, error) {
 		fresh = true
-		return make()
+		return renew()
 	})
 	if unkept != nil {
 		s.tell("the IAM token is not kept for the next command: %v", unkept)

@@ -37,6 +37,7 @@ func (s *session) addressOf(ctx context.Context, method string) (string, error) 
 	}
 	if s.addresses == nil {
 		answer := new(endpointpb.ListApiEndpointsResponse)
+		//lint:ignore SA1019 clients send it still, and servers of the API expect it
 		err := s.send(ctx, endpointpb.ApiEndpointService_List_FullMethodName, &endpointpb.ListApiEndpointsRequest{PageSize: discoveryPage}, answer)
 		f, failed := errors.AsType[*Failure](err)
 		switch {

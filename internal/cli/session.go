@@ -208,7 +208,7 @@ func (s *session) setting(flagged, variable, property string) string {
 // tell says something to the person, which no program reads.
 func (s *session) tell(format string, args ...any) {
 	if !s.quiet {
-		fmt.Fprintln(s.env.Stderr, "There is something to know: "+fmt.Sprintf(format, args...))
+		fmt.Fprintln(s.env.Stderr, "WARNING: "+fmt.Sprintf(format, args...))
 	}
 }
 
