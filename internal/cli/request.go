@@ -206,4 +206,3 @@ func (s *session) get(ctx context.Context, method, field, id string) (protorefle
 	request.Set(request.Descriptor().Fields().ByName(protoreflect.Name(field)), protoreflect.ValueOfString(id))
 	return answer, s.call(ctx, method, request.Interface(), answer.Interface())
 }
-
