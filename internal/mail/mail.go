@@ -35,10 +35,8 @@ func CheckAddress(field, address string) error {
 	return nil
 }
 
-// Canonical is an address as new accounts keep it: without capitals. Hardly a
-// server tells mailboxes apart by them, and two accounts with one mailbox would
-// be one person twice.
-func Canonical(address string) string { return strings.ToLower(strings.TrimSpace(address)) }
+// Canonical is an address that was typed as accounts keep it.
+func Canonical(address string) string { return iam.CanonicalEmail(strings.TrimSpace(address)) }
 
 func dotted(s string, legal func(byte) bool) bool {
 	for part := range strings.SplitSeq(s, ".") {

@@ -5,8 +5,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
-	"strings"
 	"time"
 
 	"github.com/propusk/propusk/internal/iam"
@@ -50,12 +48,7 @@ func (p *Passwords) HashForStranger(ctx context.Context, address string, passwor
 }
 
 // FindPerson returns whom a text names that a stranger has typed: a login or an
-// e-mail address, as it is kept or without capitals. NOT_FOUND for nobody.
+// e-mail address. NOT_FOUND for nobody.
 func FindPerson(tx *store.Tx, text string) (*iam.UserAccount, error) {
-	text = typed(text)
-	u, err := store.GetUserAccountByLogin(tx, text)
-	if lower := strings.ToLower(text); errors.Is(err, iam.NotFound) && lower != text && strings.Contains(lower, "@") {
-		return store.GetUserAccountByLogin(tx, lower)
-	}
-	return u, err
+	return store.GetUserAccountByLogin(tx, typed(text))
 }

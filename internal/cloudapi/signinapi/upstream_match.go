@@ -120,7 +120,7 @@ func personWithEmail(tx *store.Tx, who *upstream.Person) (*iam.UserAccount, erro
 	if err == nil {
 		u, err = store.GetUserAccount(tx, u.ID)
 	}
-	if errors.Is(err, iam.NotFound) || err == nil && u.Email != who.Email {
+	if errors.Is(err, iam.NotFound) || err == nil && iam.CanonicalEmail(u.Email) != iam.CanonicalEmail(who.Email) {
 		return nil, nil
 	}
 	return u, err

@@ -208,7 +208,7 @@ func testRecoveryCodes(t *testing.T, f *fixture) {
 }
 
 func session(id, userID string, seen, end time.Time) *iam.Session {
-	return &iam.Session{ID: id, UserID: userID, Lookup: "of " + id, CreatedAt: created, LastSeenAt: seen, ExpiresAt: end,
+	return &iam.Session{ID: id, UserID: userID, Lookup: "of " + id, CreatedAt: created, AuthenticatedAt: created, LastSeenAt: seen, ExpiresAt: end,
 		SecondFactor: id == "s1", Address: "192.0.2.1", UserAgent: "Netscape"}
 }
 
