@@ -55,7 +55,7 @@ var joinArea = area{
 	register: func(s *Server, k kit, r *gate.Registrar) {
 		propuskpb.RegisterJoinServiceServer(r, &signinapi.JoinService{
 			Changes: k.changes, Quotas: k.quotas, Passwords: s.passwords, Addresses: signin.NewAddresses(s.now), Outbox: s.outbox,
-			SignIn:  &signinapi.SignInService{Changes: k.changes, Passwords: s.passwords, Life: s.cfg.SessionLife},
+			SignIn:  &signinapi.SignInService{Changes: k.changes, Passwords: s.passwords, Life: s.cfg.SessionLife, Idle: s.cfg.SessionIdle},
 			SignUps: s.signUps()})
 	},
 }

@@ -66,7 +66,7 @@ var signInArea = area{
 	rules: slices.Concat(signinapi.SignInRules, signinapi.AccountRules),
 	register: func(s *Server, k kit, r *gate.Registrar) {
 		propuskpb.RegisterSignInServiceServer(r, &signinapi.SignInService{
-			Changes: k.changes, Passwords: s.passwords, Life: s.cfg.SessionLife})
+			Changes: k.changes, Passwords: s.passwords, Life: s.cfg.SessionLife, Idle: s.cfg.SessionIdle})
 		propuskpb.RegisterAccountServiceServer(r, &signinapi.AccountService{
 			Changes: k.changes, Pages: k.pages, Passwords: s.passwords, Factors: s.secondFactors(), Minter: s.minter, Box: s.box,
 			Issuer: s.appIssuer(), Idle: s.cfg.SessionIdle, Places: s.places, Now: s.now})

@@ -115,7 +115,7 @@ func (v *visit) comeBack() error {
 	v.dropCookie(journeyCookie)
 	v.dropCookie(wayCookie)
 	session, err := ask[*propuskpb.SignInResponse](v, propuskpb.UpstreamService_Finish_FullMethodName,
-		&propuskpb.FinishUpstreamRequest{Provider: provider, Answer: answer, Client: v.client()})
+		&propuskpb.FinishUpstreamRequest{Provider: provider, Answer: answer, Client: v.signer()})
 	switch {
 	case err == nil:
 		return v.signedIn(session, back)

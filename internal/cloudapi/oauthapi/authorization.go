@@ -80,11 +80,10 @@ func (s *AuthorizationService) program(ctx context.Context, client *iam.OAuthCli
 const signInFresh = 15 * time.Minute
 
 // mustSignIn tells whether a person has to prove himself again: the program asks
-// for it, or his session began too long ago. One that began after he was sent to
-// sign in will do.
-func (a *asked) mustSignIn(now, began, since time.Time) bool {
-	age := now.Sub(began)
-	if !since.IsZero() && !began.Before(since) && age < signInFresh {
+// for it, or he last did so too long ago. After he was sent to sign in will do.
+func (a *asked) mustSignIn(now, proved, since time.Time) bool {
+	age := now.Sub(proved)
+	if !since.IsZero() && !proved.Before(since) && age < signInFresh {
 		return false
 	}
 	return a.prompted(promptLogin) || a.prompted(promptSelect) || a.maxAge >= 0 && age > a.maxAge
@@ -115,7 +114,7 @@ func (s *AuthorizationService) stand(tx *store.Tx, a *asked, organizationID, ses
 			return out.refuse(iam.OAuthAccessDenied, "The person is no member of the organization that the program belongs to"), nil
 		}
 	}
-	if a.mustSignIn(s.Now(), session.CreatedAt, since) {
+	if a.mustSignIn(s.Now(), session.AuthenticatedAt, since) {
 		if a.prompted(promptNone) {
 			return out.refuse(loginRequired, "The person has to sign in again"), nil
 		}

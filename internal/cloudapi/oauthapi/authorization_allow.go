@@ -122,7 +122,7 @@ func (s *AuthorizationService) mayAllow(tx *store.Tx, a *asked, organizationID, 
 // begin writes a grant with its code, and what was allowed.
 func (s *AuthorizationService) begin(tx *store.Tx, a *asked, at *standing, g *iam.OAuthGrant, lookup string, asked bool) error {
 	now := tx.Now()
-	g.Methods, g.AuthenticatedAt, g.CreatedAt = at.session.Methods, at.session.CreatedAt, now
+	g.Methods, g.AuthenticatedAt, g.CreatedAt = at.session.Methods, at.session.AuthenticatedAt, now
 	g.ExpiresAt = now.Add(grant.CodeLife + mint.Life)
 	if err := store.InsertOAuthGrant(tx, g); err != nil {
 		return err

@@ -116,7 +116,7 @@ func (s *DeviceService) letIn(tx *store.Tx, d *iam.DeviceCode, g *iam.OAuthGrant
 	if err != nil {
 		return err
 	}
-	g.Methods, g.AuthenticatedAt, g.CreatedAt = session.Methods, session.CreatedAt, tx.Now()
+	g.Methods, g.AuthenticatedAt, g.CreatedAt = session.Methods, session.AuthenticatedAt, tx.Now()
 	if err := store.InsertOAuthGrant(tx, g); err != nil {
 		return err
 	}

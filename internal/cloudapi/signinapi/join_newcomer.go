@@ -29,8 +29,8 @@ type newcomer struct {
 // was just chosen (RFC 8176).
 func firstSession(userID string, client *propuskpb.Client) *freshSession {
 	cookie, lookup := credential.NewSessionCookie()
-	return &freshSession{cookie: cookie, Session: iam.Session{
-		ID: resource.NewID(resource.PrefixIAM), UserID: userID, Lookup: lookup, Methods: []string{"pwd"},
+	return &freshSession{cookie: cookie, id: resource.NewID(resource.PrefixIAM), Session: iam.Session{
+		UserID: userID, Lookup: lookup, Methods: []string{"pwd"},
 		Address: shown(client.GetAddress()), UserAgent: shown(client.GetUserAgent()),
 	}}
 }

@@ -66,7 +66,7 @@ func proveAgain(ctx context.Context, db *store.DB, passwords *signin.Passwords, 
 		}
 		session, err := store.GetSession(tx, id.CredentialID)
 		if err == nil {
-			began = session.CreatedAt
+			began = session.AuthenticatedAt
 		}
 		return err
 	})

@@ -81,9 +81,12 @@ func (Factor) EnumDescriptor() ([]byte, []int) {
 
 // Client is where a person sits, as the door sees it.
 type Client struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Address       string                 `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
-	UserAgent     string                 `protobuf:"bytes,2,opt,name=user_agent,json=userAgent,proto3" json:"user_agent,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Address   string                 `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	UserAgent string                 `protobuf:"bytes,2,opt,name=user_agent,json=userAgent,proto3" json:"user_agent,omitempty"`
+	// Cookie of the session that the browser has, when somebody signs in there. A
+	// person who proves himself again goes on with his session, and this cookie ends.
+	FormerSession string `protobuf:"bytes,3,opt,name=former_session,json=formerSession,proto3" json:"former_session,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -128,6 +131,13 @@ func (x *Client) GetAddress() string {
 func (x *Client) GetUserAgent() string {
 	if x != nil {
 		return x.UserAgent
+	}
+	return ""
+}
+
+func (x *Client) GetFormerSession() string {
+	if x != nil {
+		return x.FormerSession
 	}
 	return ""
 }
@@ -2167,7 +2177,9 @@ type SignInResponse_Session struct {
 	// The cookie's value.
 	Cookie string `protobuf:"bytes,1,opt,name=cookie,proto3" json:"cookie,omitempty"`
 	// When the session ends however busy it is.
-	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	// It is the session of Client.former_session, whose cookie has ended.
+	Continued     bool `protobuf:"varint,3,opt,name=continued,proto3" json:"continued,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2214,6 +2226,13 @@ func (x *SignInResponse_Session) GetExpiresAt() *timestamppb.Timestamp {
 		return x.ExpiresAt
 	}
 	return nil
+}
+
+func (x *SignInResponse_Session) GetContinued() bool {
+	if x != nil {
+		return x.Continued
+	}
+	return false
 }
 
 type SignInResponse_SecondFactor struct {
@@ -2281,23 +2300,26 @@ var File_propusk_v1_sign_in_service_proto protoreflect.FileDescriptor
 const file_propusk_v1_sign_in_service_proto_rawDesc = "" +
 	"\n" +
 	" propusk/v1/sign_in_service.proto\x12\n" +
-	"propusk.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dyandex/cloud/validation.proto\"W\n" +
+	"propusk.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dyandex/cloud/validation.proto\"\x8a\x01\n" +
 	"\x06Client\x12\"\n" +
 	"\aaddress\x18\x01 \x01(\tB\b\x8a\xc81\x04<=64R\aaddress\x12)\n" +
 	"\n" +
 	"user_agent\x18\x02 \x01(\tB\n" +
-	"\x8a\xc81\x06<=1024R\tuserAgent\"\x97\x01\n" +
+	"\x8a\xc81\x06<=1024R\tuserAgent\x121\n" +
+	"\x0eformer_session\x18\x03 \x01(\tB\n" +
+	"\x8a\xc81\x06<=1000R\rformerSession\"\x97\x01\n" +
 	"\x12StartSignInRequest\x12#\n" +
 	"\x05login\x18\x01 \x01(\tB\r\xe8\xc71\x01\x8a\xc81\x05<=256R\x05login\x12*\n" +
 	"\bpassword\x18\x02 \x01(\tB\x0e\xe8\xc71\x01\x8a\xc81\x06<=1024R\bpassword\x120\n" +
-	"\x06client\x18\x03 \x01(\v2\x12.propusk.v1.ClientB\x04\xe8\xc71\x01R\x06client\"\x9a\x03\n" +
+	"\x06client\x18\x03 \x01(\v2\x12.propusk.v1.ClientB\x04\xe8\xc71\x01R\x06client\"\xb8\x03\n" +
 	"\x0eSignInResponse\x12>\n" +
 	"\asession\x18\x01 \x01(\v2\".propusk.v1.SignInResponse.SessionH\x00R\asession\x12N\n" +
-	"\rsecond_factor\x18\x02 \x01(\v2'.propusk.v1.SignInResponse.SecondFactorH\x00R\fsecondFactor\x1a\\\n" +
+	"\rsecond_factor\x18\x02 \x01(\v2'.propusk.v1.SignInResponse.SecondFactorH\x00R\fsecondFactor\x1az\n" +
 	"\aSession\x12\x16\n" +
 	"\x06cookie\x18\x01 \x01(\tR\x06cookie\x129\n" +
 	"\n" +
-	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x1a\x8f\x01\n" +
+	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x1c\n" +
+	"\tcontinued\x18\x03 \x01(\bR\tcontinued\x1a\x8f\x01\n" +
 	"\fSecondFactor\x12\x16\n" +
 	"\x06ticket\x18\x01 \x01(\tR\x06ticket\x129\n" +
 	"\n" +
