@@ -131,19 +131,14 @@ type visit struct {
 	path      string
 	requestID string // of the call of the gate, or this door's own
 	form      form
-	scheme    string // by which the client has shown something in the Authorization header: "Basic" or "Bearer"
 }
 
 // ask makes a call of the gate.
 func ask[R proto.Message](v *visit, method string, m proto.Message) (answer R, err error) {
-	request := &gate.Request{
+	response, err := v.door.Gate.Call(v.r.Context(), &gate.Request{
 		Method: method, Door: Name, UserAgent: v.r.UserAgent(), RemoteAddr: v.address(),
 		Decode: func(into proto.Message) error { proto.Merge(into, m); return nil },
-	}
-	if v.scheme == bearer {
-		request.Authorization = v.r.Header.Get("Authorization")
-	}
-	response, err := v.door.Gate.Call(v.r.Context(), request)
+	})
 	v.requestID = response.RequestID
 	if err != nil {
 		return answer, err
