@@ -63,9 +63,12 @@ func (s *Refreshes) Refresh(ctx context.Context, r *propuskpb.RefreshTokenGrantR
 		return nil, err
 	}
 	call.Issued = claims
-	call.Note("grant_id", g.ID)
+	call.Note("oauth_grant_id", g.ID)
 	err = s.Changes.Plain(ctx, func(tx *store.Tx) error {
 		out.RefreshToken = ""
+		if err := spendProof(tx, g.UserID, r.GetDpop()); err != nil {
+			return err
+		}
 		replaced, err := useRefreshToken(tx, call, lookup, r.GetClientInstanceInfo(), next)
 		if replaced {
 			out.RefreshToken = next.Secret.Reveal()
@@ -76,6 +79,21 @@ func (s *Refreshes) Refresh(ctx context.Context, r *propuskpb.RefreshTokenGrantR
 		return nil, err
 	}
 	return out, nil
+}
+
+// spendProof notes for all servers that a proof of possession was used: a refresh
+// token is good more than once, and so whoever has seen a request could send it to
+// another server, or to this one after it has started again.
+func spendProof(tx *store.Tx, userID string, p *propuskpb.DPoPProof) error {
+	if p.GetJwt() == "" {
+		return nil
+	}
+	fresh, err := store.SpendChallenge(tx, &iam.Challenge{Lookup: grant.ProofLookup(p.GetJwt()), Purpose: iam.ChallengeKeyProof,
+		UserID: userID, ExpiresAt: tx.Now().Add(grant.ProofKept)})
+	if err == nil && !fresh {
+		err = grant.ErrProofUsed
+	}
+	return err
 }
 
 // useRefreshToken notes a use, and replaces a token whose end is near. It tells

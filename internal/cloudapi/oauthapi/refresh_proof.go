@@ -56,7 +56,7 @@ func (p *RefreshProof) Prove(ctx context.Context, m proto.Message) (*credential.
 	if t.ClientID != client.Client.ID {
 		return nil, errRefreshToken
 	}
-	if err := p.possession(g.KeyThumbprint, r.GetDpop()); err != nil {
+	if _, err := possession(ctx, p.Keys, r.GetDpop(), g.KeyThumbprint, errRefreshToken); err != nil {
 		return nil, err
 	}
 	now := p.Now()
@@ -87,25 +87,6 @@ func (p *RefreshProof) read(ctx context.Context, lookup string) (t *iam.RefreshT
 	return t, g, settings, err
 }
 
-// possession checks that the program has the key that the token is bound to. A
-// proof is looked at even where none is needed: a wrong one is a mistake.
-func (p *RefreshProof) possession(want string, given *propuskpb.DPoPProof) error {
-	if given.GetJwt() == "" {
-		if want != "" {
-			return errRefreshToken
-		}
-		return nil
-	}
-	thumbprint, err := p.Keys.Prove(given.GetJwt(), given.GetMethod(), given.GetUrl())
-	if err != nil {
-		return err
-	}
-	if want != "" && thumbprint != want {
-		return errRefreshToken
-	}
-	return nil
-}
-
 // stolen ends the grant of a token that was used again long after another one
 // had come in its place (RFC 9700 section 4.14.2), and leaves a line about it
 // beside that of the refused call.
@@ -116,7 +97,7 @@ func (p *RefreshProof) stolen(ctx context.Context, call *gate.Call, t *iam.Refre
 		}
 		e := gate.EventOf(call, nil)
 		e.Type = audit.TypeOf(refreshRevoked)
-		e.Details = audit.Details{audit.Text("subject_id", t.UserID), audit.Text("client_id", t.ClientID), audit.Text("grant_id", t.GrantID),
+		e.Details = audit.Details{audit.Text("subject_id", t.UserID), audit.Text("client_id", t.ClientID), audit.Text("oauth_grant_id", t.GrantID),
 			audit.Text("refresh_token_id", t.ID), audit.Text("reason", "a replaced token was used again")}
 		return audit.Insert(tx, e)
 	})
