@@ -23,8 +23,9 @@ const mostAddress = 100
 // CheckAddress tells why a text is no mailbox that this server writes to, as
 // INVALID_ARGUMENT about a field of the caller's: a dot-atom of ASCII, an @ and a
 // domain name (RFC 5321 section 4.1.2). Quoted local parts, addresses of hosts in
-// brackets and letters beyond ASCII (RFC 6531) are refused: few have them, and
-// many servers take them for something else.
+// brackets, letters beyond ASCII (RFC 6531) and the signs by which servers of old
+// are told a way on or a file (%, !, / and |) are refused: few have them, and many
+// servers take them for something else.
 func CheckAddress(field, address string) error {
 	local, domain, ok := strings.Cut(address, "@")
 	if !ok || len(address) > mostAddress || len(local) > 64 || !dotted(local, isAtext) || !dotted(domain, isHostByte) || !hasTop(domain) {
@@ -53,7 +54,7 @@ func dotted(s string, legal func(byte) bool) bool {
 }
 
 func isAtext(c byte) bool {
-	return isLetterOrDigit(c) || strings.IndexByte("!#$%&'*+-/=?^_`{|}~", c) >= 0
+	return isLetterOrDigit(c) || strings.IndexByte("#$&'*+-=?^_`{}~", c) >= 0
 }
 
 func isHostByte(c byte) bool { return isLetterOrDigit(c) || c == '-' }

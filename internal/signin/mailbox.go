@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"strings"
 	"time"
 
 	"github.com/propusk/propusk/internal/iam"
@@ -18,12 +19,20 @@ const (
 	lettersPeriod    = time.Hour
 )
 
-// AdmitLetter counts a letter that somebody who has shown nothing wants sent to a
-// mailbox, for all nodes, and tells whether it may be: three an hour. What is
-// kept is a MAC of the address.
-func (p *Passwords) AdmitLetter(tx *store.Tx, mailbox string) (bool, error) {
+// AdmitLetter counts a letter about something that somebody who has shown nothing
+// wants sent to a mailbox, for all nodes, and tells whether it may be: three an
+// hour, and so that letters about one thing keep nobody from those about another.
+// Addresses that differ in capitals, or in what stands behind a +, count as one
+// mailbox. What is kept is a MAC of the address.
+func (p *Passwords) AdmitLetter(tx *store.Tx, about, mailbox string) (bool, error) {
+	mailbox = iam.CanonicalEmail(mailbox)
+	if local, domain, ok := strings.Cut(mailbox, "@"); ok {
+		if base, _, tagged := strings.Cut(local, "+"); tagged && base != "" {
+			mailbox = base + "@" + domain
+		}
+	}
 	m := hmac.New(sha256.New, p.Key)
-	m.Write([]byte("letters to a mailbox\x00" + mailbox))
+	m.Write([]byte("letters to a mailbox\x00" + about + "\x00" + mailbox))
 	id := "letters/" + hex.EncodeToString(m.Sum(nil)[:16])
 	a, err := store.HoldAttempts(tx, id)
 	if err != nil {
