@@ -86,12 +86,15 @@ func TestProofsOnTwoNodes(t *testing.T) {
 }
 
 // openNode is openHall on a database that several share.
-func openNode(t *testing.T, url, key string) *hall {
+func openNode(t *testing.T, url, key string, change ...func(*Config)) *hall {
 	t.Helper()
 	h := &hall{}
 	cfg := Config{Data: t.TempDir(), Database: DatabaseURL(url), HTTPListen: "127.0.0.1:0", GRPCListen: Off, AccessListen: Off, DebugListen: Off,
 		PublicURL: "https://id.example/"}
 	cfg.MasterKey.File = key
+	for _, c := range change {
+		c(&cfg)
+	}
 	s, err := New(t.Context(), cfg, Options{Dev: true, Now: h.clock})
 	if err != nil {
 		t.Fatal(err)

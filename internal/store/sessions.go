@@ -11,13 +11,17 @@ const sessionColumns = `id, subject_id, lookup, created_at, last_seen_at, expire
 
 // InsertSession adds a session. Nobody remembers sessions, so the feed does not
 // tell of them: what ends one ends its tokens by a revocation. It begins with a
-// proof, so AuthenticatedAt is CreatedAt, whatever s says.
+// proof, so AuthenticatedAt is CreatedAt unless s says otherwise.
 func InsertSession(tx *Tx, s *iam.Session) error {
 	if _, err := GetUserAccount(tx, s.UserID); err != nil {
 		return err
 	}
+	proved := s.AuthenticatedAt
+	if proved.IsZero() {
+		proved = s.CreatedAt
+	}
 	_, err := tx.exec(`INSERT INTO sessions (`+sessionColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-		s.ID, s.UserID, s.Lookup, micros(s.CreatedAt), micros(s.LastSeenAt), micros(s.ExpiresAt), flag(s.SecondFactor), s.Address, s.UserAgent, strings.Join(s.Methods, " "), micros(s.CreatedAt))
+		s.ID, s.UserID, s.Lookup, micros(s.CreatedAt), micros(s.LastSeenAt), micros(s.ExpiresAt), flag(s.SecondFactor), s.Address, s.UserAgent, strings.Join(s.Methods, " "), micros(proved))
 	return tx.unlessTaken(err, "Session %s already exists", s.ID)
 }
 

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -24,7 +25,18 @@ type Person struct {
 	FamilyName    string
 	Login         string // that he would like; of any form
 
+	// AuthenticatedAt is when he last proved himself to the provider, and not in the
+	// future; zero when it did not tell.
+	AuthenticatedAt time.Time
+
 	hosted string // the domain that rules the account
+	oddly  bool   // it told a time that is none
+}
+
+// stale tells whether a provider has said that somebody proved himself before a
+// time.
+func (who *Person) stale(since time.Time) bool {
+	return who.oddly || !who.AuthenticatedAt.IsZero() && who.AuthenticatedAt.Before(since.Add(-clockSkew))
 }
 
 const (
@@ -49,6 +61,8 @@ func (p *provider) person(ctx context.Context, d *document, t *tokens, nonce str
 	if err != nil {
 		return nil, err
 	}
+	at, _ := c.time("auth_time") // of the ID token, to which userinfo adds nothing here
+	odd := at.IsZero() && c.has("auth_time")
 	subject := c.text("sub")
 	if err := checkSubject(subject); err != nil {
 		return nil, err
@@ -68,7 +82,12 @@ func (p *provider) person(ctx context.Context, d *document, t *tokens, nonce str
 			}
 		}
 	}
-	return p.personOf(subject, c), nil
+	who := p.personOf(subject, c)
+	if now := p.now(); at.After(now) {
+		at = now
+	}
+	who.AuthenticatedAt, who.oddly = at, odd
+	return who, nil
 }
 
 func (p *provider) personOf(subject string, c members) *Person {

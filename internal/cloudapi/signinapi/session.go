@@ -44,7 +44,12 @@ type freshSession struct {
 	id        string // of one that begins
 	former    string // look-up of the cookie that the browser has; "" when it has none
 	continued bool
+	proved    time.Time // when the person proved himself elsewhere; zero: just now
 }
+
+// provedLately is how long ago a person may have proved himself elsewhere, by a
+// clock that is not ours, and it was now.
+const provedLately = time.Minute
 
 // newSession is one of a person who has proved himself, by some methods of RFC 8176.
 func newSession(userID string, client *propuskpb.Client, secondFactor bool, methods ...string) *freshSession {
@@ -77,6 +82,9 @@ func shown(text string) string {
 func (s *SignInService) begin(tx *store.Tx, call *gate.Call, f *freshSession) (err error) {
 	now := tx.Now()
 	f.ID, f.CreatedAt, f.AuthenticatedAt, f.LastSeenAt, f.ExpiresAt, f.continued = f.id, now, now, now, now.Add(s.Life), false
+	if !f.proved.IsZero() && now.Sub(f.proved) > provedLately {
+		f.AuthenticatedAt = f.proved
+	}
 	if f.former != "" {
 		if f.continued, err = store.RenewSession(tx, f.former, &f.Session, now.Add(-s.Idle)); err != nil {
 			return err
