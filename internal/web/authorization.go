@@ -21,7 +21,7 @@ const authorizationPath = "/oauth/authorize"
 // are ignored, as RFC 6749 section 3.1 wants it.
 var authorizationParameters = []string{
 	"client_id", "redirect_uri", "response_type", "scope", "state", "nonce", "code_challenge", "code_challenge_method", "response_mode",
-	"prompt", "max_age", "dpop_jkt", "request", "request_uri", "registration", "login_hint", "ui_locales", federationHint,
+	"prompt", "max_age", "dpop_jkt", "request", "request_uri", "registration", "login_hint", "id_token_hint", "ui_locales", federationHint,
 }
 
 // federationHint names the identity federation in which a person is to sign in
@@ -87,7 +87,7 @@ func (v *visit) checkAuthorization() error {
 	a := &authorizing{address: address, request: &propuskpb.Authorization{
 		ClientId: q["client_id"], RedirectUri: q["redirect_uri"], ResponseType: q["response_type"], Scope: q["scope"], State: q["state"], Nonce: q["nonce"],
 		CodeChallenge: q["code_challenge"], CodeChallengeMethod: q["code_challenge_method"], ResponseMode: q["response_mode"],
-		Prompt: q["prompt"], MaxAge: q["max_age"], DpopJkt: q["dpop_jkt"],
+		Prompt: q["prompt"], MaxAge: q["max_age"], DpopJkt: q["dpop_jkt"], IdTokenHint: q["id_token_hint"],
 	}}
 	for _, name := range []string{"request", "request_uri", "registration"} {
 		if q[name] != "" {

@@ -44,7 +44,11 @@ func (s *AuthorizationService) Check(ctx context.Context, r *propuskpb.CheckAuth
 		return nil, err
 	}
 	out := &propuskpb.CheckAuthorizationResponse{}
-	if refused := a.judge(); refused != nil {
+	refused, err := s.judge(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	if refused != nil {
 		out.RefusalLocation = a.refused(refused)
 		return out, nil
 	}
@@ -121,6 +125,9 @@ func (s *AuthorizationService) stand(tx *store.Tx, a *asked, organizationID, ses
 		out.next = propuskpb.PrepareAuthorizationResponse_SIGN_IN
 		return out, nil
 	}
+	if a.person != "" && a.person != session.UserID {
+		return out.refuse(loginRequired, "Another person is signed in than the one of id_token_hint"), nil
+	}
 	out.consent, err = store.GetOAuthConsent(tx, session.UserID, a.client.ID)
 	switch {
 	case errors.Is(err, iam.NotFound):
@@ -156,7 +163,11 @@ func (s *AuthorizationService) Prepare(ctx context.Context, r *propuskpb.Prepare
 	if err != nil {
 		return nil, err
 	}
-	if wrong := a.judge(); wrong != nil {
+	wrong, err := s.judge(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	if wrong != nil {
 		return &propuskpb.PrepareAuthorizationResponse{Next: propuskpb.PrepareAuthorizationResponse_REFUSED, RefusalLocation: a.refused(wrong)}, nil
 	}
 	organizationID, err := s.Clients.Organization(ctx, a.client)
