@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -155,4 +156,37 @@ func TestUpstreamProofIsFresh(t *testing.T) {
 		t.Errorf("he proved himself %v ago", age)
 	}
 	refused(t, "just now", s.disconnect(t, cookie, "", s.one.URL), iam.FailedPrecondition, "last_way_in")
+}
+
+// Operators see by what a person may sign in, and take it away, even the last.
+func TestOperatorDisconnects(t *testing.T) {
+	t.Parallel()
+	s := openStation(t, func(p *SignInProvider) { p.Create = true })
+	account := there("sub", "odd 1", "email", "carol@example.com", "preferred_username", "carol")
+	must2(s.come(t, account))(t)
+	got := must2(s.ListUserConnections(t.Context(), UserConnectionsRequest{User: "carol"}))(t)
+	if c := got.Connections; len(c) != 1 || c[0].Provider != "one" || c[0].Authority != s.one.URL || c[0].Subject != "odd 1" || c[0].Email != "carol@example.com" || c[0].LastUsedAt.IsZero() {
+		t.Errorf("connections: %+v", c)
+	}
+	if got := must2(s.ListUserConnections(t.Context(), UserConnectionsRequest{User: "alice"}))(t); len(got.Connections) != 0 {
+		t.Errorf("of alice: %+v", got)
+	}
+	for who, provider := range map[string]string{"alice": "one", "nobody": "one", "carol": "two"} {
+		if _, err := s.DisconnectUser(t.Context(), UserDisconnectRequest{User: who, Provider: provider}); iam.KindOf(err) != iam.NotFound {
+			t.Errorf("%s from %s: %v", who, provider, err)
+		}
+	}
+	if out := must2(s.DisconnectUser(t.Context(), UserDisconnectRequest{User: "carol", Provider: "one"}))(t); out.Left != 0 || out.UserID == "" {
+		t.Errorf("%+v", out)
+	}
+	_, err := s.come(t, account)
+	refused(t, "after it was taken away", err, iam.NotFound, "account_unconnected_email")
+	log := s.events(t)
+	if !strings.Contains(log, "propusk.DisconnectExternalIdentity") || strings.Contains(log, "carol@example.com") {
+		t.Errorf("the audit log: %.3000s", log)
+	}
+	must2(s.come(t, there("sub", "another", "email", "", "preferred_username", "dave")))(t)
+	if out := must2(s.DisconnectUser(t.Context(), UserDisconnectRequest{User: "dave", Provider: s.one.URL}))(t); out.Left != 0 {
+		t.Errorf("by its address: %+v", out)
+	}
 }
