@@ -251,6 +251,7 @@ func TestHarmfulPrograms(t *testing.T) {
 	s.wants(t, 200, safe, "<bdi>&lt;b&gt;x&lt;/b&gt;</bdi>", "<bdi>\u202E</bdi>")
 	s2 := b.open("/account/programs?page=more")
 	s2.wants(t, 200, safe)
+	b.header.Set("Test-Address", "198.51.100.9")
 	s3 := b.send(b.open("/device?user_code=dddddddd"), "/device")
 	s3.wants(t, 200, safe, "same address as yours")
 	s4 := b.open("/oauth/logout?client_id=odd")
