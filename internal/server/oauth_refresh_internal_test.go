@@ -286,6 +286,51 @@ func TestRefreshTokenSetting(t *testing.T) {
 	h.wantEvent(t, "propusk.SetRefreshTokens", `"setting_before":"ON"`)
 }
 
+// A setting whose work was cut off, and what was made while it was written, is
+// finished by the cleaning.
+func TestRefreshTokenSettingIsFinished(t *testing.T) {
+	t.Parallel()
+	h := openHall(t)
+	plain, live := h.plantRefreshToken(t, "alice"), ""
+	bound := h.plantRefreshToken(t, "bob", func(g *iam.OAuthGrant) { g.KeyThumbprint = strings.Repeat("A", 43) })
+	live = h.refresh(t, plain).AccessToken
+	write := func(to iam.RefreshTokenSetting) {
+		t.Helper()
+		err := h.db.Update(t.Context(), func(tx *store.Tx) error {
+			_, err := store.SetOrganizationRefreshTokens(tx, h.dev.OrganizationID, to)
+			return err
+		})
+		if err == nil {
+			err = h.clean(t.Context())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	left := func(text string) bool {
+		err := h.db.View(t.Context(), func(tx *store.Tx) error {
+			_, err := store.FindRefreshToken(tx, grant.RefreshTokenLookup(text))
+			return err
+		})
+		return err == nil
+	}
+	if write(iam.RefreshTokensOn); !left(plain) || !left(bound) {
+		t.Error("what is allowed has ended")
+	}
+	if write(iam.RefreshTokensDPoP); left(plain) || !left(bound) {
+		t.Error("without keys: not what is forbidden, or more, has ended")
+	}
+	if status, _ := h.get(t, live, "GET", "/iam/v1/refreshTokens", ""); status != 401 {
+		t.Errorf("its IAM token: %d", status)
+	}
+	if write(iam.RefreshTokensOff); left(bound) {
+		t.Error("with a key: it is still there")
+	}
+	write(iam.RefreshTokensOn)
+	wantGone(t, "after it was allowed again", h.refresh(t, plain))
+	h.wantEvent(t, "iam.credential.RevokeRefreshTokenForSubject", `"grants_ended":"1"`)
+}
+
 func TestRefreshTokenService(t *testing.T) {
 	t.Parallel()
 	h := openHall(t)
