@@ -182,3 +182,43 @@ func TestAccessTokensEndWithTheSession(t *testing.T) {
 		t.Errorf("that of a refresh token: %v", err)
 	}
 }
+
+// Every way of signing in goes on with the session, and tells how the person was
+// proved the last time.
+func TestEveryProofGoesOn(t *testing.T) {
+	t.Parallel()
+	s := openStation(t)
+	h := keys{s.hall}
+	first := s.alice(t)
+	if err := s.connect(t, first, s.password("alice"), aliceThere); err != nil {
+		t.Fatal(err)
+	}
+	id := s.sessionOf(t, first).GetId()
+	goesOn := func(what, methods string, r *propuskpb.SignInResponse) (cookie string) {
+		t.Helper()
+		cookie = r.GetSession().GetCookie()
+		if got := s.sessionOf(t, cookie); !r.GetSession().GetContinued() || got.GetId() != id {
+			t.Errorf("%s: %v goes on as %v", what, id, got)
+		}
+		if m := h.methods(t, r); m != methods {
+			t.Errorf("%s: %q, want %q", what, m, methods)
+		}
+		return cookie
+	}
+	journey := s.allow(t, s.begin(t, "one"), aliceThere)
+	cookie := goesOn("elsewhere", "fed", must2(asked[*propuskpb.SignInResponse](t, s.hall, propuskpb.UpstreamService_Finish_FullMethodName,
+		&propuskpb.FinishUpstreamRequest{Provider: journey.provider, Answer: journey.answer, Client: overSession(first)}))(t))
+	d, made := h.passkey(t, cookie, s.password("alice"))
+	cookie = goesOn("a passkey", "hwk user mfa", must2(asked[*propuskpb.SignInResponse](t, s.hall, propuskpb.PasskeySignInService_FinishSignIn_FullMethodName,
+		&propuskpb.FinishPasskeySignInRequest{Assertion: d.get(t, h.challenge(t)), Client: overSession(cookie)}))(t))
+	ticket := must2(s.start(t, "alice", s.password("alice")))(t).GetSecondFactor().GetTicket()
+	cookie = goesOn("a recovery code", "pwd mfa", must2(asked[*propuskpb.SignInResponse](t, s.hall, propuskpb.SignInService_FinishSecondFactor_FullMethodName,
+		&propuskpb.FinishSecondFactorRequest{Ticket: ticket, Client: overSession(cookie), Proof: &propuskpb.FinishSecondFactorRequest_RecoveryCode{RecoveryCode: made.GetRecoveryCodes()[0]}}))(t))
+	ticket = must2(s.start(t, "alice", s.password("alice")))(t).GetSecondFactor().GetTicket()
+	begun := must2(h.beginSecond(t, ticket))(t)
+	cookie = goesOn("a passkey after the password", "pwd hwk user mfa", must2(asked[*propuskpb.SignInResponse](t, s.hall, propuskpb.PasskeySignInService_FinishSecondFactor_FullMethodName,
+		&propuskpb.FinishPasskeySecondFactorRequest{Ticket: ticket, Assertion: d.get(t, begun.GetChallenge()), Client: overSession(cookie)}))(t))
+	if all := s.sessions(t, cookie); len(all) != 1 {
+		t.Errorf("%d sessions of one browser", len(all))
+	}
+}
