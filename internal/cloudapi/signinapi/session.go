@@ -1,6 +1,7 @@
 package signinapi
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -80,6 +81,9 @@ func shown(text string) string {
 // session goes on, with all that rests on it, and its former cookie is no good any
 // more.
 func (s *SignInService) begin(tx *store.Tx, call *gate.Call, f *freshSession) (err error) {
+	if len(f.Methods) == 0 {
+		return errors.New("signinapi: a session begins and nobody says how")
+	}
 	now := tx.Now()
 	f.ID, f.CreatedAt, f.AuthenticatedAt, f.LastSeenAt, f.ExpiresAt, f.continued = f.id, now, now, now, now.Add(s.Life), false
 	if !f.proved.IsZero() && now.Sub(f.proved) > provedLately {
