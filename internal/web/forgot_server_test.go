@@ -61,7 +61,8 @@ func TestForgottenPassword(t *testing.T) {
 	signedIn := realBrowser(t, w)
 	signedIn.send(signedIn.open("/login"), "/login", "login", "alice", "password", w.Server.Dev().Password("alice").Reveal())
 	b.send(b.open(got[0].link(t)), "/reset", "new_password", joinPassword, "again", joinPassword).wants(t, 200, "The password is set.")
-	b.send(b.open(got[1].link(t)), "/reset", "new_password", joinPassword+"!", "again", joinPassword+"!").wants(t, 403, "This link does not work any more")
+	b.send(b.open(got[1].link(t)), "/reset", "new_password", joinPassword+"!", "again", joinPassword+"!").wants(t, 403, "This link does not work any more", `href="/forgot"`)
+	b.open("/reset").wants(t, 200, "This page opens from a link", `href="/forgot"`)
 	if s := signedIn.open("/account"); s.path != "/login?note=ended" {
 		t.Errorf("a session lives on at %s", s.path)
 	}

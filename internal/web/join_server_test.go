@@ -273,6 +273,10 @@ func TestSignUpAtOnce(t *testing.T) {
 		t.Errorf("the account is %+v", u)
 	}
 	b.open("/account/sessions").wants(t, 200, "127.0.0.1</bdi> · <bdi>Дом &amp; &lt;b&gt;</bdi>")
+	got, err := w.Server.ListUserSessions(t.Context(), server.UserSessionsRequest{User: "erin"})
+	if err != nil || len(got.Sessions) != 1 || got.Sessions[0].Place != "Дом & <b>" {
+		t.Errorf("the operator sees %+v, %v", got, err)
+	}
 	b.open("/forgot").wants(t, 200, "Your administrator can give you a link")
 
 	closed := realBrowser(t, propusktest.New(t))

@@ -109,7 +109,7 @@ func (v *visit) confirmApp() error {
 		}
 		return v.appElsewhere(err)
 	}
-	return v.show(http.StatusOK, &page{Name: "codes", Title: "codes.title", Account: account, Data: answer.GetRecoveryCodes()})
+	return v.show(http.StatusOK, &page{Name: "codes", Title: "codes.title", Account: account, Note: "note.others_ended", Data: answer.GetRecoveryCodes()})
 }
 
 func (v *visit) removeApp() error {
