@@ -3,6 +3,7 @@ package oauthapi
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -13,6 +14,7 @@ import (
 	"github.com/propusk/propusk/internal/gate"
 	"github.com/propusk/propusk/internal/grant"
 	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/oauthclient"
 	"github.com/propusk/propusk/internal/store"
 	propuskpb "github.com/propusk/propusk/proto/propusk/v1"
 )
@@ -111,9 +113,10 @@ var errShownRefreshToken = &iam.Error{Kind: iam.Unauthenticated, Reason: "refres
 	Message: "The refresh token is not valid, or is one by which nobody else but its program may act"}
 
 // Shown is the person of a refresh token that another service was shown. One
-// that is bound to a key proves nothing without a proof, and one of a program
-// that may not do all that its person may would prove too much: both get the
-// answer of an unknown one. It is no use of the token.
+// that is bound to a key proves nothing without a proof, one of a program that has a
+// secret nothing without the secret (RFC 6749 section 10.4), and one of a program
+// that may not do all that its person may would prove too much: all get the answer
+// of an unknown one. It is no use of the token.
 func (p *RefreshProof) Shown(ctx context.Context, text string) (*credential.Identity, error) {
 	if !grant.RefreshTokenForm(text) {
 		return nil, errShownRefreshToken
@@ -134,7 +137,8 @@ func (p *RefreshProof) Shown(ctx context.Context, text string) (*credential.Iden
 		return nil, err
 	}
 	now := p.Now()
-	if g.KeyThumbprint != "" || !FullAccess(client, g.Scopes) || overdue(t, now) || !now.Before(t.ExpiresAt) || !iam.RefreshTokensAllowed(settings, false) {
+	alone := g.KeyThumbprint == "" && slices.Contains(client.AuthenticationMethods, oauthclient.NoSecret) && FullAccess(client, g.Scopes)
+	if !alone || overdue(t, now) || !now.Before(t.ExpiresAt) || !iam.RefreshTokensAllowed(settings, false) {
 		return nil, errShownRefreshToken
 	}
 	id, err := p.Grants.Prove(ctx, position, credential.HowRefreshToken, g, client)
