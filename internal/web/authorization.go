@@ -220,10 +220,11 @@ func (v *visit) allowProgram(asked bool) error {
 	a := v.authorizing
 	m := &propuskpb.AllowAuthorizationRequest{Session: v.session, Authorization: a.request, Asked: asked, Client: v.client(), SignedInSince: v.signedInSince()}
 	answer, err := askOnce[*propuskpb.AllowAuthorizationResponse](v, propuskpb.AuthorizationService_Allow_FullMethodName, m, v.form["once"])
-	if asked && (err == nil || errors.Is(err, iam.AlreadyExists)) {
+	counted := countedBefore(err)
+	if asked && (err == nil || counted) {
 		v.dropCookie(v.programOnce())
 	}
-	if errors.Is(err, iam.AlreadyExists) { // the same form came twice at once, or its answer was lost
+	if counted { // the same form came twice at once, or its answer was lost
 		return refused(http.StatusConflict, "error.program_answered")
 	}
 	if err != nil {
@@ -233,6 +234,13 @@ func (v *visit) allowProgram(asked bool) error {
 		v.dropCookie(v.againName())
 	}
 	return v.leave(answer.GetLocation(), a.request.GetRedirectUri(), a.program)
+}
+
+// countedBefore tells that a form has counted before, also one that came from
+// another place then.
+func countedBefore(err error) bool {
+	e, ok := errors.AsType[*iam.Error](err)
+	return ok && (e.Kind == iam.AlreadyExists || e.Kind == iam.InvalidArgument && len(e.Fields) == 1 && e.Fields[0].Field == "idempotency-key")
 }
 
 // signedInSince is againSince for messages, nil for the zero time.

@@ -138,14 +138,22 @@ func (s *AuthorizationService) stand(tx *store.Tx, a *asked, organizationID, ses
 		out.fresh = without(a.scopes, out.consent.Scopes)
 	}
 	out.next = propuskpb.PrepareAuthorizationResponse_ALLOWED
-	// Anybody's program may say that it is a native one, so being allowed once is nothing to go by (RFC 8252 section 8.6).
-	if out.consent == nil || len(out.fresh) > 0 || a.prompted(promptConsent) || a.client.ProfileID == oauthclient.Native {
+	if out.consent == nil || len(out.fresh) > 0 || a.prompted(promptConsent) || a.byAnybody() {
 		out.next = propuskpb.PrepareAuthorizationResponse_ASK
 		if a.prompted(promptNone) {
 			return out.refuse(consentRequired, "The person has to be asked"), nil
 		}
 	}
 	return out, nil
+}
+
+// byAnybody tells of requests that anybody's program may make in the client's name,
+// and get the answer to: of native clients, and of others without a secret at a port
+// of the person's machine. Being allowed once is nothing to go by (RFC 8252 section
+// 8.6).
+func (a *asked) byAnybody() bool {
+	_, onMachine := originOf(a.client, a.GetRedirectUri())
+	return a.client.ProfileID == oauthclient.Native || onMachine && slices.Contains(a.client.AuthenticationMethods, oauthclient.NoSecret)
 }
 
 func (s *standing) refuse(code, description string) *standing {
