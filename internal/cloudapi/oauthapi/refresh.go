@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/propusk/propusk/internal/audit"
@@ -50,7 +51,11 @@ func (s *Refreshes) Refresh(ctx context.Context, r *propuskpb.RefreshTokenGrantR
 	if err != nil {
 		return nil, err
 	}
-	scopes, err := narrowed(client, g.Scopes, r.GetScope())
+	granted := stillAllowed(client, g.Scopes)
+	if len(granted) == 0 && len(g.Scopes) > 0 {
+		return nil, errRefreshToken
+	}
+	scopes, err := narrowed(client, granted, r.GetScope())
 	if err != nil {
 		return nil, err
 	}
@@ -156,6 +161,18 @@ func overdue(t *iam.RefreshToken, now time.Time) bool {
 	return !t.ReplacedAt.IsZero() && now.After(t.ReplacedAt.Add(grant.RefreshOverlap))
 }
 
+// stillAllowed are those of a grant's scopes that the owner of the program has not
+// taken out of what it may ask for.
+func stillAllowed(client *iam.OAuthClient, granted []string) []string {
+	var out []string
+	for _, scope := range granted {
+		if _, wrong := scopesFor(client, scope); wrong == "" {
+			out = append(out, scope)
+		}
+	}
+	return out
+}
+
 // narrowed are the scopes of the new tokens: those that are asked for, which are
 // some of the grant's (RFC 6749 section 6). An IAM token does not tell of scopes,
 // and so for one that has full access there is nothing less.
@@ -179,7 +196,7 @@ func narrowed(client *iam.OAuthClient, granted []string, asked string) ([]string
 func shownScope(text string) string {
 	const most = 64
 	if len(text) > most {
-		text = text[:most] + "..."
+		text = strings.ToValidUTF8(text[:most], "") + "..."
 	}
 	return iam.Conceal(text)
 }
