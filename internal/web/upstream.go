@@ -114,7 +114,7 @@ func (v *visit) titleOf(provider string) string {
 }
 
 // comeBackRoute is the page at which browsers come back from a provider.
-var comeBackRoute = route{get: (*visit).comeBack, long: true}
+var comeBackRoute = route{get: (*visit).comeBack, long: true, home: "/login"} // or a page would repeat the code
 
 // comeBack takes what a browser brings back from a provider.
 func (v *visit) comeBack() error {

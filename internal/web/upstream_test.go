@@ -75,6 +75,9 @@ func TestSignInElsewhereFails(t *testing.T) {
 		b.send(b.open("/login"), "/login/to", "provider", "one").leaves(t)
 		s := b.open("/login/from/one?" + query)
 		s.wants(t, want.status, want.text)
+		if strings.Contains(s.text, "us1.state") || strings.Contains(s.text, "code=") {
+			t.Errorf("%s: the page repeats what came back:\n%s", query, s.text)
+		}
 		if want.path != "" && s.path != want.path || strings.Contains(s.text, "evil") && !strings.Contains(s.text, harm[len(harm)-9:]) {
 			t.Errorf("%s: led to %s\n%s", query, s.path, s.text)
 		}
