@@ -1,8 +1,13 @@
 package upstream_test
 
 import (
+	"crypto/elliptic"
+	"encoding/asn1"
+	"encoding/base64"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -131,4 +136,62 @@ func TestKeysAreNotPoisoned(t *testing.T) {
 	w.p.Instead("/keys", func(rw http.ResponseWriter, _ *http.Request) { _, _ = rw.Write([]byte(`{"keys":[]}`)) })
 	_, err := w.signIn(alice)
 	refused(t, "all keys are withdrawn", err, iam.Unauthenticated, "provider_answer")
+}
+
+// Signatures have one form each, and weak keys sign nothing.
+func TestSignatureForms(t *testing.T) {
+	w := newWorld(t)
+	key := upstreamtest.NewKey(t, "ES256", "ec")
+	w.p.Publish(key)
+	if _, err := w.signIn(alice); err != nil {
+		t.Fatal(err)
+	}
+	split := func(text string) (signed string, signature []byte) {
+		at := strings.LastIndexByte(text, '.')
+		signature, err := base64.RawURLEncoding.DecodeString(text[at+1:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text[:at+1], signature
+	}
+	for what, sign := range map[string]func(h, c claims) string{
+		"ASN.1": func(h, c claims) string {
+			signed, raw := split(key.Sign(h, c))
+			der, err := asn1.Marshal(struct{ R, S *big.Int }{new(big.Int).SetBytes(raw[:32]), new(big.Int).SetBytes(raw[32:])})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return signed + upstreamtest.Text(der)
+		},
+		"zeros": func(h, c claims) string {
+			signed, _ := split(key.Sign(h, c))
+			return signed + upstreamtest.Text(make([]byte, 64))
+		},
+		"the order of the curve": func(h, c claims) string {
+			signed, _ := split(key.Sign(h, c))
+			n := elliptic.P256().Params().N.Bytes()
+			return signed + upstreamtest.Text(slices.Concat(n, n))
+		},
+		"a byte more": func(h, c claims) string {
+			signed, raw := split(key.Sign(h, c))
+			return signed + upstreamtest.Text(append(raw, 0))
+		},
+		"other bits at the end": func(h, c claims) string {
+			text := key.Sign(h, c) // 64 bytes: the last character has four bits that say nothing
+			return text[:len(text)-1] + map[byte]string{'A': "B", 'Q': "R", 'g': "h", 'w': "x"}[text[len(text)-1]]
+		},
+		"an RSA algorithm": func(h, c claims) string { h["alg"] = "RS256"; return key.Sign(h, c) },
+		"b64":              func(h, c claims) string { h["b64"], h["crit"] = false, []string{"b64"}; return key.Sign(h, c) },
+	} {
+		w.p.Sign(sign)
+		_, err := w.signIn(alice)
+		refused(t, what, err, iam.Unauthenticated, "provider_answer")
+	}
+	w.p.Sign(func(h, c claims) string { // who nests one token in another
+		h["cty"] = "JWT"
+		at := strings.SplitN(key.Sign(h, c), ".", 3)
+		return at[0] + "." + upstreamtest.Text([]byte(key.Sign(h, c))) + "." + at[2]
+	})
+	_, err := w.signIn(alice)
+	refused(t, "nested", err, iam.Unauthenticated, "provider_answer")
 }
