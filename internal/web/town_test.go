@@ -176,6 +176,9 @@ func (g *town) acts() map[string]act {
 			g.sessions[m.GetSession()].SecondFactors = &propuskpb.SecondFactors{}
 			return &propuskpb.RemoveTotpResponse{}, nil
 		}),
+		propuskpb.AccountService_RenewRecoveryCodes_FullMethodName: actOf(&propuskpb.RenewRecoveryCodesRequest{}, func(m *propuskpb.RenewRecoveryCodesRequest) (proto.Message, error) {
+			return &propuskpb.RenewRecoveryCodesResponse{RecoveryCodes: []string{"new1-new2-new3-new4"}}, same(m.GetPassword())
+		}),
 		propuskpb.AccountService_ListOAuthTokens_FullMethodName: actOf(&propuskpb.ListPersonOAuthTokensRequest{}, func(m *propuskpb.ListPersonOAuthTokensRequest) (proto.Message, error) {
 			return &propuskpb.ListPersonOAuthTokensResponse{Tokens: g.tokens[m.GetSession()]}, nil
 		}),
