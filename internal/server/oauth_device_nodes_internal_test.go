@@ -162,3 +162,50 @@ func TestDevicesAgainstTheirEndOnTwoNodes(t *testing.T) {
 		}
 	}
 }
+
+// A session that ends on one node while its person lets a device in on the other
+// lets nothing in; and the IAM token of a device that is faster ends with it.
+func TestDevicesAgainstSigningOutOnTwoNodes(t *testing.T) {
+	t.Parallel()
+	nodes := pairOfNodes(t)
+	cli := sdk()
+	for round := range 6 {
+		one, two := nodes[round%2], nodes[1-round%2]
+		cookie := one.signIn(t, "bob", nodes[0].password("bob"))
+		soon(t, "the other node does not know the session", func() bool { _, err := two.account(t, cookie); return err == nil })
+		signOut := func() error {
+			_, err := asked[*propuskpb.SignOutResponse](t, two, propuskpb.SignInService_SignOut_FullMethodName, &propuskpb.SignOutRequest{Session: cookie})
+			return err
+		}
+		begun := must2(one.device(t, &propuskpb.AuthorizeDeviceRequest{Client: cli.proof(), Scope: "openid"}))(t)
+		decide := func() error { return one.decideDevice(t, cookie, begun.GetUserCode(), true) }
+		if round < 3 {
+			errs := atOnce(decide, signOut)
+			if errs[1] != nil {
+				t.Fatal(errs[1])
+			}
+			_, err := two.poll(t, cli, begun.GetDeviceCode())
+			want := iam.OAuthInvalidGrant
+			if errs[0] != nil {
+				want = iam.OAuthAuthorizationPending
+			}
+			reason(t, "let in while signing out", err, want)
+			continue
+		}
+		if err := decide(); err != nil {
+			t.Fatal(err)
+		}
+		var out *propuskpb.OAuthTokenResponse
+		errs := atOnce(func() (err error) { out, err = one.poll(t, cli, begun.GetDeviceCode()); return err }, signOut)
+		if errs[1] != nil {
+			t.Fatal(errs[1])
+		}
+		if errs[0] != nil {
+			reason(t, "redeemed while signing out", errs[0], iam.OAuthInvalidGrant)
+			continue
+		}
+		for _, h := range nodes {
+			soon(t, "the IAM token outlives the session", func() bool { _, err := h.revoked.Verify(out.GetAccessToken()); return err != nil })
+		}
+	}
+}
