@@ -130,6 +130,9 @@ func programTrouble(err error) error {
 			return refused(http.StatusBadRequest, "error.redirect_uri")
 		}
 	}
+	if len(e.Fields) > 0 { // of the others, only how long they are is judged before the program is known
+		return refused(http.StatusRequestURITooLong, "error.link_long")
+	}
 	return refused(http.StatusBadRequest, "error.link")
 }
 
