@@ -221,7 +221,7 @@ func TestPeopleAreLookedUp(t *testing.T) {
 	}
 	found := new(iampb.UserAccount)
 	call(t, near, "passport.GetByLogin", &iampb.GetUserAccountByLoginRequest{Login: "FRANK@example.org"}, found)
-	if found.GetId() != want.GetId() {
+	if found.GetId() != id {
 		t.Errorf("an address in capitals leads to %v", found)
 	}
 	for _, login := range []string{"Frank", "fran", "frank@example.com", "nobody", "%", "frank ", "'"} {
