@@ -75,6 +75,8 @@ func TestClients(t *testing.T) {
 		suite.build(t, "curl")
 		suite.exchange(t, suite.server.env["OAUTH_TOKEN"], "oauth")
 	})
+	suite.run(t, "curl/tokenexchange", func(t *testing.T, _ string) { suite.testTokenExchange(t) })
+	suite.run(t, "curl/device", func(t *testing.T, _ string) { suite.testDevice(t) })
 	for _, form := range curlForms {
 		suite.run(t, "curl/"+form, func(t *testing.T, _ string) { suite.testCurl(t, form) })
 	}

@@ -47,12 +47,16 @@ func runUser(ctx context.Context, p *program, args []string) error {
 			return runUserSessions(ctx, p, args[1:])
 		case "sign-out":
 			return runUserSignOut(ctx, p, args[1:])
+		case "connections":
+			return runUserConnections(ctx, p, args[1:])
+		case "disconnect":
+			return runUserDisconnect(ctx, p, args[1:])
 		case "-h", "--help", "help":
 			fmt.Fprint(p.stdout, userUsage)
 			return nil
 		}
 	}
-	return misuse{errors.New("say what to do: user add, user join, user list, user remove, user token, user tokens, user revoke-token, user suspend, user reactivate, user password, user reset-link, user invite, user invitations, user revoke-invitation, user sessions, or user sign-out")}
+	return misuse{errors.New("say what to do: user add, user join, user list, user remove, user token, user tokens, user revoke-token, user suspend, user reactivate, user password, user reset-link, user invite, user invitations, user revoke-invitation, user sessions, user sign-out, user connections, or user disconnect")}
 }
 
 const userUsage = `Usage: propusk user add|join|list|remove [flags]
@@ -68,12 +72,15 @@ const userUsage = `Usage: propusk user add|join|list|remove [flags]
        propusk user revoke-invitation ID
        propusk user sessions LOGIN
        propusk user sign-out LOGIN
+       propusk user connections LOGIN
+       propusk user disconnect LOGIN PROVIDER
 
 A person is named by login, id or e-mail address. "token" makes an OAuth token,
 which is exchanged for IAM tokens, and prints it once. "password" asks for a
 password, or reads it from a pipe; "reset-link" prints a link by which the person
 sets one. Both end every session. "invite" prints a link by which somebody makes
-an account of his own, or sends it there.
+an account of his own, or sends it there. "connections" lists accounts at other
+providers by which the person may sign in; "disconnect" takes one away.
 `
 
 func runUserAdd(ctx context.Context, p *program, args []string) error {

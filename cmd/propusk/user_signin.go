@@ -67,14 +67,14 @@ func runUserSessions(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tBEGAN\tLAST SEEN\tENDS\tFACTORS\tADDRESS\tPROGRAM")
+	fmt.Fprintln(w, "ID\tBEGAN\tLAST SEEN\tENDS\tFACTORS\tADDRESS\tPLACE\tPROGRAM")
 	for _, s := range got.Sessions {
 		factors := 1
 		if s.SecondFactor {
 			factors = 2
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\t%s\n", s.ID, s.CreatedAt.Format(time.RFC3339), s.LastSeenAt.Format(time.RFC3339),
-			s.ExpiresAt.Format(time.RFC3339), factors, orDash(s.Address), orDash(s.UserAgent))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", s.ID, s.CreatedAt.Format(time.RFC3339), s.LastSeenAt.Format(time.RFC3339),
+			s.ExpiresAt.Format(time.RFC3339), factors, orDash(s.Address), orDash(s.Place), orDash(s.UserAgent))
 	}
 	return w.Flush()
 }

@@ -219,7 +219,12 @@ func TestPeopleAreLookedUp(t *testing.T) {
 	if r.Code != 200 || !strings.Contains(string(r.Body), `"login"`) || strings.Contains(string(r.Body), "frank@example.org") {
 		t.Errorf("REST: %d %s", r.Code, r.Body)
 	}
-	for _, login := range []string{"Frank", "fran", "frank@example.com", "FRANK@example.org", "nobody", "%", "frank ", "'"} {
+	found := new(iampb.UserAccount)
+	call(t, near, "passport.GetByLogin", &iampb.GetUserAccountByLoginRequest{Login: "FRANK@example.org"}, found)
+	if found.GetId() != id {
+		t.Errorf("an address in capitals leads to %v", found)
+	}
+	for _, login := range []string{"Frank", "fran", "frank@example.com", "nobody", "%", "frank ", "'"} {
 		near.refuse(t, "passport.GetByLogin", &iampb.GetUserAccountByLoginRequest{Login: login}, codes.NotFound, "User account "+login+" not found")
 	}
 	near.refuse(t, "passport.GetByLogin", &iampb.GetUserAccountByLoginRequest{}, codes.InvalidArgument, "login")

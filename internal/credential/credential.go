@@ -37,6 +37,10 @@ type Identity struct {
 	// proves nothing but what its policy allows. Read-only.
 	Temporary *TemporaryKey
 
+	// ProvedAt is when a person whom another provider vouches for has proved himself
+	// there; zero when it is not known, or is now.
+	ProvedAt time.Time
+
 	// Position is a feed position that was applied before anything about the
 	// caller was read: a token made for this identity carries it, and dies by
 	// every later revocation of what it depends on.

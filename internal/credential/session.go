@@ -52,6 +52,15 @@ func SessionCookieForm(text string) bool {
 	return subtle.ConstantTimeCompare(sum[:], given[:]) == 1
 }
 
+// SessionLookup is what a session is found by; false for a text that is no cookie
+// of one.
+func SessionLookup(cookie string) (string, bool) {
+	if !SessionCookieForm(cookie) {
+		return "", false
+	}
+	return cookieLookup(cookie), true
+}
+
 func cookieLookup(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:])

@@ -119,8 +119,7 @@ func PollDevice(d *iam.DeviceCode, now time.Time) (writes bool, err error) {
 	case !d.DecidedAt.IsZero() && d.GrantID == "":
 		return false, iam.OAuthError(iam.OAuthAccessDenied, "The person has refused")
 	case !d.DecidedAt.IsZero():
-		d.PolledAt = now
-		return true, nil
+		return false, nil
 	}
 	early := !d.PolledAt.IsZero() && now.Sub(d.PolledAt) < d.Wait-deviceEarly
 	if !early {

@@ -2,6 +2,9 @@ package grant
 
 import (
 	"crypto"
+	"encoding/binary"
+	"encoding/hex"
+	"strings"
 	"sync"
 	"time"
 
@@ -27,15 +30,23 @@ type DPoP struct {
 	Now func() time.Time
 
 	mu   sync.Mutex
-	used map[[32]byte]int64 // until when a proof would be taken again, in Unix seconds
-	next int64              // when used is gone through again
+	used map[[32]byte]use
+	next int64 // when used is gone through again, in Unix seconds
+}
+
+// use is that of a proof.
+type use struct {
+	until int64  // it would be taken again, in Unix seconds
+	call  uint64 // a hash of what the call is known by
 }
 
 // Prove checks a proof that came with a request to an address, and returns the
-// thumbprint of its key (RFC 7638). A proof is good once. It fails with
-// invalid_dpop_proof, and with RESOURCE_EXHAUSTED when so many came that they
-// cannot be told apart.
-func (d *DPoP) Prove(proof, method, url string) (thumbprint string, err error) {
+// thumbprint of its key (RFC 7638). A proof is good for one call, which is known
+// by what this server has drawn for it, and may show it again: some calls are
+// walked twice. Neither other servers nor the next start of this one know of it;
+// see ProofLookup. It fails with invalid_dpop_proof, and with RESOURCE_EXHAUSTED
+// when so many came that they cannot be told apart.
+func (d *DPoP) Prove(call, proof, method, url string) (thumbprint string, err error) {
 	p, err := parseProof(proof)
 	if err != nil {
 		return "", err
@@ -53,34 +64,53 @@ func (d *DPoP) Prove(proof, method, url string) (thumbprint string, err error) {
 		return "", badProof("the signature does not match the key in the header")
 	}
 	thumbprint = p.key.thumbprint()
-	return thumbprint, d.once(thumbprint, p.id, p.issued.Add(proofSkew), now)
+	return thumbprint, d.once(call, thumbprint+" "+p.id, p.issued.Add(proofSkew), now)
 }
 
-// once takes a proof that was not there before.
-func (d *DPoP) once(thumbprint, id string, until, now time.Time) error {
-	key := sha256Of(thumbprint + " " + id)
+// once takes a proof that was not there before, or in the same call.
+func (d *DPoP) once(call, proof string, until, now time.Time) error {
+	key, by := sha256Of(proof), sha256Of(call)
+	this := use{until.Unix(), binary.BigEndian.Uint64(by[:])}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.used == nil {
-		d.used = map[[32]byte]int64{}
+		d.used = map[[32]byte]use{}
 	}
 	if now.Unix() >= d.next {
-		for k, end := range d.used {
-			if end < now.Unix() {
+		for k, u := range d.used {
+			if u.until < now.Unix() {
 				delete(d.used, k)
 			}
 		}
 		d.next = now.Add(proofSkew / 6).Unix()
 	}
-	if _, again := d.used[key]; again {
-		return badProof("it has been used already: each request needs one of its own")
+	if before, again := d.used[key]; again {
+		if before == this {
+			return nil
+		}
+		return ErrProofUsed
 	}
 	if len(d.used) >= mostProofs {
 		return &iam.Error{Kind: iam.ResourceExhausted, Reason: "dpop_busy", Message: "Too many proofs of possession come in at once: try again in a minute",
 			RetryAfter: proofSkew}
 	}
-	d.used[key] = until.Unix()
+	d.used[key] = this
 	return nil
+}
+
+// ErrProofUsed is the answer to a proof that another call has shown.
+var ErrProofUsed = badProof("it has been used already: each request needs one of its own")
+
+// ProofKept is how long after its use a proof might be taken again, by a server
+// that does not know of the use and whose clock differs a little.
+const ProofKept = 3 * proofSkew
+
+// ProofLookup is by what the use of a proof that was checked is noted for all
+// servers: the hash of what is signed, for a signature can be written in more
+// than one way.
+func ProofLookup(proof string) string {
+	sum := sha256Of("key proof " + proof[:strings.LastIndexByte(proof, '.')+1])
+	return hex.EncodeToString(sum[:])
 }
 
 func badProof(format string, args ...any) error {

@@ -87,17 +87,20 @@ func (p *prover) proof(header, claims members) string {
 	return signed + "." + b64(p.sign([]byte(signed)))
 }
 
+// call is a call that there was not before.
+func call() string { return rand.Text() }
+
 func newDPoP(now *time.Time) *grant.DPoP { return &grant.DPoP{Now: func() time.Time { return *now }} }
 
 func TestProofs(t *testing.T) {
 	for _, p := range []*prover{newES256(), newEdDSA(), newRSA("RS256", 2048), newRSA("PS256", 2048)} {
 		now := proofTime
 		d := newDPoP(&now)
-		thumbprint, err := d.Prove(p.proof(p.header(), claimsAt(now, "1")), "POST", proofURL)
+		thumbprint, err := d.Prove(call(), p.proof(p.header(), claimsAt(now, "1")), "POST", proofURL)
 		if err != nil || !grant.ThumbprintForm(thumbprint) {
 			t.Fatalf("%s: %q, %v", p.alg, thumbprint, err)
 		}
-		again, err := d.Prove(p.proof(p.header(), claimsAt(now.Add(30*time.Second), "2")), "POST", proofURL)
+		again, err := d.Prove(call(), p.proof(p.header(), claimsAt(now.Add(30*time.Second), "2")), "POST", proofURL)
 		if err != nil || again != thumbprint {
 			t.Errorf("%s: the same key is %q, then %q, %v", p.alg, thumbprint, again, err)
 		}
@@ -175,7 +178,7 @@ func TestProofsRefused(t *testing.T) {
 		"a field twice":    twice(p, good),
 	} {
 		now := proofTime
-		thumbprint, err := newDPoP(&now).Prove(proof, "POST", proofURL)
+		thumbprint, err := newDPoP(&now).Prove(call(), proof, "POST", proofURL)
 		var e *iam.Error
 		if thumbprint != "" && err == nil || !errors.As(err, &e) || e.Reason != iam.OAuthInvalidDPoPProof {
 			t.Errorf("%s: %q, %v", what, thumbprint, err)
@@ -197,7 +200,7 @@ func TestProofAddress(t *testing.T) {
 		now := proofTime
 		claims := claimsAt(now, string(rune('a'+i)))
 		claims["htu"] = htu
-		if _, err := newDPoP(&now).Prove(p.proof(p.header(), claims), "POST", proofURL); err != nil {
+		if _, err := newDPoP(&now).Prove(call(), p.proof(p.header(), claims), "POST", proofURL); err != nil {
 			t.Errorf("%s: %v", htu, err)
 		}
 	}
@@ -211,12 +214,12 @@ func TestProofIsGoodOnce(t *testing.T) {
 	d := newDPoP(&now)
 	late := p.proof(p.header(), claimsAt(now.Add(time.Minute), "1")) // good for two minutes
 	for i := range 25 {
-		_, err := d.Prove(late, "POST", proofURL)
+		_, err := d.Prove(call(), late, "POST", proofURL)
 		if i == 0 && err != nil || i > 0 && !errors.Is(err, iam.Unauthenticated) {
 			t.Fatalf("after %s: %v", now.Sub(proofTime), err)
 		}
 		if i == 0 {
-			if _, err := d.Prove(other.proof(other.header(), claimsAt(now, "1")), "POST", proofURL); err != nil {
+			if _, err := d.Prove(call(), other.proof(other.header(), claimsAt(now, "1")), "POST", proofURL); err != nil {
 				t.Errorf("the same id under another key: %v", err)
 			}
 		}
@@ -226,11 +229,45 @@ func TestProofIsGoodOnce(t *testing.T) {
 		t.Errorf("%d proofs are remembered", n)
 	}
 	now = now.Add(time.Hour)
-	if _, err := d.Prove(p.proof(p.header(), claimsAt(now, "2")), "POST", proofURL); err != nil {
+	if _, err := d.Prove(call(), p.proof(p.header(), claimsAt(now, "2")), "POST", proofURL); err != nil {
 		t.Fatal(err)
 	}
 	if n := d.Remembered(); n != 1 {
 		t.Errorf("an hour later %d proofs are remembered", n)
+	}
+}
+
+// A call that is walked again shows its proof again; nobody else may.
+func TestProofInOneCall(t *testing.T) {
+	p := newES256()
+	now := proofTime
+	d := newDPoP(&now)
+	proof := p.proof(p.header(), claimsAt(now, "1"))
+	for i, c := range []struct {
+		call string
+		good bool
+	}{{"a", true}, {"a", true}, {"b", false}, {"a", true}, {"", false}} {
+		_, err := d.Prove(c.call, proof, "POST", proofURL)
+		if c.good && err != nil || !c.good && !errors.Is(err, grant.ErrProofUsed) {
+			t.Errorf("%d, in the call %q: %v", i, c.call, err)
+		}
+	}
+	// The same id with another time is another text and the same proof.
+	if _, err := d.Prove("a", p.proof(p.header(), claimsAt(now.Add(time.Second), "1")), "POST", proofURL); !errors.Is(err, grant.ErrProofUsed) {
+		t.Errorf("another text: %v", err)
+	}
+}
+
+// A signature can be written in more than one way, and of some keys by everybody.
+func TestProofLookup(t *testing.T) {
+	p := newES256()
+	one, two := p.proof(p.header(), claimsAt(proofTime, "1")), p.proof(p.header(), claimsAt(proofTime, "1"))
+	other := p.proof(p.header(), claimsAt(proofTime, "2"))
+	if one == two || grant.ProofLookup(one) != grant.ProofLookup(two) || grant.ProofLookup(one) == grant.ProofLookup(other) {
+		t.Error("the note of a proof does not follow what is signed")
+	}
+	if grant.ProofLookup("") == "" {
+		t.Error("nothing has no note")
 	}
 }
 
@@ -241,13 +278,13 @@ func TestProofsAreBounded(t *testing.T) {
 	d := newDPoP(&now)
 	d.Fill()
 	p := newEdDSA()
-	_, err := d.Prove(p.proof(p.header(), claimsAt(now, "1")), "POST", proofURL)
+	_, err := d.Prove(call(), p.proof(p.header(), claimsAt(now, "1")), "POST", proofURL)
 	var e *iam.Error
 	if !errors.As(err, &e) || e.Kind != iam.ResourceExhausted || e.RetryAfter <= 0 {
 		t.Fatalf("%v", err)
 	}
 	now = now.Add(3 * time.Minute)
-	if _, err := d.Prove(p.proof(p.header(), claimsAt(now, "1")), "POST", proofURL); err != nil {
+	if _, err := d.Prove(call(), p.proof(p.header(), claimsAt(now, "1")), "POST", proofURL); err != nil {
 		t.Errorf("later: %v", err)
 	}
 }
@@ -261,7 +298,7 @@ func FuzzProof(f *testing.F) {
 	f.Add(b64([]byte(`{"typ":"dpop+jwt","alg":"RS256","jwk":{"kty":"RSA","n":"AA","e":"AA"}}`)) + ".e30.AA")
 	f.Fuzz(func(t *testing.T, text string) {
 		now := proofTime
-		thumbprint, err := newDPoP(&now).Prove(text, "POST", proofURL)
+		thumbprint, err := newDPoP(&now).Prove(call(), text, "POST", proofURL)
 		if err == nil && !grant.ThumbprintForm(thumbprint) {
 			t.Errorf("%q has the thumbprint %q", text, thumbprint)
 		}
@@ -277,7 +314,7 @@ func BenchmarkProof(b *testing.B) {
 			proof := p.proof(p.header(), claimsAt(proofTime, "1"))
 			now := proofTime
 			for b.Loop() {
-				if _, err := newDPoP(&now).Prove(proof, "POST", proofURL); err != nil {
+				if _, err := newDPoP(&now).Prove(call(), proof, "POST", proofURL); err != nil {
 					b.Fatal(err)
 				}
 			}

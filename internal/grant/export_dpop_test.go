@@ -11,11 +11,11 @@ func (d *DPoP) Remembered() int { return len(d.used) }
 // Fill remembers as many used proofs as there may be.
 func (d *DPoP) Fill() {
 	now := d.Now().Unix()
-	d.used, d.next = map[[32]byte]int64{}, now+1
+	d.used, d.next = map[[32]byte]use{}, now+1
 	for i := range uint32(mostProofs) {
 		var key [32]byte
 		binary.BigEndian.PutUint32(key[:], i)
-		d.used[key] = now + 60
+		d.used[key] = use{until: now + 60}
 	}
 }
 

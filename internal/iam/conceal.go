@@ -13,7 +13,7 @@ var credentials = regexp.MustCompile(`(?s)(\b|\\(?:[a-z]|x[0-9A-Fa-f]{2}|u[0-9A-
 	`(AQVN|AQW9)[A-Za-z0-9_-]{12,}`,
 	`(YC)[A-Za-z0-9_-]{24,}`, // longer than the id of a static key
 	`(yccs__|ysc2_)[A-Za-z0-9_]{12,}`,
-	`((?:t|c|s|rt|ac|dc)1\.)[A-Za-z0-9_-]{12,}[A-Za-z0-9_=.-]*`,
+	`((?:t|c|s|rt|ac|dc|us|ub)1\.)[A-Za-z0-9_-]{12,}[A-Za-z0-9_=.-]*`,
 	`(y[0-6]_)[A-Za-z0-9_-]{20,}`,
 	`(eyJ)[A-Za-z0-9_-]{12,}[A-Za-z0-9_.-]*`,
 	`(BEGIN [A-Z ]*PRIVATE KEY-----).*`,

@@ -19,6 +19,7 @@ func TestConceal(t *testing.T) {
 		{`path "t1.` + long + "." + long[:86] + `" is bad`, `path "t1.****" is bad`},
 		{"c1." + long + "==." + long[:86] + "==, s1." + long + "." + long, "c1.****, s1.****"},
 		{"rt1." + long[:40], "rt1.****"},
+		{"us1." + long[:43] + " ub1." + long[:43], "us1.**** ub1.****"},
 		{"y0_" + long[:55] + " or y6_" + long[:100], "y0_**** or y6_****"},
 		{"Key eyJ" + long[:30] + ".eyJ" + long[:30] + "." + long + " not found", "Key eyJ**** not found"},
 		{"yccs__" + strings.Repeat("0a", 32) + "_" + strings.Repeat("0a", 4), "yccs__****"},

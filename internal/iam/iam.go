@@ -205,7 +205,7 @@ const (
 type UserAccount struct {
 	ID                  string
 	Login               string // unique, compared exactly, without an @
-	Email               string // unique unless ""; leads to the person as the login does
+	Email               string // unique unless "", as CanonicalEmail makes it; leads to the person as the login does
 	EmailUnverified     bool   // nobody vouches that the address is his
 	Name                string // as shown
 	GivenName           string

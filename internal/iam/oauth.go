@@ -61,6 +61,9 @@ type RefreshToken struct {
 	ReplacedAt time.Time // zero: it is the last of its grant
 }
 
+// ChallengeKeyProof is of proofs of possession (RFC 9449): none is good twice.
+const ChallengeKeyProof ChallengePurpose = "key_proof"
+
 // Codes of OAuth 2.0's errors (RFC 6749 sections 4.1.2.1 and 5.2, RFC 7009 section
 // 2.2.1, RFC 8628 section 3.5, RFC 9449 section 5), which are the Reason of an
 // OAuthError.

@@ -4,16 +4,19 @@ import "time"
 
 // Session is a person who has signed in with a browser.
 type Session struct {
-	ID           string
-	UserID       string
-	Lookup       string // SHA-256 of the cookie, in hexadecimal
-	CreatedAt    time.Time
-	LastSeenAt   time.Time // to some minutes
-	ExpiresAt    time.Time // however busy it is
-	SecondFactor bool      // it began with one
-	Methods      []string  // how the person proved himself when it began, RFC 8176; empty in rows from before it was kept
-	Address      string    // that it began at
-	UserAgent    string
+	ID         string
+	UserID     string
+	Lookup     string // SHA-256 of the cookie, in hexadecimal
+	CreatedAt  time.Time
+	LastSeenAt time.Time // to some minutes
+	ExpiresAt  time.Time // however busy it is
+	// What follows is of the last time that the person proved himself: when it
+	// began, or later in the same browser.
+	AuthenticatedAt time.Time
+	SecondFactor    bool
+	Methods         []string // RFC 8176; empty in rows from before it was kept
+	Address         string
+	UserAgent       string
 }
 
 // Password is what is kept of a person's password.

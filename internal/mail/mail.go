@@ -23,8 +23,9 @@ const mostAddress = 100
 // CheckAddress tells why a text is no mailbox that this server writes to, as
 // INVALID_ARGUMENT about a field of the caller's: a dot-atom of ASCII, an @ and a
 // domain name (RFC 5321 section 4.1.2). Quoted local parts, addresses of hosts in
-// brackets and letters beyond ASCII (RFC 6531) are refused: few have them, and
-// many servers take them for something else.
+// brackets, letters beyond ASCII (RFC 6531) and the signs by which servers of old
+// are told a way on or a file (%, !, / and |) are refused: few have them, and many
+// servers take them for something else.
 func CheckAddress(field, address string) error {
 	local, domain, ok := strings.Cut(address, "@")
 	if !ok || len(address) > mostAddress || len(local) > 64 || !dotted(local, isAtext) || !dotted(domain, isHostByte) || !hasTop(domain) {
@@ -35,10 +36,8 @@ func CheckAddress(field, address string) error {
 	return nil
 }
 
-// Canonical is an address as new accounts keep it: without capitals. Hardly a
-// server tells mailboxes apart by them, and two accounts with one mailbox would
-// be one person twice.
-func Canonical(address string) string { return strings.ToLower(strings.TrimSpace(address)) }
+// Canonical is an address that was typed as accounts keep it.
+func Canonical(address string) string { return iam.CanonicalEmail(strings.TrimSpace(address)) }
 
 func dotted(s string, legal func(byte) bool) bool {
 	for part := range strings.SplitSeq(s, ".") {
@@ -55,7 +54,7 @@ func dotted(s string, legal func(byte) bool) bool {
 }
 
 func isAtext(c byte) bool {
-	return isLetterOrDigit(c) || strings.IndexByte("!#$%&'*+-/=?^_`{|}~", c) >= 0
+	return isLetterOrDigit(c) || strings.IndexByte("#$&'*+-=?^_`{}~", c) >= 0
 }
 
 func isHostByte(c byte) bool { return isLetterOrDigit(c) || c == '-' }

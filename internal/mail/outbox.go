@@ -15,8 +15,9 @@ import (
 )
 
 const (
-	// mostWaiting bounds the queue: strangers fill it.
+	// mostWaiting bounds the queue, and mostAsked what strangers may fill of it.
 	mostWaiting = 10_000
+	mostAsked   = mostWaiting * 3 / 4
 	batch       = 20
 	// A letter that was not sent is tried again after firstDelay, doubled each
 	// time. firstDelay is longer than a try may take, so that of many nodes none
@@ -102,11 +103,21 @@ func (o *Outbox) Pack(e Envelope) (*iam.OutgoingMail, error) {
 // Post puts a packed message into the queue, for as long as it is worth anything.
 // UNAVAILABLE when too many wait.
 func Post(tx *store.Tx, m *iam.OutgoingMail, worth time.Duration) error {
-	n, err := store.CountMail(tx, mostWaiting)
+	return post(tx, m, worth, mostWaiting)
+}
+
+// PostAsk is Post for what somebody wants who has shown nothing: the last places
+// are not for that.
+func PostAsk(tx *store.Tx, m *iam.OutgoingMail, worth time.Duration) error {
+	return post(tx, m, worth, mostAsked)
+}
+
+func post(tx *store.Tx, m *iam.OutgoingMail, worth time.Duration, most int) error {
+	n, err := store.CountMail(tx, most)
 	if err != nil {
 		return err
 	}
-	if n >= mostWaiting {
+	if n >= most {
 		return &iam.Error{Kind: iam.Unavailable, Reason: "mail_busy", RetryAfter: time.Minute, Message: "Too many messages wait to be sent; try again later"}
 	}
 	m.CreatedAt, m.NextAt, m.ExpiresAt = tx.Now(), tx.Now(), tx.Now().Add(worth)

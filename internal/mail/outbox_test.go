@@ -12,6 +12,7 @@ import (
 
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/mail"
+	"github.com/propusk/propusk/internal/resource"
 	"github.com/propusk/propusk/internal/seal"
 	"github.com/propusk/propusk/internal/store"
 	"github.com/propusk/propusk/internal/store/sqlite"
@@ -216,4 +217,43 @@ func TestOutboxOfManyNodes(t *testing.T) {
 	if sent != letters || w.waiting(t) != 0 {
 		t.Errorf("%d letters were sent, %d wait", sent, w.waiting(t))
 	}
+}
+
+// Strangers who fill the queue leave room for what others cause.
+func TestOutboxIsBounded(t *testing.T) {
+	w := openTown(t)
+	n := w.node()
+	fill := func(rows int) {
+		t.Helper()
+		err := w.db.Update(t.Context(), func(tx *store.Tx) error {
+			for range rows {
+				m := &iam.OutgoingMail{ID: resource.NewID(resource.PrefixIAM), CreatedAt: monday, NextAt: monday, ExpiresAt: monday.Add(time.Hour)}
+				if err := store.InsertMail(tx, m); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	post := func(post func(*store.Tx, *iam.OutgoingMail, time.Duration) error, want iam.Kind) {
+		t.Helper()
+		m, err := n.Pack(mail.Envelope{Letter: letter})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = w.db.Update(t.Context(), func(tx *store.Tx) error { return post(tx, m, time.Hour) })
+		if want == 0 && err != nil || want != 0 && iam.KindOf(err) != want {
+			t.Errorf("%v, want %v", err, want)
+		}
+	}
+	fill(7499)
+	post(mail.PostAsk, 0)
+	post(mail.PostAsk, iam.Unavailable)
+	post(mail.Post, 0)
+	fill(2498)
+	post(mail.Post, 0)
+	post(mail.Post, iam.Unavailable)
 }

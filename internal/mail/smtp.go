@@ -59,6 +59,9 @@ func (e *SendError) Brief() string {
 	if e.Code != 0 {
 		return fmt.Sprintf("%s: the SMTP server answers %d", e.Step, e.Code)
 	}
+	if _, ok := errors.AsType[textproto.ProtocolError](e.Err); ok { // it repeats the line
+		return e.Step + ": the SMTP server's answer cannot be understood"
+	}
 	return e.Error()
 }
 

@@ -231,6 +231,8 @@ func TestSendFails(t *testing.T) {
 		"no such mailbox":   {mail.StartTLS, func(p *post) { p.says["RCPT"] = "550 5.1.1 <bob@example.com>: who?" }, nil, "recipient", 550, true},
 		"mailbox is full":   {mail.StartTLS, func(p *post) { p.says["RCPT"] = "452 full" }, nil, "recipient", 452, false},
 		"not this text":     {mail.StartTLS, func(p *post) { p.says["DATA"] = "554 spam" }, nil, "message", 554, true},
+		"no code":           {mail.StartTLS, func(p *post) { p.says["RCPT"] = "bob@example.com? SECRET!" }, nil, "recipient", 0, false},
+		"half a code":       {mail.StartTLS, func(p *post) { p.says["DATA"] = "25x bob@example.com SECRET" }, nil, "message", 0, false},
 		"nobody is there":   {mail.StartTLS, func(*post) {}, func(s *mail.SMTP) { s.Address = "127.0.0.1:1" }, "connect", 0, false},
 	} {
 		t.Run(name, func(t *testing.T) {

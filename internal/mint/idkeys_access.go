@@ -23,10 +23,12 @@ type AccessRequest struct {
 	Subject  string // id of the person; of the client when it acts for nobody
 	ClientID string
 	GrantID  string // "" when no person has granted it
-	SecretID string // by which a client got a token of its own; "" of a person's
-	Scopes   []string
-	Audience string // "" means the issuer: its userinfo endpoint
-	NotAfter time.Time
+	// SessionID is the session that the token ends with; "" when it ends with none.
+	SessionID string
+	SecretID  string // by which a client got a token of its own; "" of a person's
+	Scopes    []string
+	Audience  string // "" means the issuer: its userinfo endpoint
+	NotAfter  time.Time
 }
 
 // AccessClaims are what an access token says.
@@ -36,6 +38,7 @@ type AccessClaims struct {
 	Subject   string
 	ClientID  string
 	GrantID   string
+	SessionID string
 	SecretID  string
 	Scopes    []string
 	Audience  string
@@ -48,7 +51,9 @@ type accessClaims struct {
 	Client string `json:"client_id"`
 	Scope  string `json:"scope,omitempty"`
 	Grant  string `json:"grant_id,omitempty"`
-	Secret string `json:"client_secret_id,omitempty"`
+	// As in ID tokens.
+	Session string `json:"sid,omitempty"`
+	Secret  string `json:"client_secret_id,omitempty"`
 }
 
 // MintAccess makes an access token. It fails as Mint does.
@@ -63,11 +68,11 @@ func (k *IDKeys) MintAccess(ctx context.Context, r AccessRequest) (*IDToken, err
 	}
 	return made.signed(accessType, accessClaims{
 		idClaims: idClaims{r.Issuer, r.Subject, audience, now.Unix(), made.ExpiresAt.Unix(), made.ID},
-		Client:   r.ClientID, Scope: strings.Join(r.Scopes, " "), Grant: r.GrantID, Secret: r.SecretID})
+		Client:   r.ClientID, Scope: strings.Join(r.Scopes, " "), Grant: r.GrantID, Session: r.SessionID, Secret: r.SecretID})
 }
 
 // VerifyAccess reads an access token that this server has made and that has not
-// expired, whomever it is for. Whether its grant lives is not in it. It fails
+// expired, whomever it is for. Whether its grant and its session live is not in it. It fails
 // with UNAUTHENTICATED, or as reading the keys fails.
 func (k *IDKeys) VerifyAccess(ctx context.Context, text, issuer string) (*AccessClaims, error) {
 	var c accessClaims
@@ -83,7 +88,7 @@ func (k *IDKeys) VerifyAccess(ctx context.Context, text, issuer string) (*Access
 	case now.Add(time.Minute).Unix() < c.IssuedAt: // made on a node whose clock is ahead
 		return nil, errAccessToken
 	}
-	return &AccessClaims{ID: c.ID, Issuer: c.Issuer, Subject: c.Subject, ClientID: c.Client, GrantID: c.Grant, SecretID: c.Secret, Scopes: iam.ScopesOf(c.Scope),
+	return &AccessClaims{ID: c.ID, Issuer: c.Issuer, Subject: c.Subject, ClientID: c.Client, GrantID: c.Grant, SessionID: c.Session, SecretID: c.Secret, Scopes: iam.ScopesOf(c.Scope),
 		Audience: c.Audience, IssuedAt: time.Unix(c.IssuedAt, 0).UTC(), ExpiresAt: time.Unix(c.Expires, 0).UTC()}, nil
 }
 

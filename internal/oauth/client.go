@@ -15,16 +15,12 @@ const (
 	bearer = "Bearer"
 )
 
-// Which schemes an endpoint or a grant takes.
-type clientRule struct {
-	bearer   bool // an IAM token in the header in place of a client
-	optional bool // there may be no client at all
-}
-
 // client reads how the client has named itself and shown its secret: in the
 // header or in the body, never both (RFC 6749 section 2.3). It is nil when there
-// is none, which the rule then allows.
-func (v *visit) client(rule clientRule) (*propuskpb.OAuthClientProof, error) {
+// is none and none is needed. A token in the header proves no client, neither to
+// introspection, where RFC 7662 would have room for it, nor beside a subject
+// token: whoever sends one would believe that it has been looked at.
+func (v *visit) client(optional bool) (*propuskpb.OAuthClientProof, error) {
 	if v.form["client_assertion"] != "" || v.form["client_assertion_type"] != "" {
 		return nil, iam.OAuthError(iam.OAuthInvalidClient, "Assertions of clients are not served: a client shows its secret, or has none")
 	}
@@ -35,26 +31,19 @@ func (v *visit) client(rule clientRule) (*propuskpb.OAuthClientProof, error) {
 	id, secret := v.form["client_id"], v.form["client_secret"]
 	if len(headers) == 1 && headers[0] != "" {
 		scheme, value, _ := strings.Cut(headers[0], " ")
-		switch {
-		case strings.EqualFold(scheme, basic):
-			v.scheme = basic
-			return v.basicClient(strings.Trim(value, " "), id, secret)
-		case strings.EqualFold(scheme, bearer) && rule.bearer:
-			v.scheme = bearer
-		default:
-			return nil, iam.OAuthError(iam.OAuthInvalidClient, "The Authorization header is of a scheme that this endpoint does not take")
+		if !strings.EqualFold(scheme, basic) {
+			return nil, iam.OAuthError(iam.OAuthInvalidClient, "The Authorization header here is for the id and the secret of a client, by the scheme Basic; a token belongs into the body")
 		}
+		return v.basicClient(strings.Trim(value, " "), id, secret)
 	}
 	switch {
 	case secret != "" && id == "":
 		return nil, iam.OAuthError(iam.OAuthInvalidClient, "client_secret comes without client_id")
-	case secret != "" && v.scheme == bearer:
-		return nil, fail(http.StatusBadRequest, iam.OAuthInvalidRequest, "There are two credentials: in the Authorization header and in the body")
 	case secret != "":
 		return &propuskpb.OAuthClientProof{ClientId: id, ClientSecret: secret, Method: propuskpb.OAuthClientProof_POST}, nil
 	case id != "":
 		return &propuskpb.OAuthClientProof{ClientId: id, Method: propuskpb.OAuthClientProof_NONE}, nil
-	case rule.optional || v.scheme == bearer:
+	case optional:
 		return nil, nil
 	}
 	return nil, iam.OAuthError(iam.OAuthInvalidClient, "The client does not name itself: client_id is missing")

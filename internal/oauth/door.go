@@ -9,8 +9,11 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"strings"
 	"unicode"
 
@@ -37,13 +40,14 @@ type Gate interface {
 	Call(ctx context.Context, r *gate.Request) (*gate.Response, error)
 }
 
-// Config is what the door needs. Both fields are required.
+// Config is what the door needs. Gate and Issuer are required.
 type Config struct {
 	Gate Gate
 	// Issuer is the address that clients know the server by, without a slash at
 	// its end: proofs of possession name it, and what a request says of the
 	// server's name is not believed.
 	Issuer func() (string, error)
+	Log    *slog.Logger // of panics; nil: nowhere
 }
 
 // Door serves the endpoints. Safe for concurrent use.
@@ -89,6 +93,7 @@ func pathOf(r *http.Request) string {
 // ServeHTTP implements http.Handler for what Takes.
 func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v := &visit{door: d, w: w, r: r, path: pathOf(r), requestID: newRequestID()}
+	defer v.recover()
 	e := endpointOf(v.path)
 	if e == nil {
 		v.refuse(fail(http.StatusNotFound, iam.OAuthInvalidRequest, "There is no such endpoint"))
@@ -114,6 +119,22 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v.reply(http.StatusOK, answer)
 }
 
+// recover answers a panic without a word about it, and leaves the word in the log.
+func (v *visit) recover() {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if p == http.ErrAbortHandler { // compared as net/http compares it
+		panic(p)
+	}
+	if log := v.door.Log; log != nil {
+		log.ErrorContext(v.r.Context(), "panic", "door", Name, "path", v.path, "request_id", v.requestID,
+			"panic", iam.Conceal(fmt.Sprint(p)), "stack", string(debug.Stack()))
+	}
+	v.refuse(fail(http.StatusInternalServerError, serverError, "Internal error; the request id leads to its cause in the server's log"))
+}
+
 func has(list []string, s string) bool {
 	for _, one := range list {
 		if one == s {
@@ -131,19 +152,14 @@ type visit struct {
 	path      string
 	requestID string // of the call of the gate, or this door's own
 	form      form
-	scheme    string // by which the client has shown something in the Authorization header: "Basic" or "Bearer"
 }
 
 // ask makes a call of the gate.
 func ask[R proto.Message](v *visit, method string, m proto.Message) (answer R, err error) {
-	request := &gate.Request{
+	response, err := v.door.Gate.Call(v.r.Context(), &gate.Request{
 		Method: method, Door: Name, UserAgent: v.r.UserAgent(), RemoteAddr: v.address(),
 		Decode: func(into proto.Message) error { proto.Merge(into, m); return nil },
-	}
-	if v.scheme == bearer {
-		request.Authorization = v.r.Header.Get("Authorization")
-	}
-	response, err := v.door.Gate.Call(v.r.Context(), request)
+	})
 	v.requestID = response.RequestID
 	if err != nil {
 		return answer, err

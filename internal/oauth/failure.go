@@ -101,7 +101,7 @@ func (v *visit) failureOf(err error) *failure {
 // what was shown, and so what was wrong, depends on the place.
 func (v *visit) unproved() (status int, code string) {
 	switch {
-	case v.path == UserInfoPath || v.scheme == bearer:
+	case v.path == UserInfoPath:
 		return http.StatusUnauthorized, iam.OAuthInvalidToken
 	case v.path == TokenPath && v.form["grant_type"] == grantExchange:
 		return http.StatusBadRequest, iam.OAuthInvalidRequest // RFC 8693 section 2.2.2
@@ -111,13 +111,13 @@ func (v *visit) unproved() (status int, code string) {
 	return http.StatusUnauthorized, iam.OAuthInvalidClient
 }
 
-// challenge is the WWW-Authenticate header of a refusal, by the scheme that the
-// client has used or could; "" where there is nothing to prove.
+// challenge is the WWW-Authenticate header of a refusal, by the scheme of the
+// endpoint; "" where there is nothing to prove.
 func (v *visit) challenge(f *failure) string {
 	if f.status != http.StatusUnauthorized && f.code != iam.OAuthInsufficientScope {
 		return ""
 	}
-	if v.path != UserInfoPath && v.scheme != bearer {
+	if v.path != UserInfoPath {
 		return `Basic realm="oauth", charset="UTF-8"`
 	}
 	if f.silent {

@@ -115,7 +115,7 @@ func unescape(text string) (string, error) {
 func shown(text string) string {
 	const most = 64
 	if len(text) > most {
-		text = text[:most] + "..."
+		text = strings.ToValidUTF8(text[:most], "") + "..."
 	}
 	return iam.Conceal(text)
 }

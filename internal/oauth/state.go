@@ -32,7 +32,7 @@ func (v *visit) introspect() (any, error) {
 	if err := v.readForm(); err != nil {
 		return nil, err
 	}
-	client, err := v.client(clientRule{bearer: true})
+	client, err := v.client(false)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func (v *visit) revoke() (any, error) {
 	if err := v.readForm(); err != nil {
 		return nil, err
 	}
-	client, err := v.client(clientRule{})
+	client, err := v.client(false)
 	if err != nil {
 		return nil, err
 	}

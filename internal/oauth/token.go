@@ -17,9 +17,9 @@ const (
 // grantType is a way to get tokens: the gate's method, and its message made of
 // the form.
 type grantType struct {
-	method  string
-	client  clientRule
-	message func(f form, c *propuskpb.OAuthClientProof, p *propuskpb.DPoPProof, info string) proto.Message
+	method   string
+	noClient bool // there may be none
+	message  func(f form, c *propuskpb.OAuthClientProof, p *propuskpb.DPoPProof, info string) proto.Message
 }
 
 var grants = map[string]grantType{
@@ -40,7 +40,7 @@ var grants = map[string]grantType{
 		message: func(f form, c *propuskpb.OAuthClientProof, _ *propuskpb.DPoPProof, _ string) proto.Message {
 			return &propuskpb.ClientCredentialsGrantRequest{Client: c, Scope: f["scope"], Resource: f["resource"]}
 		}},
-	grantExchange: {method: propuskpb.OAuthService_ExchangeToken_FullMethodName, client: clientRule{bearer: true, optional: true},
+	grantExchange: {method: propuskpb.OAuthService_ExchangeToken_FullMethodName, noClient: true,
 		message: func(f form, c *propuskpb.OAuthClientProof, _ *propuskpb.DPoPProof, _ string) proto.Message {
 			return &propuskpb.ExchangeTokenRequest{Client: c, SubjectToken: f["subject_token"], SubjectTokenType: f["subject_token_type"],
 				RequestedTokenType: f["requested_token_type"], Audience: f["audience"], Resource: f["resource"], Scope: f["scope"],
@@ -72,7 +72,7 @@ func (v *visit) token() (any, error) {
 	if !ok {
 		return nil, fail(http.StatusBadRequest, iam.OAuthUnsupportedGrantType, "There is no grant %s here: %s are served", shown(name), grantNames())
 	}
-	client, err := v.client(g.client)
+	client, err := v.client(g.noClient)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +103,7 @@ func (v *visit) device() (any, error) {
 	if err := v.readForm(); err != nil {
 		return nil, err
 	}
-	client, err := v.client(clientRule{})
+	client, err := v.client(false)
 	if err != nil {
 		return nil, err
 	}

@@ -276,7 +276,7 @@ func TestSites(t *testing.T) {
 			t.Errorf("%s: %v %s", text, err, diff)
 		}
 	}
-	for _, bad := range []string{"", "id.example", "http://id.example", "https://192.0.2.1", "https://[2001:db8::1]:8443", "http://127.0.0.1:8080", "ftp://localhost", "https://a:b@id.example", "https://"} {
+	for _, bad := range []string{"", "id.example", "http://id.example", "https://192.0.2.1", "https://[2001:db8::1]:8443", "http://127.0.0.1:8080", "ftp://localhost", "https://a:b@id.example", "https://", "https://id.example.", "https://пропуск.example", "https://127.1", "https://0x7f.1", "https://id..example"} {
 		if s, err := passkey.SiteOf(bad); err == nil {
 			t.Errorf("%q is %v", bad, s)
 		}

@@ -3,7 +3,6 @@ package passkey
 import (
 	"crypto/sha256"
 	"fmt"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -26,7 +25,7 @@ func SiteOf(addresses ...string) (Site, error) {
 			return Site{}, fmt.Errorf("%q is no address of a site", text)
 		}
 		host := strings.ToLower(u.Hostname())
-		if _, err := netip.ParseAddr(host); err == nil || host == "" {
+		if !isName(host) {
 			return Site{}, fmt.Errorf("passkeys need a name, and %s is none", u.Host)
 		}
 		local := host == "localhost" || strings.HasSuffix(host, ".localhost")
@@ -43,6 +42,17 @@ func SiteOf(addresses ...string) (Site, error) {
 		return Site{}, fmt.Errorf("passkeys need to know the address of the site")
 	}
 	return s, nil
+}
+
+// isName tells names that browsers take for a domain as they are written: in ASCII,
+// without a dot at the end, and not numbers, which are addresses however few there are.
+func isName(host string) bool {
+	if host == "" || strings.Trim(host, "abcdefghijklmnopqrstuvwxyz0123456789.-_") != "" {
+		return false
+	}
+	labels := strings.Split(host, ".")
+	last := labels[len(labels)-1]
+	return !slices.Contains(labels, "") && (last[0] < '0' || last[0] > '9')
 }
 
 // originOf spells an origin as browsers do: without the port that is meant anyway.

@@ -30,7 +30,7 @@ func (s *Server) buildJoining(context.Context) (err error) {
 		Encryption: mail.Encryption(s.cfg.SMTP.TLS), Now: s.now}
 	report := newReport(s.log, "mail", s.now)
 	s.outbox = &mail.Outbox{DB: s.db, Box: s.box, Send: s.smtp.Send, Failed: report}
-	asked := &signinapi.Asked{DB: s.db, Passwords: s.passwords, Outbox: s.outbox, Site: s.site, Organizations: s.cfg.SignUpOrganization}
+	asked := &signinapi.Asked{DB: s.db, Passwords: s.passwords, Outbox: s.outbox, Site: s.site, SignUps: s.signUps()}
 	s.outbox.Answer = asked.Answer
 	s.metrics.MustRegister(s.outbox.Collectors()...)
 	return nil
@@ -55,7 +55,7 @@ var joinArea = area{
 	register: func(s *Server, k kit, r *gate.Registrar) {
 		propuskpb.RegisterJoinServiceServer(r, &signinapi.JoinService{
 			Changes: k.changes, Quotas: k.quotas, Passwords: s.passwords, Addresses: signin.NewAddresses(s.now), Outbox: s.outbox,
-			SignIn:  &signinapi.SignInService{Changes: k.changes, Passwords: s.passwords, Life: s.cfg.SessionLife},
+			SignIn:  &signinapi.SignInService{Changes: k.changes, Passwords: s.passwords, Life: s.cfg.SessionLife, Idle: s.cfg.SessionIdle},
 			SignUps: s.signUps()})
 	},
 }

@@ -22,7 +22,7 @@ var passkeyArea = area{
 	register: func(s *Server, k kit, r *gate.Registrar) {
 		passkeys := s.passkeys()
 		propuskpb.RegisterPasskeySignInServiceServer(r, &signinapi.PasskeySignInService{Passkeys: passkeys,
-			SignIn: &signinapi.SignInService{Changes: k.changes, Passwords: s.passwords, Life: s.cfg.SessionLife}})
+			SignIn: &signinapi.SignInService{Changes: k.changes, Passwords: s.passwords, Life: s.cfg.SessionLife, Idle: s.cfg.SessionIdle}})
 		propuskpb.RegisterPasskeyServiceServer(r, &signinapi.PasskeyService{
 			Changes: k.changes, Pages: k.pages, Passwords: s.passwords, Passkeys: passkeys, Now: s.now, Providers: func() (known []string) {
 				for _, p := range s.upstream.List() {

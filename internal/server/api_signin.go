@@ -13,6 +13,7 @@ import (
 	"github.com/propusk/propusk/internal/credential"
 	"github.com/propusk/propusk/internal/gate"
 	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/passkey"
 	"github.com/propusk/propusk/internal/signin"
 	"github.com/propusk/propusk/internal/store"
 	propuskpb "github.com/propusk/propusk/proto/propusk/v1"
@@ -66,7 +67,7 @@ var signInArea = area{
 	rules: slices.Concat(signinapi.SignInRules, signinapi.AccountRules),
 	register: func(s *Server, k kit, r *gate.Registrar) {
 		propuskpb.RegisterSignInServiceServer(r, &signinapi.SignInService{
-			Changes: k.changes, Passwords: s.passwords, Life: s.cfg.SessionLife})
+			Changes: k.changes, Passwords: s.passwords, Life: s.cfg.SessionLife, Idle: s.cfg.SessionIdle})
 		propuskpb.RegisterAccountServiceServer(r, &signinapi.AccountService{
 			Changes: k.changes, Pages: k.pages, Passwords: s.passwords, Factors: s.secondFactors(), Minter: s.minter, Box: s.box,
 			Issuer: s.appIssuer(), Idle: s.cfg.SessionIdle, Places: s.places, Now: s.now})
@@ -121,7 +122,8 @@ func (s *Server) cleanSignIn(tx *store.Tx) error {
 	if _, err := store.DeleteExpiredTickets(tx, now); err != nil {
 		return err
 	}
-	if _, err := store.DeleteExpiredChallenges(tx, now); err != nil {
+	// Answered ones outlive what may still be under way, and clocks that go behind.
+	if _, err := store.DeleteExpiredChallenges(tx, now.Add(-passkey.ChallengeLife)); err != nil {
 		return err
 	}
 	if _, err := store.DeleteBegunTOTP(tx, now.Add(-signin.ConfirmLife)); err != nil {

@@ -14,7 +14,7 @@ var upstreamArea = area{
 	rules: signinapi.UpstreamRules,
 	register: func(s *Server, k kit, r *gate.Registrar) {
 		propuskpb.RegisterUpstreamServiceServer(r, &signinapi.UpstreamService{
-			SignIn:   &signinapi.SignInService{Changes: k.changes, Passwords: s.passwords, Life: s.cfg.SessionLife},
+			SignIn:   &signinapi.SignInService{Changes: k.changes, Passwords: s.passwords, Life: s.cfg.SessionLife, Idle: s.cfg.SessionIdle},
 			Journeys: s.journeys(), Passwords: s.passwords, Now: s.now})
 	},
 	proofs: func(s *Server, k kit) (map[string]bodyProof, error) {

@@ -215,8 +215,8 @@ func (s *Server) buildPages(pageKey []byte) error {
 	}
 	mux := http.NewServeMux()
 	(&publish.Door{Gate: s.gate, Documents: s.revoked, OpenID: openID{s}, Stopping: s.doors.Stopping()}).Mount(mux)
-	tokens := &sts.Door{Gate: s.gate}
-	programs := &oauth.Door{Config: oauth.Config{Gate: s.gate, Issuer: s.issuer}}
+	tokens := &sts.Door{Gate: s.gate, Log: s.log}
+	programs := &oauth.Door{Config: oauth.Config{Gate: s.gate, Issuer: s.issuer, Log: s.log}}
 	people, err := s.newWebDoor(pageKey)
 	if err != nil {
 		return err

@@ -203,6 +203,9 @@ func checkPublicURL(text string) error {
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
 		return fmt.Errorf("%q must be scheme, host and port alone", text)
 	}
+	if host := u.Hostname(); strings.HasSuffix(host, ".") || strings.ContainsFunc(host, func(r rune) bool { return r >= 0x7f || r <= ' ' }) {
+		return fmt.Errorf("%q must name the host as browsers send it: in ASCII (xn--… for other letters) and without a dot at its end", text)
+	}
 	if u.Scheme == "http" && !isLoopback(net.JoinHostPort(u.Hostname(), "80")) {
 		return fmt.Errorf("%q must be https unless its host is loopback", text)
 	}

@@ -174,6 +174,8 @@ func TestConfigRefuses(t *testing.T) {
 		{"plain public url", "--data=d --public-url=http://iam.example.com", "must be https"},
 		{"public url with a path", "--data=d --public-url=https://iam.example.com/x", "scheme, host and port alone"},
 		{"public url without scheme", "--data=d --public-url=iam.example.com", "is not a URL"},
+		{"public url in other letters", "--data=d --public-url=https://вход.example", "in ASCII"},
+		{"public url with a dot", "--data=d --public-url=https://iam.example.com.", "without a dot"},
 		{"api host as URL", "--data=d --api-host=https://x", "is not a host name"},
 		{"endpoint without port", "--data=d --endpoints=storage=127.0.0.1", "is not host:port"},
 		{"endpoint twice", "--data=d --endpoints=a=h:1 --endpoints=a=h:2", `"a" is given twice`},

@@ -65,6 +65,7 @@ const (
 	usedAPIKey
 	usedAccessKey
 	usedOAuthToken
+	usedClientSecret
 	usedSession
 	usedAccount
 	usedPerson
@@ -73,7 +74,8 @@ const (
 
 var touchUsed = [usedKinds]func(*store.Tx, map[string]time.Time) error{
 	usedAuthorizedKey: store.TouchKeys, usedAPIKey: store.TouchAPIKeys, usedAccessKey: store.TouchAccessKeys,
-	usedOAuthToken: store.TouchOAuthTokens, usedSession: store.TouchSessions, usedAccount: store.TouchServiceAccounts, usedPerson: store.TouchUserAccounts,
+	usedOAuthToken: store.TouchOAuthTokens, usedClientSecret: store.TouchOAuthClientSecrets, usedSession: store.TouchSessions,
+	usedAccount: store.TouchServiceAccounts, usedPerson: store.TouchUserAccounts,
 }
 
 const (
@@ -118,10 +120,14 @@ func newLastUsed(db *store.DB, now func() time.Time, log *slog.Logger) *lastUsed
 }
 
 // note tells that a key of an account has proved it, or an OAuth token or a
-// session a person.
+// session a person, or the secret of an OAuth client that client, which is no
+// account.
 func (l *lastUsed) note(kind usedKind, key, account string, at time.Time) {
 	us := at.UnixMicro()
 	before := l.see(usedID{kind, key}, us)
+	if account == "" {
+		return
+	}
 	grain := accountGrain.Microseconds()
 	if bucket := us - us%grain; before < bucket { // else this use is in what was noted with the last one
 		of := usedAccount

@@ -13,7 +13,8 @@ func (s *Server) authorizationService(k kit) *oauthapi.AuthorizationService {
 }
 
 func (s *Server) oauthClients() *oauthapi.Clients {
-	return &oauthapi.Clients{Reads: s.replica, Secrets: &credential.OAuthClientSecret{Reads: s.replica}}
+	return &oauthapi.Clients{Reads: s.replica, Secrets: &credential.OAuthClientSecret{Reads: s.replica},
+		Used: func(secretID string) { s.used.note(usedClientSecret, secretID, "", s.now()) }}
 }
 
 func (s *Server) oauthTokens() *oauthapi.Tokens {

@@ -347,9 +347,9 @@ func TestDevicesWithKeys(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = poll(begun.GetDeviceCode(), nil)
-		reason(t, what+", none", err, iam.OAuthInvalidDPoPProof)
+		reason(t, what+", none", err, iam.OAuthInvalidGrant)
 		_, err = poll(begun.GetDeviceCode(), &another)
-		reason(t, what+", another's", err, iam.OAuthInvalidDPoPProof)
+		reason(t, what+", another's", err, iam.OAuthInvalidGrant)
 		out := must2(poll(begun.GetDeviceCode(), &own))(t)
 		refresh := func(p *possession) error {
 			r := &propuskpb.RefreshTokenGrantRequest{Client: cli.proof(), RefreshToken: out.GetRefreshToken()}

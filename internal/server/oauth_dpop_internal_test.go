@@ -103,6 +103,29 @@ func TestRefreshingForAProgram(t *testing.T) {
 	}
 }
 
+// What the owner of a program takes out of what it may ask for, its refresh tokens
+// bring no longer, whatever people have allowed before.
+func TestRefreshingForAProgramThatMayLess(t *testing.T) {
+	t.Parallel()
+	h := openHall(t)
+	p := h.program(t, oauthclient.Native, func(c *iam.OAuthClient) { c.Scopes = []string{"openid", "email", "orders.write", "offline_access"} })
+	text := h.plantRefreshToken(t, "alice", func(g *iam.OAuthGrant) { g.ClientID, g.Scopes = p.ID, []string{"openid", "orders.write", "email"} })
+	eventually(t, func() bool { return h.refresh(t, text, "client_id", p.ID).Scope == "openid orders.write email" })
+	may := func(scopes ...string) {
+		t.Helper()
+		if err := h.db.Update(t.Context(), func(tx *store.Tx) error { p.Scopes = scopes; return store.UpdateOAuthClient(tx, &p.OAuthClient) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	may("email", "openid", "offline_access")
+	eventually(t, func() bool { return h.refresh(t, text, "client_id", p.ID).Scope == "openid email" })
+	if got := h.refresh(t, text, "client_id", p.ID, "scope", "orders.write"); got.Error != "invalid_scope" {
+		t.Errorf("what was taken: %d %s, scope %q", got.Status, got.Error, got.Scope)
+	}
+	may("profile")
+	eventually(t, func() bool { return h.refresh(t, text, "client_id", p.ID).Error == "invalid_grant" })
+}
+
 func eventually(t *testing.T, ok func() bool) {
 	t.Helper()
 	for range 100 {

@@ -250,42 +250,6 @@ func TestRefreshingRefused(t *testing.T) {
 	wantGone(t, "expired", h.refresh(t, old))
 }
 
-// All organizations of a person have a say, and what they take back is gone.
-func TestRefreshTokenSetting(t *testing.T) {
-	t.Parallel()
-	h := openHall(t)
-	set := func(s iam.RefreshTokenSetting) *RefreshTokensResult {
-		t.Helper()
-		got, err := h.SetRefreshTokens(t.Context(), RefreshTokensRequest{Organization: h.dev.OrganizationID, Setting: s})
-		return must(t, got, err)
-	}
-	if got := set(""); got.Setting != iam.RefreshTokensOn {
-		t.Errorf("dev has it %s", got.Setting)
-	}
-	plain := h.plantRefreshToken(t, "alice")
-	live := h.refresh(t, plain).AccessToken
-	bound := h.plantRefreshToken(t, "bob", func(g *iam.OAuthGrant) { g.KeyThumbprint = strings.Repeat("A", 43) })
-	if got := set(iam.RefreshTokensDPoP); got.Ended != 1 || got.Before != iam.RefreshTokensOn {
-		t.Errorf("%+v", got)
-	}
-	wantGone(t, "one without a key", h.refresh(t, plain))
-	if status, _ := h.get(t, live, "GET", "/iam/v1/refreshTokens", ""); status != 401 {
-		t.Errorf("its IAM token: %d", status)
-	}
-	if got := set(iam.RefreshTokensOff); got.Ended != 1 {
-		t.Errorf("%+v", got)
-	}
-	wantGone(t, "one with a key", h.refresh(t, bound))
-	wantGone(t, "made while it is off", h.refresh(t, h.plantRefreshToken(t, "alice")))
-	if _, err := h.SetRefreshTokens(t.Context(), RefreshTokensRequest{Organization: "bpfnone", Setting: iam.RefreshTokensOn}); iam.KindOf(err) != iam.NotFound {
-		t.Errorf("an organization that there is not: %v", err)
-	}
-	if _, err := h.SetRefreshTokens(t.Context(), RefreshTokensRequest{Organization: h.dev.OrganizationID, Setting: "MAYBE"}); iam.KindOf(err) != iam.InvalidArgument {
-		t.Errorf("a setting that there is not: %v", err)
-	}
-	h.wantEvent(t, "propusk.SetRefreshTokens", `"setting_before":"ON"`)
-}
-
 func TestRefreshTokenService(t *testing.T) {
 	t.Parallel()
 	h := openHall(t)

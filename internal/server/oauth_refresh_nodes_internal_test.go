@@ -7,8 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/seal"
 	"github.com/propusk/propusk/internal/store/postgres/pgtest"
+	propuskpb "github.com/propusk/propusk/proto/propusk/v1"
 )
 
 // A token that is used on two nodes at once is replaced once, by the same
@@ -47,13 +49,52 @@ func TestRefreshingOnTwoNodes(t *testing.T) {
 	wantGone(t, "the new one on the other node", two.refresh(t, all[0].RefreshToken))
 }
 
+// A proof of possession that one node has taken is taken by no other, and by none
+// that has started since.
+func TestProofsOnTwoNodes(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Shared(t).Schema(t)
+	key := filepath.Join(t.TempDir(), "master.key")
+	if err := seal.WriteMasterKey(key, seal.NewMasterKey("test")); err != nil {
+		t.Fatal(err)
+	}
+	one, two := openNode(t, url, key), openNode(t, url, key)
+	holder := newPossession(t)
+	bound := one.plantRefreshToken(t, "alice", func(g *iam.OAuthGrant) { g.KeyThumbprint = holder.thumbprint(t) })
+	for round := range 5 {
+		r := &propuskpb.RefreshTokenGrantRequest{Client: sdk().proof(), RefreshToken: bound, Dpop: holder.proof(t, one, "/oauth/token")}
+		var errs [6]error
+		var wg sync.WaitGroup
+		for i := range errs {
+			wg.Go(func() {
+				_, errs[i] = told[*propuskpb.OAuthTokenResponse](t, []*hall{one, two}[i%2], propuskpb.OAuthService_Refresh_FullMethodName, r)
+			})
+		}
+		wg.Wait()
+		good := 0
+		for _, err := range errs {
+			if err == nil {
+				good++
+				continue
+			}
+			reason(t, "another", err, iam.OAuthInvalidDPoPProof)
+		}
+		if good != 1 {
+			t.Errorf("round %d: the proof was taken %d times", round, good)
+		}
+	}
+}
+
 // openNode is openHall on a database that several share.
-func openNode(t *testing.T, url, key string) *hall {
+func openNode(t *testing.T, url, key string, change ...func(*Config)) *hall {
 	t.Helper()
 	h := &hall{}
 	cfg := Config{Data: t.TempDir(), Database: DatabaseURL(url), HTTPListen: "127.0.0.1:0", GRPCListen: Off, AccessListen: Off, DebugListen: Off,
 		PublicURL: "https://id.example/"}
 	cfg.MasterKey.File = key
+	for _, c := range change {
+		c(&cfg)
+	}
 	s, err := New(t.Context(), cfg, Options{Dev: true, Now: h.clock})
 	if err != nil {
 		t.Fatal(err)

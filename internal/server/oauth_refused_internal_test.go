@@ -173,7 +173,7 @@ func TestBadRedemptions(t *testing.T) {
 	}
 	bound := h.code(t, cookie, p.asks(func(a *propuskpb.Authorization) { a.DpopJkt = strings.Repeat("A", 43) }))
 	_, err := h.redeem(t, p.redeems(bound))
-	reason(t, "without the key's proof", err, "invalid_dpop_proof")
+	reason(t, "without the key's proof", err, "invalid_grant")
 	if _, err := h.redeem(t, p.redeems(code)); err != nil {
 		t.Errorf("after all that: %v", err)
 	}

@@ -66,33 +66,41 @@ func (s *Server) SetRefreshTokens(ctx context.Context, r RefreshTokensRequest) (
 		return s.recordOperator(tx, "propusk.SetRefreshTokens", resource.Ref{Kind: resource.Organization, ID: r.Organization},
 			audit.Text("setting", string(r.Setting)), audit.Text("setting_before", string(out.Before)))
 	})
-	if err != nil || r.Setting == iam.RefreshTokensOn {
+	if err != nil {
 		return out, err
 	}
-	for after := ""; ; {
-		last, ended, err := s.endRefreshTokens(ctx, r, after)
-		out.Ended += ended
-		if err != nil || last == "" {
-			return out, err
+	out.Ended, err = s.endForbiddenRefreshTokens(ctx, r.Organization)
+	return out, err
+}
+
+// endForbiddenRefreshTokens ends what an organization's setting forbids its
+// members, in batches, and tells of how many grants.
+func (s *Server) endForbiddenRefreshTokens(ctx context.Context, organizationID string) (ended int, err error) {
+	for {
+		some := 0
+		err := s.db.View(ctx, func(tx *store.Tx) error { // so that nobody waits for a look that finds nothing
+			rows, err := store.ListForbiddenRefreshTokens(tx, organizationID, 1)
+			some = len(rows)
+			return err
+		})
+		if err != nil || some == 0 {
+			return ended, err
 		}
-		after = last
+		n, err := s.endForbiddenBatch(ctx, organizationID)
+		if ended += n; err != nil {
+			return ended, err
+		}
 	}
 }
 
-// endRefreshTokens ends a batch of what a setting forbids, after an id. It
-// returns the last id that was looked at, "" when there is nothing more.
-func (s *Server) endRefreshTokens(ctx context.Context, r RefreshTokensRequest, after string) (last string, ended int, err error) {
+func (s *Server) endForbiddenBatch(ctx context.Context, organizationID string) (ended int, err error) {
 	err = s.db.Update(ctx, func(tx *store.Tx) error {
-		last, ended = "", 0
-		rows, err := store.ListRefreshTokensOfMembers(tx, r.Organization, after, refreshEndBatch)
-		if err != nil || len(rows) == 0 {
+		ended = 0
+		rows, err := store.ListForbiddenRefreshTokens(tx, organizationID, refreshEndBatch)
+		if err != nil {
 			return err
 		}
-		last = rows[len(rows)-1].ID
 		for _, t := range rows {
-			if r.Setting == iam.RefreshTokensDPoP && t.Protection != iam.NoProtection {
-				continue
-			}
 			err := cloudapi.EndGrant(tx, t.GrantID)
 			if errors.Is(err, iam.NotFound) { // another token of the same grant, just now
 				continue
@@ -105,8 +113,24 @@ func (s *Server) endRefreshTokens(ctx context.Context, r RefreshTokensRequest, a
 		if ended == 0 {
 			return nil
 		}
-		return s.recordOperator(tx, "iam.credential.RevokeRefreshTokenForSubject", resource.Ref{Kind: resource.Organization, ID: r.Organization},
+		return s.recordOperator(tx, "iam.credential.RevokeRefreshTokenForSubject", resource.Ref{Kind: resource.Organization, ID: organizationID},
 			audit.Text("reason", "the organization's setting"), audit.Text("grants_ended", strconv.Itoa(ended)))
 	})
-	return last, ended, err
+	return ended, err
+}
+
+// cleanForbiddenRefreshTokens finishes what an operator has begun with a setting
+// and could not end, because the server stopped or the database was away.
+func (s *Server) cleanForbiddenRefreshTokens(ctx context.Context) error {
+	var limiting []string
+	err := s.db.View(ctx, func(tx *store.Tx) (err error) {
+		limiting, err = store.OrganizationsLimitingRefreshTokens(tx)
+		return err
+	})
+	for _, id := range limiting {
+		if err == nil {
+			_, err = s.endForbiddenRefreshTokens(ctx, id)
+		}
+	}
+	return err
 }

@@ -105,7 +105,7 @@ const feedKept = 100_000
 
 // clean forgets what has expired.
 func (s *Server) clean(ctx context.Context) error {
-	return s.db.Update(ctx, func(tx *store.Tx) error {
+	err := s.db.Update(ctx, func(tx *store.Tx) error {
 		if _, err := store.DeleteExpiredIdempotency(tx); err != nil {
 			return err
 		}
@@ -122,4 +122,5 @@ func (s *Server) clean(ctx context.Context) error {
 		_, err = store.TrimChanges(tx, head-feedKept)
 		return err
 	})
+	return errors.Join(err, s.cleanForbiddenRefreshTokens(ctx))
 }

@@ -172,10 +172,13 @@ func TestUpstreamBySubject(t *testing.T) {
 func TestUpstreamByEmail(t *testing.T) {
 	t.Parallel()
 	s := openStation(t, func(p *SignInProvider) { p.Match = MatchEmail })
+	if _, err := s.AddUser(t.Context(), UserAddRequest{Login: "kate", Email: "Kate@Example.com"}); err != nil {
+		t.Fatal(err)
+	}
 	for what, account := range map[string]upstreamtest.Claims{
 		"not verified":       there("email_verified", false),
 		"verified perhaps":   there("email_verified", 1),
-		"in capitals":        there("email", "ALICE@example.com"),
+		"a Kelvin sign":      there("email", "\u212aate@example.com"),
 		"of nobody":          there("email", "nobody@example.com"),
 		"a login":            there("email", "alice"),
 		"no address":         there("email", ""),
@@ -203,6 +206,10 @@ func TestUpstreamByEmail(t *testing.T) {
 	}
 	_, err = s.come(t, there("sub", "another alice")) // the address was given to somebody else there
 	refused(t, "another account with the same address", err, iam.NotFound, "account_unconnected")
+	r, err = s.come(t, there("sub", "kate", "email", "KATE@EXAMPLE.COM")) // capitals make no other address
+	if who := s.whose(t, r, err); who != "kate" {
+		t.Fatalf("%s has signed in", who)
+	}
 	r, err = s.come(t, there("email", "bob@example.com")) // the subject is who it is
 	if who := s.whose(t, r, err); who != "alice" {
 		t.Fatalf("%s has signed in", who)
@@ -216,8 +223,10 @@ func TestUpstreamCreates(t *testing.T) {
 	s.change(t, func(tx *store.Tx) error {
 		return store.InsertUserAccount(tx, &iam.UserAccount{ID: "ajesquatter000000000", Login: "squatter", Email: "victim@example.com", EmailUnverified: true, CreatedAt: time.Now()})
 	})
-	_, err := s.come(t, aliceThere)
-	refused(t, "who has an account", err, iam.NotFound, "account_unconnected_email")
+	for _, email := range []string{"alice@example.com", "Alice@EXAMPLE.com"} {
+		_, err := s.come(t, there("email", email))
+		refused(t, "who has an account", err, iam.NotFound, "account_unconnected_email")
+	}
 	for _, c := range []struct {
 		account      upstreamtest.Claims
 		login, email string // of the login, its beginning

@@ -96,7 +96,7 @@ func (s *Server) AddUser(ctx context.Context, r UserAddRequest) (*User, error) {
 	if r.Name == "" {
 		r.Name = strings.TrimSpace(r.GivenName + " " + r.FamilyName)
 	}
-	u := iam.UserAccount{ID: resource.NewID(resource.PrefixIAM), Login: r.Login, Email: r.Email,
+	u := iam.UserAccount{ID: resource.NewID(resource.PrefixIAM), Login: r.Login, Email: iam.CanonicalEmail(r.Email),
 		Name: r.Name, GivenName: r.GivenName, FamilyName: r.FamilyName, Status: iam.UserAccountActive}
 	var out *User
 	err := s.db.Update(ctx, func(tx *store.Tx) error {

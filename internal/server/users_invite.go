@@ -68,7 +68,8 @@ type UserInviteResult struct {
 	ExpiresAt time.Time `json:"expires_at"`
 }
 
-// InviteUser makes an invitation. ALREADY_EXISTS when an account has the address,
+// InviteUser makes an invitation, in place of an operator's earlier one to the same
+// mailbox. ALREADY_EXISTS when an account has the address,
 // FAILED_PRECONDITION when links cannot be made, or not be sent as asked for.
 func (s *Server) InviteUser(ctx context.Context, r UserInviteRequest) (*UserInviteResult, error) {
 	if err := r.check(); err != nil {
@@ -102,6 +103,9 @@ func (s *Server) InviteUser(ctx context.Context, r UserInviteRequest) (*UserInvi
 			if _, err := store.GetOrganization(tx, id); err != nil {
 				return err
 			}
+		}
+		if err := store.DeleteInvitationsTo(tx, r.Email, iam.InvitedByOperator); err != nil {
+			return err
 		}
 		i.CreatedAt, i.ExpiresAt = tx.Now(), tx.Now().Add(r.Expires)
 		if err := store.InsertInvitation(tx, i); err != nil {

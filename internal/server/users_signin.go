@@ -28,6 +28,7 @@ func (s *Server) handleSignIn() {
 	handle(s, PathUserSessions, (*Server).ListUserSessions)
 	handle(s, PathUserSignOut, (*Server).SignOutUser)
 	s.handleJoining()
+	s.handleConnections()
 }
 
 // UserPasswordRequest gives a person, named by id, login or e-mail address, a
@@ -145,6 +146,7 @@ type UserSession struct {
 	ExpiresAt    time.Time `json:"expires_at"`
 	SecondFactor bool      `json:"second_factor"`
 	Address      string    `json:"address"`
+	Place        string    `json:"place,omitempty"` // the settings' name of the network
 	UserAgent    string    `json:"user_agent"`
 }
 
@@ -165,7 +167,7 @@ func (s *Server) ListUserSessions(ctx context.Context, r UserSessionsRequest) (*
 		out.Sessions = make([]UserSession, len(rows))
 		for i, row := range rows {
 			out.Sessions[i] = UserSession{ID: row.ID, CreatedAt: row.CreatedAt, LastSeenAt: row.LastSeenAt, ExpiresAt: row.ExpiresAt,
-				SecondFactor: row.SecondFactor, Address: row.Address, UserAgent: row.UserAgent}
+				SecondFactor: row.SecondFactor, Address: row.Address, Place: s.places.Of(row.Address), UserAgent: row.UserAgent}
 		}
 		return err
 	})

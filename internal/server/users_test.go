@@ -3,6 +3,7 @@ package server_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -74,6 +75,26 @@ func TestUserAddIsAllOrNothing(t *testing.T) {
 		if _, err := s.Server.JoinUser(t.Context(), r); iam.KindOf(err) != iam.NotFound {
 			t.Errorf("%+v: %v, want NOT_FOUND", r, err)
 		}
+	}
+}
+
+// One mailbox is one person, however it is written.
+func TestUserAddKnowsAddressesInCapitals(t *testing.T) {
+	t.Parallel()
+	s := propusktest.New(t)
+	carol, err := s.Server.AddUser(t.Context(), server.UserAddRequest{Login: "carol", Email: "Carol@Example.com"})
+	if err != nil || carol.Email != "carol@example.com" {
+		t.Fatalf("%+v, %v", carol, err)
+	}
+	if _, err := s.Server.AddUser(t.Context(), server.UserAddRequest{Login: "dave", Email: "CAROL@example.com"}); iam.KindOf(err) != iam.AlreadyExists {
+		t.Errorf("a second person with the address: %v", err)
+	}
+	if _, err := s.Server.InviteUser(t.Context(), server.UserInviteRequest{Email: "CAROL@example.com", Expires: time.Hour}); iam.KindOf(err) != iam.AlreadyExists {
+		t.Errorf("an invitation of who is there: %v", err)
+	}
+	got, err := s.Server.JoinUser(t.Context(), server.UserJoinRequest{User: "CAROL@EXAMPLE.COM", Organization: s.OrganizationID})
+	if err != nil || got.ID != carol.ID {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 

@@ -204,6 +204,11 @@ func (s *Server) setUserStatus(ctx context.Context, who string, status iam.UserA
 			if _, err := cloudapi.EndGrants(tx, u.ID, ""); err != nil {
 				return err
 			}
+			for _, purpose := range []iam.TicketPurpose{iam.TicketSecondFactor, iam.TicketPasswordReset} {
+				if err := store.DeleteTickets(tx, u.ID, purpose); err != nil {
+					return err
+				}
+			}
 		}
 		var details audit.Details
 		if reason != "" {

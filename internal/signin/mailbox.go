@@ -5,7 +5,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"strings"
 	"time"
 
@@ -20,12 +19,20 @@ const (
 	lettersPeriod    = time.Hour
 )
 
-// AdmitLetter counts a letter that somebody who has shown nothing wants sent to a
-// mailbox, for all nodes, and tells whether it may be: three an hour. What is
-// kept is a MAC of the address.
-func (p *Passwords) AdmitLetter(tx *store.Tx, mailbox string) (bool, error) {
+// AdmitLetter counts a letter about something that somebody who has shown nothing
+// wants sent to a mailbox, for all nodes, and tells whether it may be: three an
+// hour, and so that letters about one thing keep nobody from those about another.
+// Addresses that differ in capitals, or in what stands behind a +, count as one
+// mailbox. What is kept is a MAC of the address.
+func (p *Passwords) AdmitLetter(tx *store.Tx, about, mailbox string) (bool, error) {
+	mailbox = iam.CanonicalEmail(mailbox)
+	if local, domain, ok := strings.Cut(mailbox, "@"); ok {
+		if base, _, tagged := strings.Cut(local, "+"); tagged && base != "" {
+			mailbox = base + "@" + domain
+		}
+	}
 	m := hmac.New(sha256.New, p.Key)
-	m.Write([]byte("letters to a mailbox\x00" + mailbox))
+	m.Write([]byte("letters to a mailbox\x00" + about + "\x00" + mailbox))
 	id := "letters/" + hex.EncodeToString(m.Sum(nil)[:16])
 	a, err := store.HoldAttempts(tx, id)
 	if err != nil {
@@ -50,12 +57,7 @@ func (p *Passwords) HashForStranger(ctx context.Context, address string, passwor
 }
 
 // FindPerson returns whom a text names that a stranger has typed: a login or an
-// e-mail address, as it is kept or without capitals. NOT_FOUND for nobody.
+// e-mail address. NOT_FOUND for nobody.
 func FindPerson(tx *store.Tx, text string) (*iam.UserAccount, error) {
-	text = typed(text)
-	u, err := store.GetUserAccountByLogin(tx, text)
-	if lower := strings.ToLower(text); errors.Is(err, iam.NotFound) && lower != text && strings.Contains(lower, "@") {
-		return store.GetUserAccountByLogin(tx, lower)
-	}
-	return u, err
+	return store.GetUserAccountByLogin(tx, typed(text))
 }

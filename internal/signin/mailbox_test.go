@@ -11,10 +11,11 @@ import (
 
 func TestAdmitLetter(t *testing.T) {
 	w := newTown(t)
+	about := "reset"
 	admit := func(mailbox string, want bool) {
 		t.Helper()
 		w.update(t, func(tx *store.Tx) error {
-			got, err := w.passwords.AdmitLetter(tx, mailbox)
+			got, err := w.passwords.AdmitLetter(tx, about, mailbox)
 			if got != want {
 				t.Errorf("%s: %v", mailbox, got)
 			}
@@ -25,7 +26,14 @@ func TestAdmitLetter(t *testing.T) {
 		admit("a@example.com", true)
 	}
 	admit("a@example.com", false)
+	admit("A+shop@example.com", false) // most likely the same mailbox
+	admit("a+@example.com", false)
 	admit("b@example.com", true)
+	admit("a@example.org", true)
+	admit("+a@example.com", true)
+	about = "sign_up" // letters of which one can do without keep nobody from others
+	admit("a@example.com", true)
+	about = "reset"
 	w.now = w.now.Add(59 * time.Minute)
 	admit("a@example.com", false) // and asking does not make it longer
 	w.now = w.now.Add(time.Minute)

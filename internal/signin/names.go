@@ -30,8 +30,14 @@ func CheckLogin(login string) error {
 // CheckName tells why a person's name will not do, as INVALID_ARGUMENT about a
 // field of the caller's.
 func CheckName(field, name string) error {
-	if !utf8.ValidString(name) || utf8.RuneCountInString(name) > 256 || strings.ContainsFunc(name, unicode.IsControl) {
+	if !utf8.ValidString(name) || utf8.RuneCountInString(name) > 256 || strings.ContainsFunc(name, misleads) {
 		return unfit(field, "name_wrong", "at most 256 characters, and none that cannot be shown")
 	}
 	return nil
+}
+
+// misleads tells a character that nobody sees and that changes how others are
+// read: in a terminal's list a name must not reorder what stands beside it.
+func misleads(r rune) bool {
+	return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
 }

@@ -164,6 +164,9 @@ func hashAt(ctx context.Context, password iam.Secret, enter func() (*Place, erro
 }
 
 func (p *Passwords) nobody(login string) string {
+	if strings.Contains(login, "@") {
+		login = iam.CanonicalEmail(login) // as that of somebody is looked up
+	}
 	m := hmac.New(sha256.New, p.Key)
 	m.Write([]byte("attempts at a login that nobody has\x00" + login))
 	return "nobody/" + hex.EncodeToString(m.Sum(nil)[:16])

@@ -288,3 +288,26 @@ func TestProveAgainIsCountedApart(t *testing.T) {
 		t.Errorf("after the attempts were forgotten: %v", err)
 	}
 }
+
+// An e-mail address in capitals is the same one, and is counted as the same one
+// whether or not somebody has it: else the count would tell.
+func TestProveByEmailInCapitals(t *testing.T) {
+	w := newTown(t)
+	u, err := w.passwords.Prove(t.Context(), "ALICE@Example.com", iam.NewSecret(alicesPassword), "192.0.2.1")
+	if err != nil || u.ID != "aje1" {
+		t.Fatalf("%v, %v", u, err)
+	}
+	for _, who := range []string{"alice@example.com", "nobody@example.com"} {
+		var last error
+		for i := range 6 {
+			text := who
+			if i%2 == 1 {
+				text = strings.ToUpper(who)
+			}
+			_, last = w.passwords.Prove(t.Context(), text, iam.NewSecret("wrong"), fmt.Sprint("192.0.2.", i))
+		}
+		if iam.KindOf(last) != iam.ResourceExhausted {
+			t.Errorf("the sixth attempt at %s: %v", who, last)
+		}
+	}
+}

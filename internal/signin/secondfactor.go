@@ -171,3 +171,7 @@ func (f *SecondFactors) begin(ctx context.Context, ticket string) (userID string
 // IsWrongCode tells whether an error of Prove is about the proof itself, and
 // another one may be tried.
 func IsWrongCode(err error) bool { return errors.Is(err, errCode) }
+
+// IsSpent tells whether an error of Prove is about the proof itself, which was the
+// last one that could be tried.
+func IsSpent(err error) bool { return errors.Is(err, errSpent) }

@@ -27,6 +27,13 @@ func GetOrganizationRefreshTokens(tx *Tx, organizationID string) (iam.RefreshTok
 	return iam.RefreshTokenSetting(setting), err
 }
 
+// OrganizationsLimitingRefreshTokens returns the ids of organizations for which
+// somebody has said that members may not have every refresh token.
+func OrganizationsLimitingRefreshTokens(tx *Tx) ([]string, error) {
+	return collect(tx, scanString, `SELECT organization_id FROM organization_sign_in WHERE refresh_tokens <> $1 ORDER BY organization_id`,
+		string(iam.RefreshTokensOn))
+}
+
 // RefreshTokenSettingsOf returns what each organization says that a person is a
 // member of, in the order of their ids.
 func RefreshTokenSettingsOf(tx *Tx, userID string) ([]iam.RefreshTokenSetting, error) {

@@ -54,9 +54,9 @@ func RenamePasskey(tx *Tx, userID, id, name string) error {
 // UsePasskey notes that a passkey was used with a value of its counter; false when
 // it has been used with that value, or a larger one, before: somebody else has the
 // key too. Of an authenticator that counts nothing every value is 0.
-func UsePasskey(tx *Tx, id string, count int64, backedUp bool, at time.Time) (bool, error) {
-	n, err := tx.exec(`UPDATE passkeys SET sign_count = $1, backed_up = $2, last_used_at = $3
-		WHERE id = $4 AND (sign_count < $1 OR sign_count = 0 AND $1 = 0)`, count, flag(backedUp), micros(at), id)
+func UsePasskey(tx *Tx, id string, count int64, at time.Time) (bool, error) {
+	n, err := tx.exec(`UPDATE passkeys SET sign_count = $1, last_used_at = $2
+		WHERE id = $3 AND (sign_count < $1 OR sign_count = 0 AND $1 = 0)`, count, micros(at), id)
 	return n == 1, err
 }
 

@@ -71,12 +71,14 @@ func ListRefreshTokens(tx *Tx, userID string, f RefreshTokenFilter, p Page) ([]*
 	return listByID(tx, p, scanRefreshToken, query, args...)
 }
 
-// ListRefreshTokensOfMembers returns refresh tokens of the members of an
-// organization after an id, ordered by id, at most limit.
-func ListRefreshTokensOfMembers(tx *Tx, organizationID, after string, limit int) ([]*iam.RefreshToken, error) {
+// ListForbiddenRefreshTokens returns refresh tokens that members of an
+// organization have and may not have, as somebody has said for it, at most limit.
+func ListForbiddenRefreshTokens(tx *Tx, organizationID string, limit int) ([]*iam.RefreshToken, error) {
 	return collect(tx, scanRefreshToken, `SELECT `+refreshTokenColumns+` FROM refresh_tokens
-		WHERE subject_id IN (SELECT subject_id FROM organization_members WHERE organization_id = $1) AND id > $2
-		ORDER BY id LIMIT $3`, organizationID, after, limit)
+		WHERE subject_id IN (SELECT m.subject_id FROM organization_members m
+			JOIN organization_sign_in s ON s.organization_id = m.organization_id
+			WHERE m.organization_id = $1 AND (s.refresh_tokens = $2 OR (s.refresh_tokens = $3 AND refresh_tokens.protection_level = $4)))
+		ORDER BY id LIMIT $5`, organizationID, string(iam.RefreshTokensOff), string(iam.RefreshTokensDPoP), string(iam.NoProtection), limit)
 }
 
 // TouchRefreshTokens is TouchKeys for refresh tokens.

@@ -7,17 +7,37 @@ import (
 	"github.com/propusk/propusk/internal/iam"
 )
 
-const sessionColumns = `id, subject_id, lookup, created_at, last_seen_at, expires_at, second_factor, address, user_agent, methods`
+const sessionColumns = `id, subject_id, lookup, created_at, last_seen_at, expires_at, second_factor, address, user_agent, methods, authenticated_at`
 
 // InsertSession adds a session. Nobody remembers sessions, so the feed does not
-// tell of them: what ends one ends its tokens by a revocation.
+// tell of them: what ends one ends its tokens by a revocation. It begins with a
+// proof, so AuthenticatedAt is CreatedAt unless s says otherwise.
 func InsertSession(tx *Tx, s *iam.Session) error {
 	if _, err := GetUserAccount(tx, s.UserID); err != nil {
 		return err
 	}
-	_, err := tx.exec(`INSERT INTO sessions (`+sessionColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-		s.ID, s.UserID, s.Lookup, micros(s.CreatedAt), micros(s.LastSeenAt), micros(s.ExpiresAt), flag(s.SecondFactor), s.Address, s.UserAgent, strings.Join(s.Methods, " "))
+	proved := s.AuthenticatedAt
+	if proved.IsZero() {
+		proved = s.CreatedAt
+	}
+	_, err := tx.exec(`INSERT INTO sessions (`+sessionColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		s.ID, s.UserID, s.Lookup, micros(s.CreatedAt), micros(s.LastSeenAt), micros(s.ExpiresAt), flag(s.SecondFactor), s.Address, s.UserAgent, strings.Join(s.Methods, " "), micros(proved))
 	return tx.unlessTaken(err, "Session %s already exists", s.ID)
+}
+
+// RenewSession gives the session of a cookie, former, another one, and writes how
+// and when its person has proved himself again; s is filled in with its id and
+// CreatedAt. False, and nothing happens, when there is none, or it is another
+// person's, has expired, or was last seen before a time.
+func RenewSession(tx *Tx, former string, s *iam.Session, seenSince time.Time) (bool, error) {
+	if _, err := GetUserAccount(tx, s.UserID); err != nil { // as in InsertSession
+		return false, err
+	}
+	return tx.one(`UPDATE sessions SET lookup = $1, authenticated_at = $2, last_seen_at = $3, expires_at = $4, second_factor = $5,
+		address = $6, user_agent = $7, methods = $8
+		WHERE lookup = $9 AND subject_id = $10 AND expires_at > $11 AND last_seen_at >= $12 RETURNING id, created_at`,
+		[]any{s.Lookup, micros(s.AuthenticatedAt), micros(s.LastSeenAt), micros(s.ExpiresAt), flag(s.SecondFactor), s.Address, s.UserAgent,
+			strings.Join(s.Methods, " "), former, s.UserID, micros(tx.now), micros(seenSince)}, &s.ID, asTime(&s.CreatedAt))
 }
 
 // FindSession returns the session of a cookie; see iam.Session. The miss does
@@ -72,7 +92,8 @@ func scanSession(r Rows) (*iam.Session, error) {
 	var s iam.Session
 	var second int64
 	var methods string
-	err := r.Scan(&s.ID, &s.UserID, &s.Lookup, asTime(&s.CreatedAt), asTime(&s.LastSeenAt), asTime(&s.ExpiresAt), &second, &s.Address, &s.UserAgent, &methods)
+	err := r.Scan(&s.ID, &s.UserID, &s.Lookup, asTime(&s.CreatedAt), asTime(&s.LastSeenAt), asTime(&s.ExpiresAt), &second, &s.Address, &s.UserAgent, &methods,
+		asTime(&s.AuthenticatedAt))
 	s.SecondFactor, s.Methods = second == 1, wordsOf(methods)
 	return &s, err
 }

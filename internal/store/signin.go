@@ -14,6 +14,8 @@ func removeSignIn(tx *Tx, userID string) error {
 		`DELETE FROM device_codes WHERE subject_id = $1`,
 		`DELETE FROM passkeys WHERE subject_id = $1`, `DELETE FROM sign_in_challenges WHERE subject_id = $1`,
 		`DELETE FROM external_identities WHERE subject_id = $1`,
+		// Links that the account kept from being used would bring him back.
+		`DELETE FROM account_invitations WHERE email IN (SELECT email FROM user_accounts WHERE id = $1)`,
 	} {
 		if _, err := tx.exec(of, userID); err != nil {
 			return err

@@ -49,6 +49,9 @@ func ConfirmTOTP(tx *Tx, userID string, at time.Time) (bool, error) {
 // DeleteTOTP takes a person's authenticator app away, with the recovery codes
 // unless a passkey is left that they stand in for; false when there was none.
 func DeleteTOTP(tx *Tx, userID string) (bool, error) {
+	if _, err := GetUserAccount(tx, userID); err != nil { // held: with his last passkey going at once, neither would drop the codes
+		return false, err
+	}
 	n, err := tx.exec(`DELETE FROM totp_secrets WHERE id = $1`, userID)
 	if err != nil {
 		return false, err

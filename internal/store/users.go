@@ -11,16 +11,18 @@ import (
 const userColumns = `u.id, u.login, u.email, u.name, u.given_name, u.family_name, u.status, u.suspend_reason, u.created_at, u.last_authenticated_at, u.email_verified`
 
 // InsertUserAccount adds a person, an active one unless Status says otherwise;
-// the login, and the e-mail address when there is one, must be free.
+// the login, and the e-mail address when there is one, must be free. The address
+// is kept as iam.CanonicalEmail makes it.
 func InsertUserAccount(tx *Tx, u *iam.UserAccount) error {
+	email := iam.CanonicalEmail(u.Email)
 	_, err := tx.exec(`INSERT INTO user_accounts (id, login, email, name, given_name, family_name, status, suspend_reason, created_at, last_authenticated_at, email_verified)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-		u.ID, u.Login, u.Email, u.Name, u.GivenName, u.FamilyName, string(cmp.Or(u.Status, iam.UserAccountActive)), u.SuspendReason,
+		u.ID, u.Login, email, u.Name, u.GivenName, u.FamilyName, string(cmp.Or(u.Status, iam.UserAccountActive)), u.SuspendReason,
 		micros(u.CreatedAt), micros(u.LastAuthenticatedAt), flag(!u.EmailUnverified))
 	tx.record(ChangeUserAccount, u.ID)
 	taken := "User account with login " + u.Login
-	if u.Email != "" {
-		taken += " or e-mail " + u.Email
+	if email != "" {
+		taken += " or e-mail " + email
 	}
 	return tx.unlessTaken(err, "%s already exists", taken)
 }
@@ -35,11 +37,13 @@ func GetUserAccount(tx *Tx, id string) (*iam.UserAccount, error) {
 	return first(tx, "User account", id, scanUser, query, id)
 }
 
-// GetUserAccountByLogin returns a person by login or by e-mail address, both
-// compared exactly. A login comes first.
+// GetUserAccountByLogin returns a person by login, compared exactly, or by e-mail
+// address, compared as iam.CanonicalEmail makes it. A login comes first, and then
+// an address as it was typed: there are some that are older than their one form.
 func GetUserAccountByLogin(tx *Tx, login string) (*iam.UserAccount, error) {
 	return first(tx, "User account", login, scanUser, `SELECT `+userColumns+` FROM user_accounts u
-		WHERE u.login = $1 OR (u.email = $1 AND u.email <> '') ORDER BY CASE u.login WHEN $1 THEN 0 ELSE 1 END LIMIT 1`, login)
+		WHERE u.login = $1 OR (u.email IN ($1, $2) AND u.email <> '')
+		ORDER BY CASE WHEN u.login = $1 THEN 0 WHEN u.email = $1 THEN 1 ELSE 2 END LIMIT 1`, login, iam.CanonicalEmail(login))
 }
 
 // ListUserAccounts returns a page of all people.

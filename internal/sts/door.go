@@ -8,12 +8,16 @@ package sts
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/propusk/propusk/internal/gate"
+	"github.com/propusk/propusk/internal/iam"
 )
 
 // Name is this door's in rules and logs.
@@ -24,8 +28,11 @@ type Gate interface {
 	Call(ctx context.Context, r *gate.Request) (*gate.Response, error)
 }
 
-// Door serves the protocol. Safe for concurrent use.
-type Door struct{ Gate Gate }
+// Door serves the protocol. Gate is required. Safe for concurrent use.
+type Door struct {
+	Gate Gate
+	Log  *slog.Logger // of panics; nil: nowhere
+}
 
 // Takes tells which requests are for this door: clients that know only the
 // address of a service ask at "/", a plain look at which is left to others; the
@@ -42,6 +49,7 @@ func Takes(r *http.Request) bool {
 
 // ServeHTTP implements http.Handler for what Takes.
 func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer d.recover(w, r)
 	body, given, refused := read(w, r)
 	if refused != nil {
 		refused.reply(w, newRequestID())
@@ -65,4 +73,21 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	reply(w, http.StatusOK, act.answer(given, response), response.RequestID)
+}
+
+// recover answers a panic without a word about it, and leaves the word in the log.
+func (d *Door) recover(w http.ResponseWriter, r *http.Request) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if p == http.ErrAbortHandler { // compared as net/http compares it
+		panic(p)
+	}
+	requestID := newRequestID()
+	if d.Log != nil {
+		d.Log.ErrorContext(r.Context(), "panic", "door", Name, "path", iam.Conceal(r.URL.Path), "request_id", requestID,
+			"panic", iam.Conceal(fmt.Sprint(p)), "stack", string(debug.Stack()))
+	}
+	refuse(http.StatusInternalServerError, "InternalFailure", "Internal error; the request id leads to its cause in the server's log").reply(w, requestID)
 }

@@ -51,12 +51,12 @@ func documentOf(m members, issuer string) (*document, error) {
 		keys: m.text("jwks_uri"), userinfo: m.text("userinfo_endpoint"), saysIssuer: m.yes("authorization_response_iss_parameter_supported"),
 	}
 	for name, address := range map[string]string{"authorization_endpoint": d.authorization, "token_endpoint": d.token, "jwks_uri": d.keys} {
-		if err := CheckAddress(address); err != nil {
+		if err := checkEndpoint(issuer, address); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	if d.userinfo != "" {
-		if err := CheckAddress(d.userinfo); err != nil {
+		if err := checkEndpoint(issuer, d.userinfo); err != nil {
 			return nil, fmt.Errorf("userinfo_endpoint: %w", err)
 		}
 	}
@@ -79,6 +79,39 @@ func documentOf(m members, issuer string) (*document, error) {
 		d.algorithms = []string{"RS256"} // OpenID Connect Core 1.0 section 2
 	}
 	return d, nil
+}
+
+// checkEndpoint takes an address that an issuer tells. One that is not on this
+// machine itself leads nobody to it, nor to what only its network's members reach:
+// what listens there often trusts whoever comes.
+func checkEndpoint(issuer, address string) error {
+	if err := CheckAddress(address); err != nil {
+		return err
+	}
+	from, err := url.Parse(issuer)
+	if err != nil {
+		return err
+	}
+	to, err := url.Parse(address)
+	switch {
+	case err != nil:
+		return err
+	case to.Scheme != "https" && from.Scheme == "https":
+		return errors.New("must be https, as the issuer is")
+	case inside(to.Hostname()) && !inside(from.Hostname()) || linkLocal(to.Hostname()) && to.Hostname() != from.Hostname():
+		return errors.New("leads to this machine or its link")
+	}
+	return nil
+}
+
+func inside(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return loopback(host) || err == nil && ip.IsUnspecified()
+}
+
+func linkLocal(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLinkLocalUnicast()
 }
 
 const longestAddress = 1024

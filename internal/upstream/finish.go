@@ -22,6 +22,10 @@ type Answer struct {
 	Error   string // RFC 6749 section 4.1.2.1; "" when there is a code
 	Browser iam.Secret
 	Back    string // the address itself
+	// Since is when the person set out to prove himself anew; zero: he need not. A
+	// provider that says that it was before is not believed to have asked him. One
+	// that does not say when is: that he comes back by it has to do.
+	Since time.Time
 }
 
 // longestFinish is how long a browser that has come back waits.
@@ -63,6 +67,9 @@ func (all *Providers) Finish(ctx context.Context, id string, a Answer) (*Person,
 	person, err := p.person(ctx, d, t, (&Journey{Browser: a.Browser}).nonce())
 	if err != nil {
 		return nil, err
+	}
+	if !a.Since.IsZero() && person.stale(a.Since) {
+		return nil, &iam.Error{Kind: iam.Unauthenticated, Reason: "provider_stale", Message: "The provider has not asked anew who this is"}
 	}
 	if !p.admits(person) {
 		return nil, &iam.Error{Kind: iam.PermissionDenied, Reason: "provider_domain", Message: "Accounts of this e-mail domain may not sign in by this provider"}

@@ -55,7 +55,8 @@ func FuzzDocuments(f *testing.F) {
 				}
 			}
 		}
-		for _, k := range keySetOf(m) {
+		set, _ := keySetOf(m)
+		for _, k := range set {
 			if len(k.algorithms) == 0 || k.public == nil {
 				t.Fatalf("a key for nothing: %+v", k)
 			}
@@ -119,12 +120,12 @@ func TestKeysThatAreNone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if all := keySetOf(m); len(all) != 0 {
+		if all, err := keySetOf(m); err != nil || len(all) != 0 {
 			t.Errorf("%.60s is taken", jwk)
 		}
 	}
 	m, _ := objectOf([]byte(`{"keys":[{"kty":"RSA","n":"` + number(256, 1) + `","e":"AQAB","key_ops":["verify"]}]}`))
-	if all := keySetOf(m); len(all) != 1 || len(all[0].algorithms) != 2 {
+	if all, err := keySetOf(m); err != nil || len(all) != 1 || len(all[0].algorithms) != 2 {
 		t.Errorf("a good one: %v", all)
 	}
 }

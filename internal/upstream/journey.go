@@ -36,6 +36,18 @@ const (
 // this server. It fails with NOT_FOUND, or with UNAVAILABLE when the provider has
 // to be asked for its addresses and does not tell them.
 func (all *Providers) Begin(ctx context.Context, id, back string) (*Journey, error) {
+	return all.begin(ctx, id, back, false)
+}
+
+// BeginAnew is Begin for somebody who has to prove himself now: a provider of
+// OpenID Connect is asked not to take a session that he has there for it, and to
+// tell when he did (OpenID Connect Core 1.0 section 3.1.2.1); see Answer.Since.
+// OAuth 2.0 has no word for that.
+func (all *Providers) BeginAnew(ctx context.Context, id, back string) (*Journey, error) {
+	return all.begin(ctx, id, back, true)
+}
+
+func (all *Providers) begin(ctx context.Context, id, back string, anew bool) (*Journey, error) {
 	p, err := all.find(id)
 	if err != nil {
 		return nil, err
@@ -58,6 +70,14 @@ func (all *Providers) Begin(ctx context.Context, id, back string) (*Journey, err
 	}
 	if p.Issuer != "" {
 		q.Set("nonce", j.nonce())
+	}
+	switch {
+	case !anew || p.Issuer == "":
+	case p.Issuer == google: // which takes no "login", and answers unknown words by an error
+		q.Set("prompt", "select_account")
+	default:
+		q.Set("prompt", "login")
+		q.Set("max_age", "0")
 	}
 	u.RawQuery = q.Encode()
 	j.URL = u.String()

@@ -42,7 +42,11 @@ func (p *provider) keysFor(ctx context.Context, d *document, id, algorithm strin
 		if err != nil {
 			return nil, fmt.Errorf("keys: %w", err)
 		}
-		return keySetOf(m), nil
+		all, err := keySetOf(m)
+		if err != nil {
+			return nil, fmt.Errorf("keys: %w", err)
+		}
+		return all, nil
 	}
 	for _, lacking := range []bool{false, true} {
 		all, err := p.keys.get(ctx, p.now, lacking, fetch)
@@ -66,11 +70,12 @@ func (all keySet) fit(id, algorithm string) (fit keySet) {
 }
 
 // keySetOf reads a JWK Set (RFC 7517 section 5). What cannot be used is passed
-// over, as the RFC says.
-func keySetOf(m members) keySet {
+// over, as the RFC says. A set without keys says that all were withdrawn; what is
+// no set at all says nothing.
+func keySetOf(m members) (keySet, error) {
 	var list []json.RawMessage
-	if json.Unmarshal(m["keys"], &list) != nil {
-		return nil
+	if json.Unmarshal(m["keys"], &list) != nil || list == nil {
+		return nil, errors.New("not a set of keys")
 	}
 	var all keySet
 	for _, raw := range list[:min(len(list), mostKeys)] {
@@ -80,7 +85,7 @@ func keySetOf(m members) keySet {
 			}
 		}
 	}
-	return all
+	return all, nil
 }
 
 func keyOf(jwk members) (k key, ok bool) {

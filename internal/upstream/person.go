@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -24,7 +25,18 @@ type Person struct {
 	FamilyName    string
 	Login         string // that he would like; of any form
 
+	// AuthenticatedAt is when he last proved himself to the provider, and not in the
+	// future; zero when it did not tell.
+	AuthenticatedAt time.Time
+
 	hosted string // the domain that rules the account
+	oddly  bool   // it told a time that is none
+}
+
+// stale tells whether a provider has said that somebody proved himself before a
+// time.
+func (who *Person) stale(since time.Time) bool {
+	return who.oddly || !who.AuthenticatedAt.IsZero() && who.AuthenticatedAt.Before(since.Add(-clockSkew))
 }
 
 const (
@@ -42,13 +54,15 @@ func (p *provider) person(ctx context.Context, d *document, t *tokens, nonce str
 		}
 		who := &Person{Subject: m.id(p.Fields.Subject), Name: name(m.text(p.Fields.Name)), Login: m.text(p.Fields.Login),
 			Email: email(m.text(p.Fields.Email))}
-		who.EmailVerified = who.Email != "" && p.TrustEmail
+		who.EmailVerified = p.vouches(who.Email, m)
 		return who, checkSubject(who.Subject)
 	}
 	c, err := p.idToken(ctx, d, t.id, nonce, t.access)
 	if err != nil {
 		return nil, err
 	}
+	at, _ := c.time("auth_time") // of the ID token, to which userinfo adds nothing here
+	odd := at.IsZero() && c.has("auth_time")
 	subject := c.text("sub")
 	if err := checkSubject(subject); err != nil {
 		return nil, err
@@ -61,24 +75,39 @@ func (p *provider) person(ctx context.Context, d *document, t *tokens, nonce str
 		if more.text("sub") != subject { // section 5.3.2: or the answer is somebody else's
 			return nil, doubtful(errors.New("userinfo is of another account"))
 		}
+		delete(c, "email_verified") // it was said of no address
 		for field, value := range more {
 			if !c.has(field) {
 				c[field] = value
 			}
 		}
 	}
-	return p.personOf(subject, c), nil
+	who := p.personOf(subject, c)
+	if now := p.now(); at.After(now) {
+		at = now
+	}
+	who.AuthenticatedAt, who.oddly = at, odd
+	return who, nil
 }
 
 func (p *provider) personOf(subject string, c members) *Person {
 	who := &Person{Subject: subject, Email: email(c.text("email")), Name: name(c.text("name")), GivenName: name(c.text("given_name")),
 		FamilyName: name(c.text("family_name")), Login: c.text("preferred_username"), hosted: c.text("hd")}
-	who.EmailVerified = who.Email != "" && (c.yes("email_verified") || p.TrustEmail)
+	who.EmailVerified = p.vouches(who.Email, c)
 	if p.Issuer == google && who.hosted == "" && !strings.HasSuffix(strings.ToLower(who.Email), "@gmail.com") {
 		// Google has looked at the address once, and whose it is now others know.
 		who.EmailVerified = false
 	}
 	return who
+}
+
+// vouches tells whether an address is the person's, as the provider says. Trust in
+// one that says nothing is none in what it denies.
+func (p *provider) vouches(email string, said members) bool {
+	if email == "" {
+		return false
+	}
+	return said.yes("email_verified") || p.TrustEmail && !said.has("email_verified")
 }
 
 func (p *provider) userinfo(ctx context.Context, d *document, t *tokens) (members, error) {
@@ -97,12 +126,13 @@ func checkSubject(s string) error {
 }
 
 var emailForm = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^[^\s@\x00-\x1f\x7f]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$`)
+	return regexp.MustCompile("^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~\\x{80}-\\x{10ffff}-]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$")
 })
 
-// email is an address, or "" for what is none.
+// email is an address, or "" for what is none, or has letters that cannot be seen.
 func email(text string) string {
-	if len(text) > longestEmail || !utf8.ValidString(text) || !emailForm().MatchString(text) {
+	unseen := func(r rune) bool { return !unicode.IsPrint(r) }
+	if len(text) > longestEmail || !utf8.ValidString(text) || !emailForm().MatchString(text) || strings.ContainsFunc(text, unseen) {
 		return ""
 	}
 	return text

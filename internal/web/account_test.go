@@ -192,7 +192,7 @@ func TestAuthenticatorApp(t *testing.T) {
 		b.send(app, confirm, "code", "111111", "link", link).wants(t, 400, "This form cannot be read")
 	}
 	done := b.send(again, confirm, "code", goodCode)
-	done.wants(t, 200, "The second factor is on.", "<code>k7wq-3mzd-x0fa</code>", "<code>k7wq-3mzd-x9fj</code>")
+	done.wants(t, 200, "The second factor is on. All other sessions have ended.", "<code>k7wq-3mzd-x0fa</code>", "<code>k7wq-3mzd-x9fj</code>")
 	if strings.Contains(done.text, "/language") {
 		t.Error("the page that is shown once leads to itself in another language")
 	}

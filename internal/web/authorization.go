@@ -21,7 +21,7 @@ const authorizationPath = "/oauth/authorize"
 // are ignored, as RFC 6749 section 3.1 wants it.
 var authorizationParameters = []string{
 	"client_id", "redirect_uri", "response_type", "scope", "state", "nonce", "code_challenge", "code_challenge_method", "response_mode",
-	"prompt", "max_age", "dpop_jkt", "request", "request_uri", "registration", "login_hint", "ui_locales", federationHint,
+	"prompt", "max_age", "dpop_jkt", "request", "request_uri", "registration", "login_hint", "id_token_hint", "ui_locales", federationHint,
 }
 
 // federationHint names the identity federation in which a person is to sign in
@@ -87,7 +87,7 @@ func (v *visit) checkAuthorization() error {
 	a := &authorizing{address: address, request: &propuskpb.Authorization{
 		ClientId: q["client_id"], RedirectUri: q["redirect_uri"], ResponseType: q["response_type"], Scope: q["scope"], State: q["state"], Nonce: q["nonce"],
 		CodeChallenge: q["code_challenge"], CodeChallengeMethod: q["code_challenge_method"], ResponseMode: q["response_mode"],
-		Prompt: q["prompt"], MaxAge: q["max_age"], DpopJkt: q["dpop_jkt"],
+		Prompt: q["prompt"], MaxAge: q["max_age"], DpopJkt: q["dpop_jkt"], IdTokenHint: q["id_token_hint"],
 	}}
 	for _, name := range []string{"request", "request_uri", "registration"} {
 		if q[name] != "" {
@@ -129,6 +129,9 @@ func programTrouble(err error) error {
 		case "redirect_uri":
 			return refused(http.StatusBadRequest, "error.redirect_uri")
 		}
+	}
+	if len(e.Fields) > 0 { // of the others, only how long they are is judged before the program is known
+		return refused(http.StatusRequestURITooLong, "error.link_long")
 	}
 	return refused(http.StatusBadRequest, "error.link")
 }
@@ -220,10 +223,11 @@ func (v *visit) allowProgram(asked bool) error {
 	a := v.authorizing
 	m := &propuskpb.AllowAuthorizationRequest{Session: v.session, Authorization: a.request, Asked: asked, Client: v.client(), SignedInSince: v.signedInSince()}
 	answer, err := askOnce[*propuskpb.AllowAuthorizationResponse](v, propuskpb.AuthorizationService_Allow_FullMethodName, m, v.form["once"])
-	if asked && (err == nil || errors.Is(err, iam.AlreadyExists)) {
+	counted := countedBefore(err)
+	if asked && (err == nil || counted) {
 		v.dropCookie(v.programOnce())
 	}
-	if errors.Is(err, iam.AlreadyExists) { // the same form came twice at once, or its answer was lost
+	if counted { // the same form came twice at once, or its answer was lost
 		return refused(http.StatusConflict, "error.program_answered")
 	}
 	if err != nil {
@@ -233,6 +237,13 @@ func (v *visit) allowProgram(asked bool) error {
 		v.dropCookie(v.againName())
 	}
 	return v.leave(answer.GetLocation(), a.request.GetRedirectUri(), a.program)
+}
+
+// countedBefore tells that a form has counted before, also one that came from
+// another place then.
+func countedBefore(err error) bool {
+	e, ok := errors.AsType[*iam.Error](err)
+	return ok && (e.Kind == iam.AlreadyExists || e.Kind == iam.InvalidArgument && len(e.Fields) == 1 && e.Fields[0].Field == "idempotency-key")
 }
 
 // signedInSince is againSince for messages, nil for the zero time.

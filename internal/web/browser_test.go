@@ -41,9 +41,13 @@ func newDoor(t *testing.T, g web.Gate, change ...func(*web.Config)) *web.Door {
 	return d
 }
 
-// pages serves a door as the server does: what it does not take is the API's.
+// pages serves a door as the server does: what it does not take is the API's, and
+// a test says where its browser is.
 func pages(d *web.Door) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if told := r.Header.Get("Test-Address"); told != "" {
+			r.RemoteAddr = told
+		}
 		if web.Takes(r) {
 			d.ServeHTTP(w, r)
 			return

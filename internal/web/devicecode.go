@@ -3,6 +3,7 @@ package web
 import (
 	"errors"
 	"net/http"
+	"net/netip"
 
 	"github.com/propusk/propusk/internal/iam"
 	propuskpb "github.com/propusk/propusk/proto/propusk/v1"
@@ -47,10 +48,28 @@ func (v *visit) findDevice() error {
 		return v.deviceTrouble(err)
 	}
 	return v.show(http.StatusOK, &page{Name: "device_consent", Title: "device_code.ask", Account: account, Data: deviceData{
-		DeviceRequest: found, Shown: programData{found.GetProgram()}, Near: found.GetAddress() == v.address(),
+		DeviceRequest: found, Shown: programData{found.GetProgram()}, Near: near(found.GetAddress(), v.address()),
 		Lines: scopeLines(found.GetScopes(), found.GetFullAccess(), found.GetOffline()),
 	}})
 }
+
+// near tells whether a device has asked from the address that a person has. One
+// that is not unique in the world tells nothing: at a proxy that the server does
+// not know of, or in a network of a provider, strangers have the same.
+func near(device, person string) bool {
+	a, err := netip.ParseAddr(device)
+	if err != nil {
+		return false
+	}
+	b, err := netip.ParseAddr(person)
+	if err != nil || a.Unmap() != b.Unmap() {
+		return false
+	}
+	a = a.Unmap()
+	return a.IsGlobalUnicast() && !a.IsPrivate() && !sharedByProvider.Contains(a)
+}
+
+var sharedByProvider = netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64, 0, 0}), 10) // RFC 6598
 
 // deviceData is what the page shows on which a person answers a device.
 type deviceData struct {

@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"errors"
 	"fmt"
 	"html"
 	"net/url"
@@ -54,10 +55,15 @@ const joinPassword = "seven odd little teapots"
 func TestInvitation(t *testing.T) {
 	t.Parallel()
 	w := propusktest.New(t)
-	path, id := invite(t, w, server.UserInviteRequest{Email: "Carol@Example.com", Name: harm, Organizations: []string{w.OrganizationID}})
+	_, err := w.Server.InviteUser(t.Context(), server.UserInviteRequest{Email: "carol@example.com", Name: harm, Expires: time.Hour})
+	if !errors.Is(err, iam.InvalidArgument) { // it has a character that turns the others around
+		t.Errorf("invited: %v", err)
+	}
+	proposed := strings.ReplaceAll(harm, "\u202E", "")
+	path, id := invite(t, w, server.UserInviteRequest{Email: "Carol@Example.com", Name: proposed, Organizations: []string{w.OrganizationID}})
 	b := realBrowser(t, w)
 	page := b.open(path)
-	page.wants(t, 200, "carol@example.com", "dev-organization", html.EscapeString(harm)[:20])
+	page.wants(t, 200, "carol@example.com", "dev-organization", html.EscapeString(proposed)[:20])
 	if strings.Contains(page.text, "<script>alert") {
 		t.Error("a name is markup")
 	}
@@ -266,13 +272,18 @@ func TestSignUpAtOnce(t *testing.T) {
 	}
 	b.send(page, "/sign-up", newcomer("bob", "B", joinPassword)...).wants(t, 400, "Somebody has this login.")
 	b.send(page, "/sign-up", newcomer("erin", "E", "password")...).wants(t, 400, "tried first")
-	if s := b.send(page, "/sign-up", newcomer("erin", harm, joinPassword)...); s.path != "/account" || strings.Contains(s.text, "<script>alert") {
+	b.send(page, "/sign-up", newcomer("erin", harm, joinPassword)...).wants(t, 400, "characters that cannot be shown")
+	if s := b.send(page, "/sign-up", newcomer("erin", strings.ReplaceAll(harm, "\u202E", ""), joinPassword)...); s.path != "/account" || strings.Contains(s.text, "<script>alert") {
 		t.Fatalf("%s %s", s.path, s.text)
 	}
 	if u := account(t, w, "erin"); !u.EmailUnverified || u.Email != "" {
 		t.Errorf("the account is %+v", u)
 	}
 	b.open("/account/sessions").wants(t, 200, "127.0.0.1</bdi> · <bdi>Дом &amp; &lt;b&gt;</bdi>")
+	got, err := w.Server.ListUserSessions(t.Context(), server.UserSessionsRequest{User: "erin"})
+	if err != nil || len(got.Sessions) != 1 || got.Sessions[0].Place != "Дом & <b>" {
+		t.Errorf("the operator sees %+v, %v", got, err)
+	}
 	b.open("/forgot").wants(t, 200, "Your administrator can give you a link")
 
 	closed := realBrowser(t, propusktest.New(t))

@@ -103,7 +103,7 @@ func (v *visit) finishPasskey() error {
 		return err
 	}
 	answer, err := ask[*propuskpb.SignInResponse](v, propuskpb.PasskeySignInService_FinishSignIn_FullMethodName,
-		&propuskpb.FinishPasskeySignInRequest{Assertion: assertion, Client: v.client()})
+		&propuskpb.FinishPasskeySignInRequest{Assertion: assertion, Client: v.signer()})
 	if err == nil {
 		return v.signedIn(answer, back)
 	}
@@ -136,7 +136,7 @@ func (v *visit) finishPasskeyFactor() error {
 		return err
 	}
 	answer, err := ask[*propuskpb.SignInResponse](v, propuskpb.PasskeySignInService_FinishSecondFactor_FullMethodName,
-		&propuskpb.FinishPasskeySecondFactorRequest{Ticket: ticket, Assertion: assertion, Client: v.client()})
+		&propuskpb.FinishPasskeySecondFactorRequest{Ticket: ticket, Assertion: assertion, Client: v.signer()})
 	switch {
 	case err == nil:
 		return v.signedIn(answer, back)

@@ -74,6 +74,9 @@ func (v *visit) addPasskey() error {
 		return err
 	}
 	a := newPasskeyAsk("create", answer.GetSite(), answer.GetChallenge(), "preferred", answer.GetPasskeys())
+	if answer.GetAlone() {
+		a.Verify = "required"
+	}
 	a.Title, a.User = v.text("product"), base64.RawURLEncoding.EncodeToString(answer.GetUserHandle())
 	a.Login, a.Name, a.Algorithms = answer.GetLogin(), answer.GetName(), answer.GetAlgorithms()
 	if strings.TrimSpace(a.Name) == "" {

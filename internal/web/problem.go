@@ -16,13 +16,15 @@ type problem struct {
 	status int
 	key    string
 	wait   time.Duration // > 0: when to come back
+	forgot bool          // another link to set a password is sent to whoever asks
 }
 
 func (p *problem) Error() string { return p.key }
 
-// Text is the key of what the page of the problem says, and Wait how long it says
-// to wait.
+// Text is the key of what the page of the problem says, Forgot whether it leads to
+// another link, and Wait how long it says to wait.
 func (p *problem) Text() string        { return p.key + ".text" }
+func (p *problem) Forgot() bool        { return p.forgot }
 func (p *problem) Wait() time.Duration { return p.wait }
 
 func refused(status int, key string) error { return &problem{status: status, key: key} }

@@ -29,6 +29,9 @@ func (v *visit) reset() error {
 		}
 		for _, dead := range []iam.Kind{iam.Unauthenticated, iam.InvalidArgument, iam.NotFound, iam.PermissionDenied, iam.FailedPrecondition} {
 			if errors.Is(err, dead) {
+				if v.door.Joining.Mails {
+					return &problem{status: http.StatusForbidden, key: "error.reset_link_forgot", forgot: true}
+				}
 				return refused(http.StatusForbidden, "error.reset_link")
 			}
 		}

@@ -65,6 +65,7 @@ func newRoutes() map[string]route {
 		"/account/passkeys/create":       {post: (*visit).createPasskey, home: factorsPath, session: true},
 		"/account/passkeys/rename":       {get: (*visit).showRenamePasskey, post: (*visit).renamePasskey, session: true},
 		"/account/passkeys/remove":       {get: (*visit).showRemovePasskey, post: (*visit).removePasskey, session: true},
+		codesPath:                        {get: (*visit).showRenewCodes, post: (*visit).renewCodes, session: true},
 		"/account/second-factor/confirm": {post: (*visit).confirmApp, home: "/account/second-factor", session: true},
 		"/account/second-factor/remove":  {get: (*visit).showRemoveApp, post: (*visit).removeApp, session: true},
 	}

@@ -52,7 +52,7 @@ func (v *visit) signIn() error {
 		return v.signInPage(back, login, wrong)
 	}
 	answer, err := ask[*propuskpb.SignInResponse](v, propuskpb.SignInService_Start_FullMethodName,
-		&propuskpb.StartSignInRequest{Login: login, Password: password, Client: v.client()})
+		&propuskpb.StartSignInRequest{Login: login, Password: password, Client: v.signer()})
 	if err != nil {
 		if wrong := v.explainSignIn(err, "mistake.credentials", "login", "password"); wrong != nil {
 			return v.signInPage(back, login, wrong)
@@ -76,7 +76,9 @@ func (v *visit) explainSignIn(err error, key string, form ...string) *mistakes {
 // signedIn goes on with a session, or asks for the second factor.
 func (v *visit) signedIn(answer *propuskpb.SignInResponse, back string) error {
 	if s := answer.GetSession(); s != nil {
-		v.endFormer()
+		if !s.GetContinued() {
+			v.endFormer()
+		}
 		v.setCookie(sessionCookie, s.GetCookie(), s.GetExpiresAt().AsTime())
 		v.dropCookie(ticketCookie)
 		v.dropCookie(visitorCookie) // forms of the time before are worth nothing now
@@ -152,7 +154,7 @@ func (v *visit) finishSignIn() error {
 		v.goTo(withReturn("/login", back, "begin_again"))
 		return nil
 	}
-	m := &propuskpb.FinishSecondFactorRequest{Ticket: ticket, Client: v.client()}
+	m := &propuskpb.FinishSecondFactorRequest{Ticket: ticket, Client: v.signer()}
 	field := "code"
 	if m.Proof = (&propuskpb.FinishSecondFactorRequest_Code{Code: code}); recovery {
 		m.Proof, field = &propuskpb.FinishSecondFactorRequest_RecoveryCode{RecoveryCode: code}, "recovery_code"

@@ -236,7 +236,11 @@ func TestReset(t *testing.T) {
 	s := b.send(page, "/reset", "new_password", "short", "again", "short")
 	s.wants(t, 400, "Take at least 8 characters.", `name="reset_token" value="`+goodReset+`"`)
 	b.send(page, "/reset", "new_password", "something else", "again", "something else").wants(t, 400, `<span lang="en">is of a kind that pages have no words for</span>`)
-	b.send(b.open("/reset?token=used"), "/reset", "new_password", "a new password", "again", "a new password").wants(t, 403, "This link does not work any more")
+	dead := b.send(b.open("/reset?token=used"), "/reset", "new_password", "a new password", "again", "a new password")
+	dead.wants(t, 403, "This link does not work any more", "Ask your administrator")
+	if strings.Contains(dead.text+b.open("/reset").text, `href="/forgot"`) {
+		t.Error("a page leads to a link that nobody sends")
+	}
 	s = b.send(page, "/reset", "new_password", "a new password", "again", "a new password")
 	s.wants(t, 200, "The password is set.", `value="alice"`)
 }

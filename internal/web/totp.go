@@ -28,13 +28,13 @@ func (v *visit) factorsPage(name, title string, wrong *mistakes) error {
 // beginApp makes a secret for an authenticator app and shows it, in the answer to
 // the form alone.
 func (v *visit) beginApp() error {
-	if v.form["password"] == "" {
+	if v.passwordMissing() {
 		return v.factorsPage("factors", "factors.title", wrongField("password", "mistake.password_missing"))
 	}
 	answer, err := ask[*propuskpb.BeginTotpResponse](v, propuskpb.AccountService_BeginTotp_FullMethodName,
 		&propuskpb.BeginTotpRequest{Session: v.session, Password: v.form["password"], Client: v.client()})
 	if err != nil {
-		if wrong := v.explain(err, "password"); wrong != nil {
+		if wrong := v.explainChange(err); wrong != nil {
 			return v.factorsPage("factors", "factors.title", wrong)
 		}
 		return v.appElsewhere(err)
@@ -109,17 +109,17 @@ func (v *visit) confirmApp() error {
 		}
 		return v.appElsewhere(err)
 	}
-	return v.show(http.StatusOK, &page{Name: "codes", Title: "codes.title", Account: account, Data: answer.GetRecoveryCodes()})
+	return v.show(http.StatusOK, &page{Name: "codes", Title: "codes.title", Account: account, Note: "note.others_ended", Data: answer.GetRecoveryCodes()})
 }
 
 func (v *visit) removeApp() error {
-	if v.form["password"] == "" {
+	if v.passwordMissing() {
 		return v.factorsPage("factors_remove", "factors_remove.title", wrongField("password", "mistake.password_missing"))
 	}
 	_, err := ask[*propuskpb.RemoveTotpResponse](v, propuskpb.AccountService_RemoveTotp_FullMethodName,
 		&propuskpb.RemoveTotpRequest{Session: v.session, Password: v.form["password"], Client: v.client()})
 	if err != nil {
-		if wrong := v.explain(err, "password"); wrong != nil {
+		if wrong := v.explainChange(err); wrong != nil {
 			return v.factorsPage("factors_remove", "factors_remove.title", wrong)
 		}
 		return v.appElsewhere(err)

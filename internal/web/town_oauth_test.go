@@ -188,7 +188,7 @@ func (g *town) device(code string) (*propuskpb.DeviceRequest, error) {
 	d := &propuskpb.DeviceRequest{Program: program(oauthclient.PublicSDK), UserCode: "BCDF-GHJK", Scopes: []string{"openid", "offline_access"}, FullAccess: true, Offline: true,
 		Address: "203.0.113.7", ClientInstanceInfo: "yc/0.141.0 linux/amd64", CreatedAt: at(40 * time.Second), ExpiresAt: at(-9 * time.Minute)}
 	if spelled == "DDDDDDDD" {
-		d = &propuskpb.DeviceRequest{Program: program("odd"), UserCode: "DDDD-DDDD", Scopes: []string{harm}, ClientInstanceInfo: harm, Address: "127.0.0.1", CreatedAt: at(0), ExpiresAt: at(0)}
+		d = &propuskpb.DeviceRequest{Program: program("odd"), UserCode: "DDDD-DDDD", Scopes: []string{harm}, ClientInstanceInfo: harm, Address: "198.51.100.9", CreatedAt: at(0), ExpiresAt: at(0)}
 	} else if spelled == "RSTVWXZB" {
 		d.UserCode = "RSTV-WXZB"
 	} else if spelled != "BCDFGHJK" {

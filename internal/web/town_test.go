@@ -176,6 +176,9 @@ func (g *town) acts() map[string]act {
 			g.sessions[m.GetSession()].SecondFactors = &propuskpb.SecondFactors{}
 			return &propuskpb.RemoveTotpResponse{}, nil
 		}),
+		propuskpb.AccountService_RenewRecoveryCodes_FullMethodName: actOf(&propuskpb.RenewRecoveryCodesRequest{}, func(m *propuskpb.RenewRecoveryCodesRequest) (proto.Message, error) {
+			return &propuskpb.RenewRecoveryCodesResponse{RecoveryCodes: []string{"new1-new2-new3-new4"}}, same(m.GetPassword())
+		}),
 		propuskpb.AccountService_ListOAuthTokens_FullMethodName: actOf(&propuskpb.ListPersonOAuthTokensRequest{}, func(m *propuskpb.ListPersonOAuthTokensRequest) (proto.Message, error) {
 			return &propuskpb.ListPersonOAuthTokensResponse{Tokens: g.tokens[m.GetSession()]}, nil
 		}),
@@ -266,6 +269,11 @@ var everMade atomic.Int64
 // open begins a session.
 func (g *town) open(login string, c *propuskpb.Client) proto.Message {
 	cookie := fmt.Sprintf("c1.session-%d.%s", everMade.Add(1), strings.Repeat("x", 86))
+	former := g.sessions[c.GetFormerSession()]
+	continued := former != nil && former.GetLogin() == login
+	if continued {
+		delete(g.sessions, c.GetFormerSession())
+	}
 	g.sessions[cookie], g.began[cookie], g.programs[cookie] = g.person(login), today.Add(g.ahead), allowedPrograms(login)
 	g.lists[cookie] = []*propuskpb.AccountSession{
 		{Id: "aje0session000000001", CreatedAt: at(0), LastSeenAt: at(0), Address: c.GetAddress(), UserAgent: c.GetUserAgent(), Current: true, SecondFactor: login == "bob"},
@@ -280,7 +288,7 @@ func (g *town) open(login string, c *propuskpb.Client) proto.Message {
 	if login == "nobody" {
 		g.tokens[cookie] = nil
 	}
-	return &propuskpb.SignInResponse{Result: &propuskpb.SignInResponse_Session_{Session: &propuskpb.SignInResponse_Session{Cookie: cookie, ExpiresAt: at(-12 * time.Hour)}}}
+	return &propuskpb.SignInResponse{Result: &propuskpb.SignInResponse_Session_{Session: &propuskpb.SignInResponse_Session{Cookie: cookie, ExpiresAt: at(-12 * time.Hour), Continued: continued}}}
 }
 
 func (g *town) confirm(m *propuskpb.ConfirmTotpRequest) (proto.Message, error) {

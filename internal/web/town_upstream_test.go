@@ -20,7 +20,11 @@ func (g *town) upstreamActs() map[string]act {
 	}
 	return map[string]act{
 		propuskpb.UpstreamService_Begin_FullMethodName: actOf(&propuskpb.BeginUpstreamRequest{}, func(m *propuskpb.BeginUpstreamRequest) (proto.Message, error) {
-			return journey(m.GetProvider(), "ub1.sign-in")
+			answer, err := journey(m.GetProvider(), "ub1.sign-in")
+			if j, ok := answer.(*propuskpb.UpstreamJourney); ok && m.GetAnew() {
+				j.Url += "&prompt=login"
+			}
+			return answer, err
 		}),
 		propuskpb.UpstreamService_Finish_FullMethodName: actOf(&propuskpb.FinishUpstreamRequest{}, func(m *propuskpb.FinishUpstreamRequest) (proto.Message, error) {
 			a := m.GetAnswer()

@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,7 +41,7 @@ const mostWay = 2400
 func (v *visit) goElsewhere() error {
 	back, provider := goOn(v.form["return"]), v.form["provider"]
 	answer, err := ask[*propuskpb.UpstreamJourney](v, propuskpb.UpstreamService_Begin_FullMethodName,
-		&propuskpb.BeginUpstreamRequest{Provider: provider, Client: v.client()})
+		&propuskpb.BeginUpstreamRequest{Provider: provider, Client: v.client(), Anew: v.provesAnew(back)})
 	if err != nil {
 		return v.upstreamTrouble(err)
 	}
@@ -48,6 +49,21 @@ func (v *visit) goElsewhere() error {
 	v.setCookie(journeyCookie, answer.GetBrowser(), answer.GetExpiresAt().AsTime())
 	v.keepWay(back, answer.GetExpiresAt().AsTime())
 	return v.setOut(provider, answer.GetUrl())
+}
+
+// provesAnew tells whether a person who signs in has to prove himself now: he is
+// signed in, and was asked to do so again, or it is for a program that says how
+// old a sign-in may be.
+func (v *visit) provesAnew(back string) bool {
+	if v.session != "" {
+		return true
+	}
+	path, query, _ := strings.Cut(back, "?")
+	asked, err := parseFields(query)
+	if path != authorizationPath || err != nil {
+		return false
+	}
+	return asked["max_age"] != "" || slices.Contains(strings.Fields(asked["prompt"]), "login")
 }
 
 // keepWay has the browser remember where the person goes on to. It is looked at
@@ -98,7 +114,7 @@ func (v *visit) titleOf(provider string) string {
 }
 
 // comeBackRoute is the page at which browsers come back from a provider.
-var comeBackRoute = route{get: (*visit).comeBack, long: true}
+var comeBackRoute = route{get: (*visit).comeBack, long: true, home: "/login"} // or a page would repeat the code
 
 // comeBack takes what a browser brings back from a provider.
 func (v *visit) comeBack() error {
@@ -115,7 +131,7 @@ func (v *visit) comeBack() error {
 	v.dropCookie(journeyCookie)
 	v.dropCookie(wayCookie)
 	session, err := ask[*propuskpb.SignInResponse](v, propuskpb.UpstreamService_Finish_FullMethodName,
-		&propuskpb.FinishUpstreamRequest{Provider: provider, Answer: answer, Client: v.client()})
+		&propuskpb.FinishUpstreamRequest{Provider: provider, Answer: answer, Client: v.signer()})
 	switch {
 	case err == nil:
 		return v.signedIn(session, back)
@@ -137,6 +153,7 @@ var upstreamTroubles = map[string]problem{
 	"provider_away":             {status: http.StatusServiceUnavailable, key: "error.provider_away"},
 	"provider_busy":             {status: http.StatusServiceUnavailable, key: "error.provider_away"},
 	"provider_answer":           {status: http.StatusForbidden, key: "error.provider_answer"},
+	"provider_stale":            {status: http.StatusForbidden, key: "error.provider_stale"},
 	"provider_domain":           {status: http.StatusForbidden, key: "error.provider_domain"},
 	"provider_declined":         {status: http.StatusForbidden, key: "error.provider_declined"},
 	"journey_ended":             {status: http.StatusForbidden, key: "error.journey_ended"},

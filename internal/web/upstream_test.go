@@ -3,6 +3,7 @@ package web_test
 import (
 	"net/http/cookiejar"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -65,6 +66,7 @@ func TestSignInElsewhereFails(t *testing.T) {
 		"code=account_unconnected_email&state=us1.state": {"", "not connected yet", 403},
 		"code=provider_answer&state=us1.state":           {"", "has not proved who you are", 403},
 		"code=provider_domain&state=us1.state":           {"", "may not sign in here", 403},
+		"code=provider_stale&state=us1.state":            {"", "were not asked there", 403},
 		"code=provider_away&state=us1.state":             {"", "does not answer", 503},
 		"code=provider_unknown&state=us1.state":          {"", "no such page", 404},
 		"state=us1.state&state=us1.state":                {"", "cannot be read", 400},
@@ -73,6 +75,9 @@ func TestSignInElsewhereFails(t *testing.T) {
 		b.send(b.open("/login"), "/login/to", "provider", "one").leaves(t)
 		s := b.open("/login/from/one?" + query)
 		s.wants(t, want.status, want.text)
+		if strings.Contains(s.text, "us1.state") || strings.Contains(s.text, "code=") {
+			t.Errorf("%s: the page repeats what came back:\n%s", query, s.text)
+		}
 		if want.path != "" && s.path != want.path || strings.Contains(s.text, "evil") && !strings.Contains(s.text, harm[len(harm)-9:]) {
 			t.Errorf("%s: led to %s\n%s", query, s.path, s.text)
 		}
@@ -85,6 +90,25 @@ func TestSignInElsewhereFails(t *testing.T) {
 	}
 	for _, path := range []string{"/login/from/", "/login/from/One", "/login/from/one/two", "/login/from/%6fne", "/login/from/" + strings.Repeat("x", 33)} {
 		b.open(path).wants(t, 404)
+	}
+}
+
+// A person who has to prove himself now is not let in by a session elsewhere.
+func TestSignInElsewhereAnew(t *testing.T) {
+	anew := func(s *shown) bool { t.Helper(); return strings.HasSuffix(s.Header.Get("Refresh"), "&prompt=login") }
+	b := newStation(t)
+	for back, want := range map[string]bool{
+		"/account": false, asking(reports): false, asking(reports, "prompt", "consent"): false, "/account?prompt=login": false, "https://evil.example/?prompt=login": false,
+		asking(reports, "prompt", "login"): true, asking(reports, "prompt", "consent login"): true, asking(reports, "max_age", "300"): true, asking(reports, "max_age", "0"): true,
+	} {
+		page := b.open("/login?" + url.Values{"return": {back}}.Encode())
+		if s := b.send(page, "/login/to", "provider", "one"); anew(s) != want {
+			t.Errorf("for %s he is sent to %s", back, s.Header.Get("Refresh"))
+		}
+	}
+	b.signIn("alice")
+	if s := b.send(b.open("/login?again=yes"), "/login/to", "provider", "one"); !anew(s) {
+		t.Errorf("who was asked to sign in again is sent to %s", s.Header.Get("Refresh"))
 	}
 }
 

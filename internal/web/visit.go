@@ -87,6 +87,13 @@ func (v *visit) client() *propuskpb.Client {
 	return &propuskpb.Client{Address: v.address(), UserAgent: string(agent[:min(len(agent), maxUserAgent)])}
 }
 
+// signer is client for who signs in: with the session that his browser has.
+func (v *visit) signer() *propuskpb.Client {
+	c := v.client()
+	c.FormerSession = v.session
+	return c
+}
+
 // account reads whose session it is.
 func (v *visit) account() (*propuskpb.Account, error) {
 	return ask[*propuskpb.Account](v, propuskpb.AccountService_Get_FullMethodName, &propuskpb.GetAccountRequest{Session: v.session})

@@ -98,6 +98,12 @@ async function walk(language) {
   await page.goto('/account/second-factor');
   await picture('passkeys');
   check('the passkey is not listed', (await page.textContent('main')).includes('Blue key'));
+  await page.click('a[href="/account/second-factor/codes"]');
+  await picture('codes-renew');
+  await page.fill('#password', password);
+  await page.click('form[action="/account/second-factor/codes"] .primary');
+  check('there are no new recovery codes', await page.locator('#codes li').count() === 10);
+  await picture('codes-renewed');
   await page.goto('/account');
   await picture('account-passkey');
 

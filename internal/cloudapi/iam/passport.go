@@ -21,7 +21,7 @@ type PassportService struct {
 	DB *store.DB
 }
 
-// GetByLogin returns a person by login or by e-mail address, letter for letter.
+// GetByLogin returns a person by login, letter for letter, or by e-mail address.
 func (s *PassportService) GetByLogin(ctx context.Context, r *iampb.GetUserAccountByLoginRequest) (*iampb.UserAccount, error) {
 	return showUser(ctx, s.DB, func(tx *store.Tx) (*iam.UserAccount, error) {
 		return store.GetUserAccountByLogin(tx, r.GetLogin())

@@ -44,7 +44,11 @@ func (s *AuthorizationService) Check(ctx context.Context, r *propuskpb.CheckAuth
 		return nil, err
 	}
 	out := &propuskpb.CheckAuthorizationResponse{}
-	if refused := a.judge(); refused != nil {
+	refused, err := s.judge(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	if refused != nil {
 		out.RefusalLocation = a.refused(refused)
 		return out, nil
 	}
@@ -80,11 +84,10 @@ func (s *AuthorizationService) program(ctx context.Context, client *iam.OAuthCli
 const signInFresh = 15 * time.Minute
 
 // mustSignIn tells whether a person has to prove himself again: the program asks
-// for it, or his session began too long ago. One that began after he was sent to
-// sign in will do.
-func (a *asked) mustSignIn(now, began, since time.Time) bool {
-	age := now.Sub(began)
-	if !since.IsZero() && !began.Before(since) && age < signInFresh {
+// for it, or he last did so too long ago. After he was sent to sign in will do.
+func (a *asked) mustSignIn(now, proved, since time.Time) bool {
+	age := now.Sub(proved)
+	if !since.IsZero() && !proved.Before(since) && age < signInFresh {
 		return false
 	}
 	return a.prompted(promptLogin) || a.prompted(promptSelect) || a.maxAge >= 0 && age > a.maxAge
@@ -115,12 +118,15 @@ func (s *AuthorizationService) stand(tx *store.Tx, a *asked, organizationID, ses
 			return out.refuse(iam.OAuthAccessDenied, "The person is no member of the organization that the program belongs to"), nil
 		}
 	}
-	if a.mustSignIn(s.Now(), session.CreatedAt, since) {
+	if a.mustSignIn(s.Now(), session.AuthenticatedAt, since) {
 		if a.prompted(promptNone) {
 			return out.refuse(loginRequired, "The person has to sign in again"), nil
 		}
 		out.next = propuskpb.PrepareAuthorizationResponse_SIGN_IN
 		return out, nil
+	}
+	if a.person != "" && a.person != session.UserID {
+		return out.refuse(loginRequired, "Another person is signed in than the one of id_token_hint"), nil
 	}
 	out.consent, err = store.GetOAuthConsent(tx, session.UserID, a.client.ID)
 	switch {
@@ -132,14 +138,22 @@ func (s *AuthorizationService) stand(tx *store.Tx, a *asked, organizationID, ses
 		out.fresh = without(a.scopes, out.consent.Scopes)
 	}
 	out.next = propuskpb.PrepareAuthorizationResponse_ALLOWED
-	// Anybody's program may say that it is a native one, so being allowed once is nothing to go by (RFC 8252 section 8.6).
-	if out.consent == nil || len(out.fresh) > 0 || a.prompted(promptConsent) || a.client.ProfileID == oauthclient.Native {
+	if out.consent == nil || len(out.fresh) > 0 || a.prompted(promptConsent) || a.byAnybody() {
 		out.next = propuskpb.PrepareAuthorizationResponse_ASK
 		if a.prompted(promptNone) {
 			return out.refuse(consentRequired, "The person has to be asked"), nil
 		}
 	}
 	return out, nil
+}
+
+// byAnybody tells of requests that anybody's program may make in the client's name,
+// and get the answer to: of native clients, and of others without a secret at a port
+// of the person's machine. Being allowed once is nothing to go by (RFC 8252 section
+// 8.6).
+func (a *asked) byAnybody() bool {
+	_, onMachine := originOf(a.client, a.GetRedirectUri())
+	return a.client.ProfileID == oauthclient.Native || onMachine && slices.Contains(a.client.AuthenticationMethods, oauthclient.NoSecret)
 }
 
 func (s *standing) refuse(code, description string) *standing {
@@ -157,7 +171,11 @@ func (s *AuthorizationService) Prepare(ctx context.Context, r *propuskpb.Prepare
 	if err != nil {
 		return nil, err
 	}
-	if wrong := a.judge(); wrong != nil {
+	wrong, err := s.judge(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	if wrong != nil {
 		return &propuskpb.PrepareAuthorizationResponse{Next: propuskpb.PrepareAuthorizationResponse_REFUSED, RefusalLocation: a.refused(wrong)}, nil
 	}
 	organizationID, err := s.Clients.Organization(ctx, a.client)

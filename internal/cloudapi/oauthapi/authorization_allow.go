@@ -12,6 +12,7 @@ import (
 
 	"github.com/propusk/propusk/internal/audit"
 	"github.com/propusk/propusk/internal/cloudapi"
+	"github.com/propusk/propusk/internal/credential"
 	"github.com/propusk/propusk/internal/gate"
 	"github.com/propusk/propusk/internal/grant"
 	"github.com/propusk/propusk/internal/iam"
@@ -29,7 +30,7 @@ const mostGrants = 100
 
 // Allow makes a grant and a code for the client, and remembers what was allowed.
 // The browser goes back with a refusal when the person would have to be asked, or
-// to sign in, first.
+// to sign in, first. An idempotency key makes it count once.
 func (s *AuthorizationService) Allow(ctx context.Context, r *propuskpb.AllowAuthorizationRequest) (*propuskpb.AllowAuthorizationResponse, error) {
 	a, err := s.addressed(ctx, r.GetAuthorization())
 	if err != nil {
@@ -37,8 +38,11 @@ func (s *AuthorizationService) Allow(ctx context.Context, r *propuskpb.AllowAuth
 	}
 	call := gate.From(ctx)
 	call.Note("client_id", a.client.ID)
+	refused, err := s.judge(ctx, a)
+	if err != nil {
+		return nil, err
+	}
 	call.Note("scopes", strings.Join(a.scopes, " "))
-	refused := a.judge()
 	organizationID := ""
 	if refused == nil {
 		if organizationID, err = s.restOn(ctx, call, a.client); err != nil {
@@ -48,10 +52,10 @@ func (s *AuthorizationService) Allow(ctx context.Context, r *propuskpb.AllowAuth
 	code, lookup := grant.NewCode()
 	g := &iam.OAuthGrant{ID: resource.NewID(resource.PrefixIAM), UserID: string(call.Caller().ID), ClientID: a.client.ID,
 		SessionID: call.Identity.CredentialID, Scopes: a.scopes, Nonce: a.GetNonce(), KeyThumbprint: a.GetDpopJkt()}
-	err = s.Changes.Plain(ctx, func(tx *store.Tx) error {
+	err = s.Changes.Once(ctx, "OAuth grant", g.ID, func(tx *store.Tx) error {
 		why := refused
 		if why == nil {
-			at, err := s.mayAllow(tx, a, organizationID, call.Identity.CredentialID, r)
+			at, err := s.mayAllow(tx, a, organizationID, call.Identity, r)
 			if err != nil {
 				return err
 			}
@@ -98,7 +102,7 @@ func (s *AuthorizationService) restOn(ctx context.Context, call *gate.Call, clie
 	return organizationID, err
 }
 
-func (s *AuthorizationService) mayAllow(tx *store.Tx, a *asked, organizationID, sessionID string, r *propuskpb.AllowAuthorizationRequest) (*standing, error) {
+func (s *AuthorizationService) mayAllow(tx *store.Tx, a *asked, organizationID string, id *credential.Identity, r *propuskpb.AllowAuthorizationRequest) (*standing, error) {
 	if oauthclient.Builtin(a.client.ID) == nil {
 		if _, err := store.HoldOAuthClient(tx, a.client.ID); errors.Is(err, iam.NotFound) {
 			return nil, errNoClient
@@ -106,7 +110,10 @@ func (s *AuthorizationService) mayAllow(tx *store.Tx, a *asked, organizationID, 
 			return nil, err
 		}
 	}
-	at, err := s.stand(tx, a, organizationID, sessionID, timeOf(r.GetSignedInSince()))
+	if _, err := store.GetUserAccount(tx, string(id.Subject.ID)); err != nil { // holds him: what he has allowed stays allowed until the commit
+		return nil, err
+	}
+	at, err := s.stand(tx, a, organizationID, id.CredentialID, timeOf(r.GetSignedInSince()))
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +129,7 @@ func (s *AuthorizationService) mayAllow(tx *store.Tx, a *asked, organizationID, 
 // begin writes a grant with its code, and what was allowed.
 func (s *AuthorizationService) begin(tx *store.Tx, a *asked, at *standing, g *iam.OAuthGrant, lookup string, asked bool) error {
 	now := tx.Now()
-	g.Methods, g.AuthenticatedAt, g.CreatedAt = at.session.Methods, at.session.CreatedAt, now
+	g.Methods, g.AuthenticatedAt, g.CreatedAt = at.session.Methods, at.session.AuthenticatedAt, now
 	g.ExpiresAt = now.Add(grant.CodeLife + mint.Life)
 	if err := store.InsertOAuthGrant(tx, g); err != nil {
 		return err

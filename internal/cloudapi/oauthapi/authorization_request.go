@@ -36,6 +36,7 @@ type asked struct {
 	scopes  []string
 	prompts []string
 	maxAge  time.Duration // since the person has signed in; negative: any
+	person  string        // of whom alone the program wants to hear; "" of anybody
 }
 
 // refusal is what goes back to the client (RFC 6749 section 4.1.2.1, OpenID
@@ -77,7 +78,24 @@ func (s *AuthorizationService) addressed(ctx context.Context, m *propuskpb.Autho
 	return &asked{Authorization: m, client: client, issuer: issuer, maxAge: -1}, err
 }
 
-// judge reads the rest of a request; nil when nothing is wrong with it.
+// judge reads the rest of a request; no refusal when nothing is wrong with it.
+// The person of a hint that can no longer be read is none that is signed in.
+func (s *AuthorizationService) judge(ctx context.Context, a *asked) (*refusal, error) {
+	if r := a.judge(); r != nil || a.GetIdTokenHint() == "" {
+		return r, nil
+	}
+	hint, err := s.Keys.VerifyHint(ctx, a.GetIdTokenHint(), a.issuer)
+	if errors.Is(err, iam.Unauthenticated) {
+		return &refusal{loginRequired, "id_token_hint is no ID token of this server, or too old"}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	a.person = hint.Subject
+	return nil, nil
+}
+
+// judge is that of what needs no look at keys.
 func (a *asked) judge() *refusal {
 	for _, step := range [...]func() *refusal{a.judgeForm, a.judgeScopes, a.judgeProofs, a.judgePrompt} {
 		if r := step(); r != nil {
@@ -151,8 +169,8 @@ func (a *asked) judgeProofs() *refusal {
 		return invalid("code_challenge_method must be " + grant.ChallengeMethod)
 	case challenge != "" && !grant.ThumbprintForm(challenge):
 		return invalid("code_challenge is not a SHA-256 in base64url")
-	case challenge == "" && a.GetState() == "" && a.GetNonce() == "":
-		return invalid("One of code_challenge, state and nonce is needed, so that nobody puts an answer of another request in")
+	case challenge == "" && a.GetState() == "" && (a.GetNonce() == "" || !slices.Contains(a.scopes, oauthclient.ScopeOpenID)):
+		return invalid("One of code_challenge, state and, with openid in scope, nonce is needed, so that nobody puts an answer of another request in")
 	}
 	if k := a.GetDpopJkt(); k != "" && !grant.ThumbprintForm(k) {
 		return invalid("dpop_jkt is not a SHA-256 in base64url")

@@ -77,10 +77,8 @@ func (s *DeviceGrants) AuthorizeDevice(ctx context.Context, r *propuskpb.Authori
 		return nil, err
 	}
 	d := &iam.DeviceCode{ClientID: client.ID, ClientInfo: clientInfo(r.GetClientInstanceInfo()), Scopes: scopes, Address: clientInfo(r.GetAddress()), Wait: grant.DeviceInterval}
-	if p := r.GetDpop(); p.GetJwt() != "" {
-		if d.KeyThumbprint, err = s.Keys.Prove(p.GetJwt(), p.GetMethod(), p.GetUrl()); err != nil {
-			return nil, err
-		}
+	if d.KeyThumbprint, err = provenKey(ctx, s.Keys, r.GetDpop()); err != nil {
+		return nil, err
 	}
 	code, shown, err := s.begin(ctx, d)
 	if err != nil {

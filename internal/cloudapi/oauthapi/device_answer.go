@@ -116,7 +116,7 @@ func (s *DeviceService) letIn(tx *store.Tx, d *iam.DeviceCode, g *iam.OAuthGrant
 	if err != nil {
 		return err
 	}
-	g.Methods, g.AuthenticatedAt, g.CreatedAt = session.Methods, session.CreatedAt, tx.Now()
+	g.Methods, g.AuthenticatedAt, g.CreatedAt = session.Methods, session.AuthenticatedAt, tx.Now()
 	if err := store.InsertOAuthGrant(tx, g); err != nil {
 		return err
 	}
@@ -143,12 +143,20 @@ func (s *DeviceService) answer(ctx context.Context, act func(tx *store.Tx) error
 	return err
 }
 
+// clientOf is the program of a device: none once it is gone, or may no longer ask
+// for what the device has asked for.
 func (s *DeviceService) clientOf(ctx context.Context, d *iam.DeviceCode) (*iam.OAuthClient, error) {
 	client, err := s.Authorization.Clients.Find(ctx, d.ClientID)
 	if errors.Is(err, iam.NotFound) {
-		err = errNoDevice
+		return nil, errNoDevice
 	}
-	return client, err
+	if err != nil {
+		return nil, err
+	}
+	if _, wrong := scopesFor(client, strings.Join(d.Scopes, " ")); wrong != "" {
+		return nil, errNoDevice
+	}
+	return client, nil
 }
 
 // mayLetIn refuses a person who is no member of the organization that a program

@@ -41,11 +41,9 @@ func (p *DeviceProofs) Prove(ctx context.Context, m proto.Message) (*credential.
 	if err != nil {
 		return nil, err
 	}
-	thumbprint := ""
-	if d := r.GetDpop(); d.GetJwt() != "" {
-		if thumbprint, err = p.Keys.Prove(d.GetJwt(), d.GetMethod(), d.GetUrl()); err != nil {
-			return nil, err
-		}
+	thumbprint, err := provenKey(ctx, p.Keys, r.GetDpop())
+	if err != nil {
+		return nil, err
 	}
 	position := min(client.Position, p.Grants.Reads.Position()) // before the rows: what changes after it ends what is made of this
 	d, err := p.poll(ctx, r.GetDeviceCode(), client.Client.ID, thumbprint)
@@ -72,8 +70,9 @@ func (p *DeviceProofs) Prove(ctx context.Context, m proto.Message) (*credential.
 	return id, nil
 }
 
-// poll answers a machine's question, and writes that it has asked: not of what no
-// question changes any more, or anybody could keep the store busy.
+// poll answers a machine's question, and writes that it has asked, and the first
+// key that it shows: not of what no question changes any more, or anybody could
+// keep the store busy.
 func (p *DeviceProofs) poll(ctx context.Context, code, clientID, thumbprint string) (d *iam.DeviceCode, err error) {
 	lookup := grant.DeviceCodeLookup(code)
 	var answer error
@@ -85,11 +84,12 @@ func (p *DeviceProofs) poll(ctx context.Context, code, clientID, thumbprint stri
 			return false, errInvalidDevice
 		}
 		if d.KeyThumbprint != "" && d.KeyThumbprint != thumbprint {
-			return false, iam.OAuthError(iam.OAuthInvalidDPoPProof, "The device code is bound to a key: a proof of possession of that key is needed")
+			return false, iam.OAuthError(iam.OAuthInvalidGrant, "The device code is bound to a key: a proof of possession of that key is needed")
 		}
+		bound := d.KeyThumbprint != thumbprint
 		d.KeyThumbprint = thumbprint
 		writes, answer = grant.PollDevice(d, tx.Now())
-		return writes, nil
+		return writes || bound && answer == nil, nil
 	}
 	writes := false
 	err = p.DB.View(ctx, func(tx *store.Tx) (err error) {

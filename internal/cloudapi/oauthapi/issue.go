@@ -83,7 +83,7 @@ func (t *Tokens) access(ctx context.Context, i Issue, issuer string, out *propus
 		return claims, nil
 	}
 	made, err := t.Keys.MintAccess(ctx, mint.AccessRequest{Issuer: issuer, Subject: string(id.Subject.ID), ClientID: i.Client.ID,
-		GrantID: i.Grant.ID, Scopes: i.Scopes, NotAfter: id.NotAfter})
+		GrantID: i.Grant.ID, SessionID: sessionOf(id), Scopes: i.Scopes, NotAfter: id.NotAfter})
 	if err != nil {
 		return nil, err
 	}
@@ -93,6 +93,17 @@ func (t *Tokens) access(ctx context.Context, i Issue, issuer string, out *propus
 	call.NoteDetail(audit.Text("signing_key_id", made.KeyID))
 	call.NoteDetail(audit.Time("expires_at", made.ExpiresAt))
 	return nil, nil
+}
+
+// sessionOf is the session that what is made of an identity ends with; "" when it
+// ends with none.
+func sessionOf(id *credential.Identity) string {
+	for _, d := range id.DependsOn {
+		if d.Kind == token.KindSession {
+			return d.ID
+		}
+	}
+	return ""
 }
 
 func (t *Tokens) idToken(ctx context.Context, i Issue, issuer, accessToken string) (string, error) {

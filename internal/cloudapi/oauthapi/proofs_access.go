@@ -37,7 +37,7 @@ type AccessToken struct {
 var errAccessEnded = iam.OAuthError(iam.OAuthInvalidToken, "The access token has ended")
 
 // Live reads an access token. It fails with invalid_token when it is none of this
-// server's, has expired, or its grant, its client or its person has ended, or as
+// server's, has expired, or its grant, its session, its client or its person has ended, or as
 // the reads fail.
 func (p *AccessTokens) Live(ctx context.Context, text string) (*AccessToken, error) {
 	issuer, err := p.Issuer()
@@ -57,7 +57,10 @@ func (p *AccessTokens) Live(ctx context.Context, text string) (*AccessToken, err
 		return out, nil
 	}
 	err = p.DB.View(ctx, func(tx *store.Tx) (err error) {
-		out.Grant, err = store.GetOAuthGrant(tx, claims.GrantID)
+		if out.Grant, err = store.GetOAuthGrant(tx, claims.GrantID); err != nil || claims.SessionID == "" {
+			return err
+		}
+		_, err = store.GetSession(tx, claims.SessionID) // when it expires at the latest is in the token
 		return err
 	})
 	if err != nil {

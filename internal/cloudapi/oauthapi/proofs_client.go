@@ -16,6 +16,7 @@ import (
 type Clients struct {
 	Reads   credential.OAuthClients
 	Secrets *credential.OAuthClientSecret
+	Used    func(secretID string) // is told when a secret has proved a client
 }
 
 // Find is a client of every server, or one that somebody has registered; NOT_FOUND
@@ -71,7 +72,9 @@ func (c *Clients) Prove(ctx context.Context, p *propuskpb.OAuthClientProof) (*cr
 	var proved *credential.ProvedOAuthClient
 	switch {
 	case method != oauthclient.NoSecret:
-		proved, err = c.Secrets.Prove(ctx, client.ID, p.GetClientSecret())
+		if proved, err = c.Secrets.Prove(ctx, client.ID, p.GetClientSecret()); err == nil {
+			c.Used(proved.SecretID)
+		}
 	case p.GetClientSecret() != "": // a secret of a client that has none
 		return nil, errInvalidClient
 	case oauthclient.Builtin(client.ID) != nil:

@@ -29,8 +29,31 @@ type CodeProofs struct {
 
 // KeyProofs checks proofs of possession; *grant.DPoP is one.
 type KeyProofs interface {
-	// Prove is the thumbprint of the key of a proof that came with a request.
-	Prove(jwt, method, url string) (thumbprint string, err error)
+	// Prove is the thumbprint of the key of a proof that came with a request, in
+	// the call of an id.
+	Prove(call, jwt, method, url string) (thumbprint string, err error)
+}
+
+// provenKey is the thumbprint of the key of a proof that came with a call; "" when
+// none came.
+func provenKey(ctx context.Context, keys KeyProofs, p *propuskpb.DPoPProof) (string, error) {
+	if p.GetJwt() == "" {
+		return "", nil
+	}
+	return keys.Prove(gate.From(ctx).RequestID, p.GetJwt(), p.GetMethod(), p.GetUrl())
+}
+
+// possession checks that a program has the key that what it shows is bound to, and
+// returns the thumbprint of the key that it has shown. A proof is looked at even
+// where none is needed: a wrong one is a mistake, and fails with invalid_dpop_proof
+// (RFC 9449 section 5). A good one of another key, and none, leave what is shown
+// not valid, which refused says.
+func possession(ctx context.Context, keys KeyProofs, given *propuskpb.DPoPProof, want string, refused error) (string, error) {
+	thumbprint, err := provenKey(ctx, keys, given)
+	if err == nil && want != "" && thumbprint != want {
+		err = refused
+	}
+	return thumbprint, err
 }
 
 // errInvalidCode is one answer to a code that is unknown, another program's,
@@ -67,7 +90,7 @@ func (p *CodeProofs) Prove(ctx context.Context, m proto.Message) (*credential.Id
 	case !p.Now().Before(c.ExpiresAt), c.RedirectURI != r.GetRedirectUri(), !grant.VerifierFits(c.Challenge, r.GetCodeVerifier()), session == nil:
 		return nil, errInvalidCode
 	}
-	thumbprint, err := p.proveKey(r.GetDpop(), g)
+	thumbprint, err := possession(ctx, p.Keys, r.GetDpop(), g.KeyThumbprint, errCodeKey)
 	if err != nil {
 		return nil, err
 	}
@@ -108,21 +131,8 @@ func (p *CodeProofs) find(ctx context.Context, code string) (c *iam.OAuthCode, g
 	return c, g, session, err
 }
 
-// proveKey asks for a proof of the key that a grant is bound to. One that comes
-// without being asked for has to be right, too. It returns the key's thumbprint.
-func (p *CodeProofs) proveKey(proof *propuskpb.DPoPProof, g *iam.OAuthGrant) (string, error) {
-	if proof.GetJwt() == "" {
-		if g.KeyThumbprint != "" {
-			return "", iam.OAuthError(iam.OAuthInvalidDPoPProof, "The code is bound to a key: a proof of possession is needed")
-		}
-		return "", nil
-	}
-	thumbprint, err := p.Keys.Prove(proof.GetJwt(), proof.GetMethod(), proof.GetUrl())
-	if err == nil && g.KeyThumbprint != "" && g.KeyThumbprint != thumbprint {
-		err = iam.OAuthError(iam.OAuthInvalidDPoPProof, "The code is bound to another key")
-	}
-	return thumbprint, err
-}
+// errCodeKey is the answer to the right program and a code that is bound to another key.
+var errCodeKey = iam.OAuthError(iam.OAuthInvalidGrant, "The code is bound to a key: a proof of possession of that key is needed")
 
 // endReused ends the grant of a code that was used before, in a change of its own:
 // somebody has stolen it, and which of the two is not known (RFC 6749 section

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/propusk/propusk/internal/audit"
@@ -50,7 +51,11 @@ func (s *Refreshes) Refresh(ctx context.Context, r *propuskpb.RefreshTokenGrantR
 	if err != nil {
 		return nil, err
 	}
-	scopes, err := narrowed(client, g.Scopes, r.GetScope())
+	granted := stillAllowed(client, g.Scopes)
+	if len(granted) == 0 && len(g.Scopes) > 0 {
+		return nil, errRefreshToken
+	}
+	scopes, err := narrowed(client, granted, r.GetScope())
 	if err != nil {
 		return nil, err
 	}
@@ -63,9 +68,12 @@ func (s *Refreshes) Refresh(ctx context.Context, r *propuskpb.RefreshTokenGrantR
 		return nil, err
 	}
 	call.Issued = claims
-	call.Note("grant_id", g.ID)
+	call.Note("oauth_grant_id", g.ID)
 	err = s.Changes.Plain(ctx, func(tx *store.Tx) error {
 		out.RefreshToken = ""
+		if err := spendProof(tx, g.UserID, r.GetDpop()); err != nil {
+			return err
+		}
 		replaced, err := useRefreshToken(tx, call, lookup, r.GetClientInstanceInfo(), next)
 		if replaced {
 			out.RefreshToken = next.Secret.Reveal()
@@ -76,6 +84,21 @@ func (s *Refreshes) Refresh(ctx context.Context, r *propuskpb.RefreshTokenGrantR
 		return nil, err
 	}
 	return out, nil
+}
+
+// spendProof notes for all servers that a proof of possession was used: a refresh
+// token is good more than once, and so whoever has seen a request could send it to
+// another server, or to this one after it has started again.
+func spendProof(tx *store.Tx, userID string, p *propuskpb.DPoPProof) error {
+	if p.GetJwt() == "" {
+		return nil
+	}
+	fresh, err := store.SpendChallenge(tx, &iam.Challenge{Lookup: grant.ProofLookup(p.GetJwt()), Purpose: iam.ChallengeKeyProof,
+		UserID: userID, ExpiresAt: tx.Now().Add(grant.ProofKept)})
+	if err == nil && !fresh {
+		err = grant.ErrProofUsed
+	}
+	return err
 }
 
 // useRefreshToken notes a use, and replaces a token whose end is near. It tells
@@ -138,6 +161,18 @@ func overdue(t *iam.RefreshToken, now time.Time) bool {
 	return !t.ReplacedAt.IsZero() && now.After(t.ReplacedAt.Add(grant.RefreshOverlap))
 }
 
+// stillAllowed are those of a grant's scopes that the owner of the program has not
+// taken out of what it may ask for.
+func stillAllowed(client *iam.OAuthClient, granted []string) []string {
+	var out []string
+	for _, scope := range granted {
+		if _, wrong := scopesFor(client, scope); wrong == "" {
+			out = append(out, scope)
+		}
+	}
+	return out
+}
+
 // narrowed are the scopes of the new tokens: those that are asked for, which are
 // some of the grant's (RFC 6749 section 6). An IAM token does not tell of scopes,
 // and so for one that has full access there is nothing less.
@@ -161,7 +196,7 @@ func narrowed(client *iam.OAuthClient, granted []string, asked string) ([]string
 func shownScope(text string) string {
 	const most = 64
 	if len(text) > most {
-		text = text[:most] + "..."
+		text = strings.ToValidUTF8(text[:most], "") + "..."
 	}
 	return iam.Conceal(text)
 }

@@ -46,7 +46,7 @@ func insertRefreshToken(tx *store.Tx, call *gate.Call, g *iam.OAuthGrant, drawn 
 	e := gate.EventOf(call, nil)
 	e.Type = audit.TypeOf(refreshCreated)
 	e.Details = audit.Details{audit.Text("refresh_token_id", t.ID), audit.Text("subject_id", t.UserID), audit.Text("client_id", t.ClientID),
-		audit.Text("grant_id", t.GrantID), audit.Text("protection_level", string(t.Protection)), audit.Time("expires_at", t.ExpiresAt)}
+		audit.Text("oauth_grant_id", t.GrantID), audit.Text("protection_level", string(t.Protection)), audit.Time("expires_at", t.ExpiresAt)}
 	return audit.Insert(tx, e)
 }
 

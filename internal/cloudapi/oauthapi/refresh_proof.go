@@ -3,6 +3,7 @@ package oauthapi
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -13,6 +14,7 @@ import (
 	"github.com/propusk/propusk/internal/gate"
 	"github.com/propusk/propusk/internal/grant"
 	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/oauthclient"
 	"github.com/propusk/propusk/internal/store"
 	propuskpb "github.com/propusk/propusk/proto/propusk/v1"
 )
@@ -56,7 +58,7 @@ func (p *RefreshProof) Prove(ctx context.Context, m proto.Message) (*credential.
 	if t.ClientID != client.Client.ID {
 		return nil, errRefreshToken
 	}
-	if err := p.possession(g.KeyThumbprint, r.GetDpop()); err != nil {
+	if _, err := possession(ctx, p.Keys, r.GetDpop(), g.KeyThumbprint, errRefreshToken); err != nil {
 		return nil, err
 	}
 	now := p.Now()
@@ -87,25 +89,6 @@ func (p *RefreshProof) read(ctx context.Context, lookup string) (t *iam.RefreshT
 	return t, g, settings, err
 }
 
-// possession checks that the program has the key that the token is bound to. A
-// proof is looked at even where none is needed: a wrong one is a mistake.
-func (p *RefreshProof) possession(want string, given *propuskpb.DPoPProof) error {
-	if given.GetJwt() == "" {
-		if want != "" {
-			return errRefreshToken
-		}
-		return nil
-	}
-	thumbprint, err := p.Keys.Prove(given.GetJwt(), given.GetMethod(), given.GetUrl())
-	if err != nil {
-		return err
-	}
-	if want != "" && thumbprint != want {
-		return errRefreshToken
-	}
-	return nil
-}
-
 // stolen ends the grant of a token that was used again long after another one
 // had come in its place (RFC 9700 section 4.14.2), and leaves a line about it
 // beside that of the refused call.
@@ -116,7 +99,7 @@ func (p *RefreshProof) stolen(ctx context.Context, call *gate.Call, t *iam.Refre
 		}
 		e := gate.EventOf(call, nil)
 		e.Type = audit.TypeOf(refreshRevoked)
-		e.Details = audit.Details{audit.Text("subject_id", t.UserID), audit.Text("client_id", t.ClientID), audit.Text("grant_id", t.GrantID),
+		e.Details = audit.Details{audit.Text("subject_id", t.UserID), audit.Text("client_id", t.ClientID), audit.Text("oauth_grant_id", t.GrantID),
 			audit.Text("refresh_token_id", t.ID), audit.Text("reason", "a replaced token was used again")}
 		return audit.Insert(tx, e)
 	})
@@ -130,9 +113,10 @@ var errShownRefreshToken = &iam.Error{Kind: iam.Unauthenticated, Reason: "refres
 	Message: "The refresh token is not valid, or is one by which nobody else but its program may act"}
 
 // Shown is the person of a refresh token that another service was shown. One
-// that is bound to a key proves nothing without a proof, and one of a program
-// that may not do all that its person may would prove too much: both get the
-// answer of an unknown one. It is no use of the token.
+// that is bound to a key proves nothing without a proof, one of a program that has a
+// secret nothing without the secret (RFC 6749 section 10.4), and one of a program
+// that may not do all that its person may would prove too much: all get the answer
+// of an unknown one. It is no use of the token.
 func (p *RefreshProof) Shown(ctx context.Context, text string) (*credential.Identity, error) {
 	if !grant.RefreshTokenForm(text) {
 		return nil, errShownRefreshToken
@@ -153,7 +137,8 @@ func (p *RefreshProof) Shown(ctx context.Context, text string) (*credential.Iden
 		return nil, err
 	}
 	now := p.Now()
-	if g.KeyThumbprint != "" || !FullAccess(client, g.Scopes) || overdue(t, now) || !now.Before(t.ExpiresAt) || !iam.RefreshTokensAllowed(settings, false) {
+	alone := g.KeyThumbprint == "" && slices.Contains(client.AuthenticationMethods, oauthclient.NoSecret) && FullAccess(client, g.Scopes)
+	if !alone || overdue(t, now) || !now.Before(t.ExpiresAt) || !iam.RefreshTokensAllowed(settings, false) {
 		return nil, errShownRefreshToken
 	}
 	id, err := p.Grants.Prove(ctx, position, credential.HowRefreshToken, g, client)

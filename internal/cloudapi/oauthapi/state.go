@@ -136,8 +136,11 @@ func (s *TokenStates) ofRefreshToken(ctx context.Context, asker *iam.OAuthClient
 	var g *iam.OAuthGrant
 	over := false
 	err := s.Changes.DB.View(ctx, func(tx *store.Tx) (err error) {
-		t, g, err = refreshToken(tx, grant.RefreshTokenLookup(text))
-		over = err == nil && (!tx.Now().Before(t.ExpiresAt) || overdue(t, tx.Now()))
+		if t, g, err = refreshToken(tx, grant.RefreshTokenLookup(text)); err != nil {
+			return err
+		}
+		settings, err := store.RefreshTokenSettingsOf(tx, t.UserID)
+		over = !tx.Now().Before(t.ExpiresAt) || overdue(t, tx.Now()) || !iam.RefreshTokensAllowed(settings, g.KeyThumbprint != "")
 		return err
 	})
 	if err != nil || over || g.ClientID != asker.ID {

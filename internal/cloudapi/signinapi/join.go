@@ -38,6 +38,30 @@ type SignUps struct {
 	Organizations []string // ids, of which new people become members
 }
 
+// Takes tells whether a mailbox, in lower case, may become that of an account by a
+// link that it has asked for itself.
+func (s SignUps) Takes(email string) bool {
+	_, domain, _ := strings.Cut(email, "@")
+	return s.ByMail && (len(s.Domains) == 0 || slices.Contains(s.Domains, domain))
+}
+
+// find returns the invitation of a link that still works. One that a mailbox has
+// asked for is worth what people may do by themselves now, not when it was made.
+func (s *JoinService) find(tx *store.Tx, secret string) (*iam.Invitation, error) {
+	i, err := store.FindInvitation(tx, signin.TicketLookup(secret))
+	if err != nil {
+		return nil, invitationOr(err)
+	}
+	if i.Origin != iam.InvitedBySignUp {
+		return i, nil
+	}
+	if !s.SignUps.Takes(i.Email) {
+		return nil, errInvitation
+	}
+	i.Organizations = slices.DeleteFunc(i.Organizations, func(id string) bool { return !slices.Contains(s.SignUps.Organizations, id) })
+	return i, nil
+}
+
 // JoinService is propusk.v1.JoinService.
 type JoinService struct {
 	propuskpb.UnimplementedJoinServiceServer
@@ -66,9 +90,9 @@ func invitationOr(err error) error {
 func (s *JoinService) GetInvitation(ctx context.Context, r *propuskpb.GetInvitationRequest) (*propuskpb.Invitation, error) {
 	var out *propuskpb.Invitation
 	err := s.Changes.DB.View(ctx, func(tx *store.Tx) error {
-		i, err := store.FindInvitation(tx, signin.TicketLookup(r.GetInvitation()))
+		i, err := s.find(tx, r.GetInvitation())
 		if err != nil {
-			return invitationOr(err)
+			return err
 		}
 		out = &propuskpb.Invitation{Email: i.Email, Name: i.Name, ExpiresAt: timestamppb.New(i.ExpiresAt)}
 		for _, id := range i.Organizations {
@@ -88,11 +112,14 @@ func (s *JoinService) GetInvitation(ctx context.Context, r *propuskpb.GetInvitat
 
 // AcceptInvitation makes the account that an invitation is for, once.
 func (s *JoinService) AcceptInvitation(ctx context.Context, r *propuskpb.AcceptInvitationRequest) (*propuskpb.SignInResponse, error) {
-	call, lookup := gate.From(ctx), signin.TicketLookup(r.GetInvitation())
+	call, address := gate.From(ctx), r.GetClient().GetAddress()
+	if err := s.Addresses.Enter(address); err != nil { // a link is no way to try logins, either
+		return nil, err
+	}
 	var i *iam.Invitation
 	err := s.Changes.DB.View(ctx, func(tx *store.Tx) (err error) {
-		i, err = store.FindInvitation(tx, lookup)
-		return invitationOr(err)
+		i, err = s.find(tx, r.GetInvitation())
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -102,14 +129,18 @@ func (s *JoinService) AcceptInvitation(ctx context.Context, r *propuskpb.AcceptI
 	if err != nil {
 		return nil, err
 	}
-	// The invitation stands for the person, who has no id yet.
-	if n.phc, err = s.Passwords.Hash(ctx, i.ID, n.password); err != nil {
+	if i.Origin == iam.InvitedBySignUp { // a stranger with as many mailboxes as he likes
+		n.phc, err = s.Passwords.HashForStranger(ctx, address, n.password)
+	} else { // the invitation stands for the person, who has no id yet
+		n.phc, err = s.Passwords.Hash(ctx, i.ID, n.password)
+	}
+	if err != nil {
 		return nil, err
 	}
 	n.organizations = i.Organizations
 	n.session = firstSession(n.account.ID, r.GetClient())
 	err = s.Changes.Plain(ctx, func(tx *store.Tx) error {
-		if _, err := store.UseInvitation(tx, lookup); err != nil {
+		if _, err := store.UseInvitation(tx, i.Lookup); err != nil {
 			return invitationOr(err) // somebody was quicker
 		}
 		return s.welcome(tx, call, n)
@@ -117,6 +148,7 @@ func (s *JoinService) AcceptInvitation(ctx context.Context, r *propuskpb.AcceptI
 	if err != nil {
 		return nil, err
 	}
+	s.Addresses.Forgive(address)
 	return n.session.answer(), nil
 }
 
@@ -164,8 +196,7 @@ func (s *JoinService) AskSignUp(ctx context.Context, r *propuskpb.AskSignUpReque
 	if err := mail.CheckAddress("email", email); err != nil {
 		return nil, err
 	}
-	_, domain, _ := strings.Cut(email, "@")
-	if len(s.SignUps.Domains) > 0 && !slices.Contains(s.SignUps.Domains, domain) {
+	if !s.SignUps.Takes(email) {
 		e := iam.InvalidField("email", "is not of a domain whose people may make accounts here")
 		e.Reason = "email_domain"
 		return nil, e
@@ -192,7 +223,7 @@ func (s *JoinService) ask(ctx context.Context, from *propuskpb.Client, a mail.As
 	if err != nil {
 		return err
 	}
-	return s.Changes.Plain(ctx, func(tx *store.Tx) error { return mail.Post(tx, m, askedWorth) })
+	return s.Changes.Plain(ctx, func(tx *store.Tx) error { return mail.PostAsk(tx, m, askedWorth) })
 }
 
 // beside is a line beside that of the call itself, about something that it made.

@@ -17,10 +17,10 @@ import (
 // Asked turns wishes of people who cannot sign in into letters to them, when
 // nobody waits for an answer any more.
 type Asked struct {
-	DB            *store.DB
-	Passwords     *signin.Passwords
-	Outbox        *mail.Outbox
-	Organizations []string // of which new people become members
+	DB        *store.DB
+	Passwords *signin.Passwords
+	Outbox    *mail.Outbox
+	SignUps   SignUps
 	// Site is the address of the pages, without a slash at its end.
 	Site func() (string, error)
 }
@@ -80,7 +80,7 @@ func (a *Asked) reset(ctx context.Context, id string, ask *mail.Ask, site string
 	if err != nil {
 		return err
 	}
-	return a.inPlaceOf(ctx, id, u.Email, func(tx *store.Tx) error {
+	return a.inPlaceOf(ctx, id, ask, u.Email, func(tx *store.Tx) error {
 		is, err := store.GetUserAccount(tx, u.ID)
 		if err != nil || !reachable(is) || is.Email != u.Email {
 			return ignoreMiss(err) // has changed just now
@@ -100,6 +100,9 @@ func (a *Asked) reset(ctx context.Context, id string, ask *mail.Ask, site string
 
 // signUp sends the link of a new account, or tells that there is one.
 func (a *Asked) signUp(ctx context.Context, id string, ask *mail.Ask, site string) error {
+	if !a.SignUps.Takes(ask.Who) { // any more
+		return a.drop(ctx, id)
+	}
 	u, now, err := a.find(ctx, ask.Who)
 	if err != nil {
 		return err
@@ -114,7 +117,7 @@ func (a *Asked) signUp(ctx context.Context, id string, ask *mail.Ask, site strin
 	if err != nil {
 		return err
 	}
-	return a.inPlaceOf(ctx, id, ask.Who, func(tx *store.Tx) error {
+	return a.inPlaceOf(ctx, id, ask, ask.Who, func(tx *store.Tx) error {
 		if taken {
 			return mail.Post(tx, packed, askedWorth)
 		}
@@ -122,7 +125,7 @@ func (a *Asked) signUp(ctx context.Context, id string, ask *mail.Ask, site strin
 			return err
 		}
 		i := &iam.Invitation{ID: resource.NewID(resource.PrefixIAM), Lookup: lookup, Origin: iam.InvitedBySignUp, Email: ask.Who,
-			Organizations: a.Organizations, CreatedAt: tx.Now(), ExpiresAt: tx.Now().Add(SignUpLife)}
+			Organizations: a.SignUps.Organizations, CreatedAt: tx.Now(), ExpiresAt: tx.Now().Add(SignUpLife)}
 		if err := store.InsertInvitation(tx, i); err != nil {
 			return err
 		}
@@ -136,12 +139,12 @@ func (a *Asked) signUp(ctx context.Context, id string, ask *mail.Ask, site strin
 
 // inPlaceOf takes a wish out of the queue and does what comes of it, unless the
 // mailbox has been written often enough or another node was quicker.
-func (a *Asked) inPlaceOf(ctx context.Context, id, mailbox string, act func(tx *store.Tx) error) error {
+func (a *Asked) inPlaceOf(ctx context.Context, id string, ask *mail.Ask, mailbox string, act func(tx *store.Tx) error) error {
 	return a.DB.Update(ctx, func(tx *store.Tx) error {
 		if was, err := store.DeleteMail(tx, id); err != nil || !was {
 			return err
 		}
-		if may, err := a.Passwords.AdmitLetter(tx, mailbox); err != nil || !may {
+		if may, err := a.Passwords.AdmitLetter(tx, string(ask.Kind), mailbox); err != nil || !may {
 			return err
 		}
 		return act(tx)

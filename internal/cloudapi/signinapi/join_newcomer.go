@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/propusk/propusk/internal/audit"
-	"github.com/propusk/propusk/internal/credential"
 	"github.com/propusk/propusk/internal/gate"
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/quota"
@@ -26,13 +25,9 @@ type newcomer struct {
 }
 
 // firstSession is the session in which an account begins: with the password that
-// was just chosen (RFC 8176).
+// was just chosen.
 func firstSession(userID string, client *propuskpb.Client) *freshSession {
-	cookie, lookup := credential.NewSessionCookie()
-	return &freshSession{cookie: cookie, Session: iam.Session{
-		ID: resource.NewID(resource.PrefixIAM), UserID: userID, Lookup: lookup, Methods: []string{"pwd"},
-		Address: shown(client.GetAddress()), UserAgent: shown(client.GetUserAgent()),
-	}}
+	return newSession(userID, client, false, methodPassword)
 }
 
 // newcomerOf looks at what a person has chosen.

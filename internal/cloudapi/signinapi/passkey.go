@@ -78,9 +78,6 @@ func (p *Passkeys) alone(ctx context.Context, m proto.Message) (*credential.Iden
 		key, err = j.judge(tx, "")
 		return err
 	})
-	if err == nil && j.wrong == nil && string(r.GetAssertion().GetUserHandle()) != key.UserID {
-		j.wrong = errors.New("the passkey does not say whose it is")
-	}
 	var u *iam.UserAccount
 	if err == nil && j.wrong == nil {
 		u, err = p.spend(ctx, j, key)
@@ -105,7 +102,7 @@ func (p *Passkeys) spend(ctx context.Context, j *judgement, key *iam.Passkey) (u
 	err = p.DB.Update(ctx, func(tx *store.Tx) error {
 		j.wrong = nil
 		if _, err := store.GetPasskey(tx, key.UserID, key.ID); errors.Is(err, iam.NotFound) {
-			j.wrong = errors.New("the passkey was taken away")
+			j.wrong = errGone
 			return nil
 		} else if err != nil {
 			return err
@@ -157,6 +154,9 @@ func (p *Passkeys) second(ctx context.Context, m proto.Message) (*credential.Ide
 		}
 		if wrong != nil && signin.IsWrongCode(err) {
 			return nil, p.refuse(ctx, wrong)
+		}
+		if wrong != nil && signin.IsSpent(err) { // which is told, and why is noted all the same
+			_ = p.refuse(ctx, wrong)
 		}
 		return nil, err
 	}

@@ -55,21 +55,33 @@ func (j *judgement) judge(tx *store.Tx, userID string) (*iam.Passkey, error) {
 	j.seen, err = j.site.Verify(j.challenge, passkey.Key{Algorithm: key.Algorithm, PublicKey: key.PublicKey}, passkey.Assertion{
 		CredentialID: j.assertion.GetCredentialId(), ClientData: j.assertion.GetClientData(),
 		AuthenticatorData: j.assertion.GetAuthenticatorData(), Signature: j.assertion.GetSignature(), UserHandle: j.assertion.GetUserHandle()})
+	handle := string(j.assertion.GetUserHandle())
 	switch {
 	case err != nil:
 		j.wrong = err
+	case (handle != "" || j.verified) && handle != key.UserID: // section 7.2, step 6
+		j.wrong = errors.New("the passkey does not say whose it is")
+	case j.seen.BackedUp != key.BackedUp: // section 7.2: what was said on registering stays so
+		j.wrong = errors.New("whether the passkey may leave its device was told otherwise before")
 	case j.verified && !j.seen.UserVerified:
 		j.wrong = errors.New("the device has not verified the person")
 	}
 	return key, nil
 }
 
+var errGone = errors.New("the passkey was taken away")
+
 // use notes that a passkey was used. One whose counter went back is refused, and
 // that leaves a line whatever becomes of the call.
 func (j *judgement) use(tx *store.Tx, key *iam.Passkey) error {
-	key.BackedUp = j.seen.BackedUp
-	forward, err := store.UsePasskey(tx, key.ID, int64(j.seen.SignCount), j.seen.BackedUp, tx.Now())
+	forward, err := store.UsePasskey(tx, key.ID, int64(j.seen.SignCount), tx.Now())
 	if err != nil || forward {
+		return err
+	}
+	if _, err := store.GetPasskey(tx, key.UserID, key.ID); errors.Is(err, iam.NotFound) {
+		j.wrong = errGone
+		return nil
+	} else if err != nil {
 		return err
 	}
 	j.wrong = errors.New("the counter of the passkey went back")

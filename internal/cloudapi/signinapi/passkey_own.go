@@ -66,7 +66,7 @@ func proveAgain(ctx context.Context, db *store.DB, passwords *signin.Passwords, 
 		}
 		session, err := store.GetSession(tx, id.CredentialID)
 		if err == nil {
-			began = session.CreatedAt
+			began = session.AuthenticatedAt
 		}
 		return err
 	})
@@ -100,6 +100,9 @@ func (s *PasskeyService) Begin(ctx context.Context, r *propuskpb.BeginPasskeyReq
 			return err
 		}
 		out.Login, out.Name = u.Login, u.Name
+		if out.Alone, err = withoutPassword(tx, userID); err != nil {
+			return err
+		}
 		out.Passkeys, err = hints(tx, userID)
 		return err
 	})
@@ -132,9 +135,21 @@ func (s *PasskeyService) Create(ctx context.Context, r *propuskpb.CreatePasskeyR
 	var fresh bool
 	err = s.Changes.Plain(ctx, func(tx *store.Tx) (err error) {
 		p.CreatedAt = tx.Now()
+		if _, err := store.GetUserAccount(tx, userID); err != nil { // holds him while what he has is looked at
+			return err
+		}
 		before, err := factorsOf(tx, userID)
 		if err != nil {
 			return err
+		}
+		if !registered.UserVerified {
+			alone, err := withoutPassword(tx, userID)
+			if err != nil {
+				return err
+			}
+			if alone { // it would count as a way in, and be none
+				return unreadable("attestation_object", errors.New("the device has not verified who is there, and there is no password that would"))
+			}
 		}
 		if fresh, err = s.create(tx, p, spent, hashes); err != nil || len(before) > 0 {
 			return err
@@ -151,6 +166,15 @@ func (s *PasskeyService) Create(ctx context.Context, r *propuskpb.CreatePasskeyR
 		out.RecoveryCodes = codes
 	}
 	return out, nil
+}
+
+// withoutPassword tells whether a person can use a passkey alone only.
+func withoutPassword(tx *store.Tx, userID string) (bool, error) {
+	_, err := store.GetPassword(tx, userID)
+	if errors.Is(err, iam.NotFound) {
+		return true, nil
+	}
+	return false, err
 }
 
 // register reads a registration, and tells what is kept of the challenge that it
@@ -182,9 +206,6 @@ func (s *PasskeyService) register(call *gate.Call, r *propuskpb.CreatePasskeyReq
 // create writes a passkey, and recovery codes for a person who has none; fresh
 // tells whether it did.
 func (s *PasskeyService) create(tx *store.Tx, p *iam.Passkey, spent *iam.Challenge, hashes []string) (fresh bool, err error) {
-	if _, err := store.GetUserAccount(tx, p.UserID); err != nil { // holds him while his passkeys are counted
-		return false, err
-	}
 	ok, err := store.SpendChallenge(tx, spent)
 	if err != nil {
 		return false, err
@@ -277,13 +298,22 @@ func endPasskeys(tx *store.Tx, userID string, ids ...string) error {
 	return store.DropIdleRecoveryCodes(tx, userID)
 }
 
-// passkeyName is a name as it is kept: what can be read, on one line.
+// passkeyName is a name as it is kept: what can be read, on one line, in the order
+// in which it is written.
 func passkeyName(name string) (string, error) {
 	name = strings.TrimSpace(name)
-	if name == "" || strings.ContainsFunc(name, unicode.IsControl) {
+	if !strings.ContainsFunc(name, seen) || strings.ContainsFunc(name, unseen) {
 		return "", iam.InvalidField("name", "must have from 1 to 64 characters that can be seen")
 	}
 	return name, nil
+}
+
+func seen(r rune) bool { return unicode.In(r, unicode.L, unicode.N, unicode.P, unicode.S) }
+
+// unseen tells of what breaks lines and what turns the text around it. Emoji are
+// joined by a mark of the same kind as the latter, which turns nothing.
+func unseen(r rune) bool {
+	return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
 }
 
 // checkTransports takes the words that browsers have, and those they may get.

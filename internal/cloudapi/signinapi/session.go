@@ -1,6 +1,7 @@
 package signinapi
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -40,13 +41,23 @@ const (
 type freshSession struct {
 	iam.Session
 	cookie iam.Secret
+
+	id        string // of one that begins
+	former    string // look-up of the cookie that the browser has; "" when it has none
+	continued bool
+	proved    time.Time // when the person proved himself elsewhere; zero: just now
 }
+
+// provedLately is how long ago a person may have proved himself elsewhere, by a
+// clock that is not ours, and it was now.
+const provedLately = time.Minute
 
 // newSession is one of a person who has proved himself, by some methods of RFC 8176.
 func newSession(userID string, client *propuskpb.Client, secondFactor bool, methods ...string) *freshSession {
 	cookie, lookup := credential.NewSessionCookie()
-	return &freshSession{cookie: cookie, Session: iam.Session{
-		ID: resource.NewID(resource.PrefixIAM), UserID: userID, Lookup: lookup, Methods: methods, SecondFactor: secondFactor,
+	former, _ := credential.SessionLookup(client.GetFormerSession())
+	return &freshSession{cookie: cookie, id: resource.NewID(resource.PrefixIAM), former: former, Session: iam.Session{
+		UserID: userID, Lookup: lookup, Methods: methods, SecondFactor: secondFactor,
 		Address: shown(client.GetAddress()), UserAgent: shown(client.GetUserAgent()),
 	}}
 }
@@ -66,13 +77,28 @@ func shown(text string) string {
 }
 
 // begin writes the session, and that there is a cookie now, beside the line of
-// the call itself.
-func (s *SignInService) begin(tx *store.Tx, call *gate.Call, f *freshSession) error {
-	f.CreatedAt = tx.Now()
-	f.LastSeenAt, f.ExpiresAt = f.CreatedAt, f.CreatedAt.Add(s.Life)
+// the call itself. Of a person who has proved himself again in his own browser the
+// session goes on, with all that rests on it, and its former cookie is no good any
+// more.
+func (s *SignInService) begin(tx *store.Tx, call *gate.Call, f *freshSession) (err error) {
+	if len(f.Methods) == 0 {
+		return errors.New("signinapi: a session begins and nobody says how")
+	}
+	now := tx.Now()
+	f.ID, f.CreatedAt, f.AuthenticatedAt, f.LastSeenAt, f.ExpiresAt, f.continued = f.id, now, now, now, now.Add(s.Life), false
+	if !f.proved.IsZero() && now.Sub(f.proved) > provedLately {
+		f.AuthenticatedAt = f.proved
+	}
+	if f.former != "" {
+		if f.continued, err = store.RenewSession(tx, f.former, &f.Session, now.Add(-s.Idle)); err != nil {
+			return err
+		}
+	}
 	call.NoteDetail(audit.Text("session_id", f.ID))
-	if err := store.InsertSession(tx, &f.Session); err != nil {
-		return err
+	if !f.continued {
+		if err := store.InsertSession(tx, &f.Session); err != nil {
+			return err
+		}
 	}
 	beyond, err := store.DeleteSessionsBeyond(tx, f.UserID, mostSessions)
 	if err != nil {
@@ -89,7 +115,7 @@ func (s *SignInService) begin(tx *store.Tx, call *gate.Call, f *freshSession) er
 
 func (f *freshSession) answer() *propuskpb.SignInResponse {
 	return &propuskpb.SignInResponse{Result: &propuskpb.SignInResponse_Session_{Session: &propuskpb.SignInResponse_Session{
-		Cookie: f.cookie.Reveal(), ExpiresAt: timestamppb.New(f.ExpiresAt),
+		Cookie: f.cookie.Reveal(), ExpiresAt: timestamppb.New(f.ExpiresAt), Continued: f.continued,
 	}}}
 }
 

@@ -37,6 +37,7 @@ type SignInService struct {
 	Changes   cloudapi.Changes
 	Passwords *signin.Passwords
 	Life      time.Duration // of a session, however busy it is
+	Idle      time.Duration // without use, after which a session has ended
 }
 
 // Start makes a session of a person who has proved his password, or a ticket to

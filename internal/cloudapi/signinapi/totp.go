@@ -17,7 +17,7 @@ import (
 // BeginTotp makes a secret for the caller's authenticator app and shows it.
 func (s *AccountService) BeginTotp(ctx context.Context, r *propuskpb.BeginTotpRequest) (*propuskpb.BeginTotpResponse, error) {
 	userID := string(gate.From(ctx).Caller().ID)
-	if err := s.Passwords.ProveAgain(ctx, userID, iam.NewSecret(r.GetPassword())); err != nil {
+	if err := proveAgain(ctx, s.Changes.DB, s.Passwords, r.GetPassword(), s.Now()); err != nil {
 		return nil, err
 	}
 	secret := signin.NewTOTPSecret()
@@ -138,7 +138,7 @@ var (
 // RemoveTotp takes the caller's app away, with his recovery codes.
 func (s *AccountService) RemoveTotp(ctx context.Context, r *propuskpb.RemoveTotpRequest) (*propuskpb.RemoveTotpResponse, error) {
 	userID := string(gate.From(ctx).Caller().ID)
-	if err := s.Passwords.ProveAgain(ctx, userID, iam.NewSecret(r.GetPassword())); err != nil {
+	if err := proveAgain(ctx, s.Changes.DB, s.Passwords, r.GetPassword(), s.Now()); err != nil {
 		return nil, err
 	}
 	return &propuskpb.RemoveTotpResponse{}, s.Changes.Plain(ctx, func(tx *store.Tx) error {

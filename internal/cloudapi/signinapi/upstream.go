@@ -54,6 +54,7 @@ type journey struct {
 	Authority string `json:"authority"`
 	Browser   string `json:"browser"`
 	Session   string `json:"session,omitempty"` // in which an account is to be connected
+	Since     int64  `json:"since,omitempty"`   // in seconds since 1970, of who has to prove himself anew
 }
 
 func (j *Journeys) back(provider string) (string, error) {
@@ -71,7 +72,11 @@ func (j *Journeys) begin(ctx context.Context, provider string, purpose iam.Chall
 	if err != nil {
 		return nil, err
 	}
-	way, err := j.Providers.Begin(ctx, provider, back)
+	set := j.Providers.Begin
+	if kept.Since != 0 {
+		set = j.Providers.BeginAnew
+	}
+	way, err := set(ctx, provider, back)
 	if err != nil {
 		return nil, err
 	}
@@ -129,8 +134,15 @@ func (j *Journeys) finish(ctx context.Context, provider string, purpose iam.Chal
 	if err != nil {
 		return nil, err
 	}
-	return j.Providers.Finish(ctx, provider, upstream.Answer{Code: iam.NewSecret(a.GetCode()), Issuer: a.GetIss(), Error: a.GetError(),
-		Browser: browser, Back: back})
+	answer := upstream.Answer{Code: iam.NewSecret(a.GetCode()), Issuer: a.GetIss(), Error: a.GetError(), Browser: browser, Back: back}
+	if kept.Since != 0 {
+		answer.Since = time.Unix(kept.Since, 0)
+	}
+	who, err := j.Providers.Finish(ctx, provider, answer)
+	if err == nil && kept.Since != 0 {
+		who.AuthenticatedAt = time.Time{} // now, whatever clock the provider has
+	}
+	return who, err
 }
 
 func providerProto(p *upstream.Provider) *propuskpb.UpstreamProvider {
@@ -143,7 +155,11 @@ func (s *UpstreamService) Begin(ctx context.Context, r *propuskpb.BeginUpstreamR
 	if err := s.Journeys.Addresses.Enter(r.GetClient().GetAddress()); err != nil {
 		return nil, err
 	}
-	return s.Journeys.begin(ctx, r.GetProvider(), iam.ChallengeUpstream, "", journey{})
+	var kept journey
+	if r.GetAnew() {
+		kept.Since = s.Now().Unix()
+	}
+	return s.Journeys.begin(ctx, r.GetProvider(), iam.ChallengeUpstream, "", kept)
 }
 
 // methodFederated says that another provider has vouched for the person. RFC 8176
@@ -172,6 +188,7 @@ func (s *UpstreamService) Finish(ctx context.Context, r *propuskpb.FinishUpstrea
 	}
 	userID := string(call.Caller().ID)
 	fresh := newSession(userID, r.GetClient(), false, methodFederated)
+	fresh.proved = call.Identity.ProvedAt
 	secret, _ := signin.NewTicket()
 	ticket := secret.Reveal() + ticketFederated
 	var expires time.Time

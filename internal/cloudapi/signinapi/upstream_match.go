@@ -56,7 +56,11 @@ func (p *UpstreamProofs) finish(ctx context.Context, m proto.Message) (*credenti
 		return nil, err
 	}
 	call.NoteDetail(audit.Text("user_account_id", u.ID))
-	return person(u, credential.HowUpstream, position)
+	id, err := person(u, credential.HowUpstream, position)
+	if err == nil {
+		id.ProvedAt = who.AuthenticatedAt
+	}
+	return id, err
 }
 
 var (
@@ -69,6 +73,19 @@ var (
 // connected; else, where the config says so, the one with the same address, or a
 // new one.
 func (p *UpstreamProofs) settle(ctx context.Context, call *gate.Call, provider *upstream.Provider, who *upstream.Person) (u *iam.UserAccount, err error) {
+	for range triesToSettle {
+		if u, err = p.settleOnce(ctx, call, provider, who); !errors.Is(err, iam.AlreadyExists) {
+			return u, err
+		}
+	}
+	return nil, errUnconnected // he has another account of this provider
+}
+
+// triesToSettle are more than one because somebody may have been quicker: the same
+// person in another tab, or another one who likes the same login.
+const triesToSettle = 3
+
+func (p *UpstreamProofs) settleOnce(ctx context.Context, call *gate.Call, provider *upstream.Provider, who *upstream.Person) (u *iam.UserAccount, err error) {
 	id := resource.NewID(resource.PrefixIAM)
 	err = p.Journeys.DB.Update(ctx, func(tx *store.Tx) error {
 		u = nil
@@ -104,9 +121,6 @@ func (p *UpstreamProofs) settle(ctx context.Context, call *gate.Call, provider *
 		}
 		return connect(tx, call, provider, who, u.ID)
 	})
-	if errors.Is(err, iam.AlreadyExists) { // he has another account of this provider, or somebody was quicker
-		err = errUnconnected
-	}
 	return u, err
 }
 
@@ -120,7 +134,7 @@ func personWithEmail(tx *store.Tx, who *upstream.Person) (*iam.UserAccount, erro
 	if err == nil {
 		u, err = store.GetUserAccount(tx, u.ID)
 	}
-	if errors.Is(err, iam.NotFound) || err == nil && u.Email != who.Email {
+	if errors.Is(err, iam.NotFound) || err == nil && iam.CanonicalEmail(u.Email) != iam.CanonicalEmail(who.Email) {
 		return nil, nil
 	}
 	return u, err

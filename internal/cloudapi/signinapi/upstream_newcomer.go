@@ -22,7 +22,7 @@ func (p *UpstreamProofs) add(tx *store.Tx, call *gate.Call, provider *upstream.P
 	u := &iam.UserAccount{ID: id, Name: who.Name, GivenName: who.GivenName, FamilyName: who.FamilyName,
 		Status: iam.UserAccountActive, CreatedAt: tx.Now()}
 	if who.EmailVerified && emailFree {
-		u.Email = who.Email
+		u.Email = iam.CanonicalEmail(who.Email)
 	}
 	var err error
 	if u.Login, err = freeLogin(tx, wishes(who), id); err != nil {

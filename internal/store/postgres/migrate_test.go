@@ -173,6 +173,37 @@ func TestSchemasAgree(t *testing.T) {
 	}
 }
 
+// TestUpgradeMakesAddressesOne: what the step does to addresses in capitals is what
+// SQLite's does.
+func TestUpgradeMakesAddressesOne(t *testing.T) {
+	s := pgtest.Shared(t)
+	database := s.Database(t)
+	e := open(t, s.URL(database))
+	defer e.Close()
+	if err := e.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	step, err := os.ReadFile("migrations/0009_oauth.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	statements := []string{`INSERT INTO user_accounts (id, login, email, name) VALUES ('u1', 'a', 'A@x', ''), ('u2', 'b', 'b@x', ''), ('u3', 'c', 'C@X', ''),
+		('u4', 'd', 'c@x', ''), ('u5', 'e', 'E@x', ''), ('u6', 'f', 'e@X', ''), ('u7', 'g', '', ''), ('u8', 'h', '', ''), ('u9', 'i', 'Ä@x', ''), ('v1', 'j', 'ä@x', '')`}
+	for text := range strings.SplitSeq(string(step), ";") {
+		if at := strings.Index(text, "UPDATE user_accounts"); at >= 0 {
+			statements = append(statements, text[at:])
+		}
+	}
+	if err := s.Ask(database, statements...); err != nil || len(statements) != 3 {
+		t.Fatal(err, len(statements))
+	}
+	got := list(t, e, `SELECT id || ' ' || email || ' ' || email_verified FROM user_accounts ORDER BY id`)
+	want := []string{"u1 a@x 1", "u2 b@x 1", "u3 C@X 0", "u4 c@x 0", "u5 e@x 0", "u6 e@X 0", "u7  1", "u8  1", "u9 Ä@x 1", "v1 ä@x 1"}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("accounts (-want +got):\n%s", d)
+	}
+}
+
 // list migrates an engine and returns the texts that a query yields.
 func list(t *testing.T, e store.Engine, query string) (all []string) {
 	t.Helper()

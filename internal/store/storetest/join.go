@@ -77,6 +77,12 @@ func testInvitations(t *testing.T, f *fixture) {
 	f.refuse(t, iam.NotFound, "Invitation i1 not found", func(tx *store.Tx) error { return store.DeleteInvitation(tx, "i1") })
 	f.update(t, func(tx *store.Tx) error { return store.InsertInvitation(tx, i1) })
 	f.update(t, func(tx *store.Tx) error { return store.DeleteInvitation(tx, "i1") })
+
+	// They end with the account that kept them from being used.
+	f.update(t, func(tx *store.Tx) error {
+		return all(store.InsertInvitation(tx, i1), store.InsertUserAccount(tx, person("aje1", "alice", "A@example.com")), store.DeleteUserAccount(tx, "aje1"))
+	})
+	f.refuse(t, iam.NotFound, "Invitation i1 not found", func(tx *store.Tx) error { return store.DeleteInvitation(tx, "i1") })
 }
 
 func testOutgoingMail(t *testing.T, f *fixture) {

@@ -15,6 +15,7 @@ var membershipTests = []test{
 	{"people in pages", testPeoplePages},
 	{"membership ends", testRemoveMember},
 	{"person is deleted", testDeleteUserAccount},
+	{"e-mail addresses in capitals", testEmailCapitals},
 	{"subjects around a place", testSubjectsAround},
 	{"subjects with details", testLoadSubjects},
 	{"services of a cloud", testServices},
@@ -41,12 +42,46 @@ func testPeopleByLogin(t *testing.T, f *fixture) {
 			}
 			same(t, login, alice, got)
 		}
-		for _, login := range []string{"", "Alice", "A@example.com", "a@example", "aje1"} {
+		for _, login := range []string{"", "Alice", "a@example", "aje1"} {
 			_, err := store.GetUserAccountByLogin(tx, login)
 			wantRefusal(t, err, iam.NotFound, "User account "+login+" not found")
 		}
 		return nil
 	})
+}
+
+// Addresses that differ in the case of ASCII letters alone are one, of whatever
+// engine; other letters are never taken for each other.
+func testEmailCapitals(t *testing.T, f *fixture) {
+	alice := person("aje1", "alice", "Alice@Example.COM")
+	f.update(t, func(tx *store.Tx) error {
+		return all(store.InsertUserAccount(tx, alice), store.InsertUserAccount(tx, person("aje2", "bob", "\u00c4@example.com")),
+			store.InsertUserAccount(tx, person("aje3", "carol", "\u00e4@example.com")))
+	})
+	f.refuse(t, iam.AlreadyExists, "User account with login dave or e-mail alice@example.com already exists", func(tx *store.Tx) error {
+		return store.InsertUserAccount(tx, person("aje4", "dave", "aLICE@example.com"))
+	})
+	f.view(t, func(tx *store.Tx) error {
+		for text, want := range map[string]string{"alice@example.com": "aje1", "ALICE@Example.Com": "aje1", "\u00c4@EXAMPLE.com": "aje2", "\u00e4@example.com": "aje3"} {
+			got, err := store.GetUserAccountByLogin(tx, text)
+			if err != nil {
+				return err
+			}
+			same(t, text, want, got.ID)
+		}
+		for _, text := range []string{"ALICE", "alice@example.\u212aom", "al\u0131ce@example.com"} {
+			_, err := store.GetUserAccountByLogin(tx, text)
+			wantRefusal(t, err, iam.NotFound, "User account "+text+" not found")
+		}
+		got, err := store.GetUserAccount(tx, "aje1")
+		if err == nil {
+			same(t, "as it is kept", "alice@example.com", got.Email)
+		}
+		return err
+	})
+	if alice.Email != "Alice@Example.COM" {
+		t.Error("what the caller holds is changed")
+	}
 }
 
 func testPeoplePages(t *testing.T, f *fixture) {

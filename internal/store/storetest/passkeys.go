@@ -50,7 +50,7 @@ func testPasskeys(t *testing.T, f *fixture) {
 	used := func(id string, count int64, want bool) {
 		t.Helper()
 		f.told(t, nil, func(tx *store.Tx) error {
-			ok, err := store.UsePasskey(tx, id, count, true, created.Add(time.Hour))
+			ok, err := store.UsePasskey(tx, id, count, created.Add(time.Hour))
 			same(t, "use", want, ok)
 			return err
 		})
@@ -62,7 +62,7 @@ func testPasskeys(t *testing.T, f *fixture) {
 	used("p2", 6, false)
 	used("gone", 1, false)
 	f.update(t, func(tx *store.Tx) error { return store.RenamePasskey(tx, "aje1", "p2", "Key") })
-	p2.SignCount, p2.BackedUp, p2.LastUsedAt, p2.Name = 6, true, created.Add(time.Hour), "Key"
+	p2.SignCount, p2.LastUsedAt, p2.Name = 6, created.Add(time.Hour), "Key"
 	list(store.Page{Limit: 9}, p1, p2)
 	p4 := passkeyOf("p4", "aje2")
 	p4.SignCount = 0

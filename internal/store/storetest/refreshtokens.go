@@ -171,11 +171,33 @@ func testRefreshTokenSettings(t *testing.T, f *fixture) {
 	f.refuse(t, iam.NotFound, "Organization bpfnone not found", func(tx *store.Tx) error {
 		return second(store.SetOrganizationRefreshTokens(tx, "bpfnone", iam.RefreshTokensOn))
 	})
-	f.view(t, func(tx *store.Tx) error {
-		rows, err := store.ListRefreshTokensOfMembers(tx, "bpf1", "", 10)
-		same(t, "of members", []string{"r1"}, refreshTokenIDs(rows))
-		rest, e2 := store.ListRefreshTokensOfMembers(tx, "bpf1", "r1", 10)
-		same(t, "after the last", 0, len(rest))
-		return all(err, e2)
+	f.update(t, func(tx *store.Tx) error {
+		bound := refreshToken("r2", "g1", "aje1")
+		bound.Protection = iam.InsecureKeyDPoP
+		return all(store.InsertRefreshToken(tx, bound, created), store.InsertRefreshToken(tx, refreshToken("r3", "g2", "aje2"), created))
 	})
+	forbidden := func(id string, limit int, want ...string) {
+		t.Helper()
+		f.view(t, func(tx *store.Tx) error {
+			rows, err := store.ListForbiddenRefreshTokens(tx, id, limit)
+			same(t, "what members of "+id+" may not have", want, refreshTokenIDs(rows))
+			return err
+		})
+	}
+	limiting := func(want ...string) {
+		t.Helper()
+		f.view(t, func(tx *store.Tx) error {
+			got, err := store.OrganizationsLimitingRefreshTokens(tx)
+			same(t, "that limit them", want, got)
+			return err
+		})
+	}
+	forbidden("bpf1", 10, "r1")
+	forbidden("bpf2", 10, "r1", "r2")
+	forbidden("bpf2", 1, "r1")
+	forbidden("bpfnone", 10)
+	limiting("bpf1", "bpf2")
+	set("bpf2", iam.RefreshTokensOn, iam.RefreshTokensOff)
+	forbidden("bpf2", 10)
+	limiting("bpf1")
 }

@@ -208,8 +208,49 @@ func testRecoveryCodes(t *testing.T, f *fixture) {
 }
 
 func session(id, userID string, seen, end time.Time) *iam.Session {
-	return &iam.Session{ID: id, UserID: userID, Lookup: "of " + id, CreatedAt: created, LastSeenAt: seen, ExpiresAt: end,
+	return &iam.Session{ID: id, UserID: userID, Lookup: "of " + id, CreatedAt: created, AuthenticatedAt: created, LastSeenAt: seen, ExpiresAt: end,
 		SecondFactor: id == "s1", Address: "192.0.2.1", UserAgent: "Netscape"}
+}
+
+// renewed: a person proves himself again in one of his sessions, s1, which stays
+// one of them under another cookie; every other try changes nothing.
+func (f *fixture) renewed(t *testing.T, s1, s2, expired *iam.Session) {
+	t.Helper()
+	now := start.Truncate(time.Microsecond)
+	again := *s1
+	again.Lookup, again.AuthenticatedAt, again.LastSeenAt, again.ExpiresAt = "of s1 anew", now, now.Add(time.Second), now.Add(2*time.Hour)
+	again.SecondFactor, again.Address, again.UserAgent, again.Methods = false, "192.0.2.2", "Later", []string{"pwd", "otp"}
+	renew := func(former, userID string, seenSince time.Time, want bool) {
+		t.Helper()
+		got := again
+		got.ID, got.CreatedAt, got.UserID = "fresh", now, userID
+		f.told(t, nil, func(tx *store.Tx) error {
+			did, err := store.RenewSession(tx, former, &got, seenSince)
+			same(t, "renewed by "+former, want, did)
+			return err
+		})
+		if want {
+			same(t, "the session", &again, &got)
+		}
+	}
+	renew("of nothing", "aje1", created, false)
+	renew("of s1", "aje2", created, false)                   // another's
+	renew(expired.Lookup, expired.UserID, created, false)    // expired
+	renew("of s1", "aje1", now.Add(time.Microsecond), false) // not seen since
+	f.refuse(t, iam.NotFound, "User account ajenone not found", func(tx *store.Tx) error {
+		_, err := store.RenewSession(tx, "of s1", &iam.Session{UserID: "ajenone"}, created)
+		return err
+	})
+	renew("of s1", "aje1", now, true)
+	renew("of s1", "aje1", now, false)
+	f.view(t, func(tx *store.Tx) error {
+		one, err := store.FindSession(tx, "of s1 anew")
+		same(t, "by its other cookie", &again, one)
+		two, e2 := store.GetSession(tx, "s2")
+		same(t, "the person's other session", s2, two)
+		return all(err, e2)
+	})
+	f.refuse(t, iam.NotFound, "Session of this cookie not found", func(tx *store.Tx) error { return second(store.FindSession(tx, "of s1")) })
 }
 
 func testSessions(t *testing.T, f *fixture) {
@@ -241,6 +282,7 @@ func testSessions(t *testing.T, f *fixture) {
 	s2.LastSeenAt = now
 	f.told(t, nil, func(tx *store.Tx) error { return store.TouchSessions(tx, map[string]time.Time{"s2": now, "gone": now}) })
 	list(store.Page{Limit: 9, After: "s1"}, s2)
+	f.renewed(t, s1, s2, s3)
 	f.refuse(t, iam.NotFound, "Session s1 not found", func(tx *store.Tx) error { return store.DeleteSession(tx, "aje2", "s1") }) // another's
 	f.refuse(t, iam.NotFound, "Session of this cookie not found", func(tx *store.Tx) error { return second(store.FindSession(tx, "s2")) })
 	f.refuse(t, iam.AlreadyExists, "Session s1 already exists", func(tx *store.Tx) error { return store.InsertSession(tx, s1) })

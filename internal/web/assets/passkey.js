@@ -14,7 +14,7 @@ function optionsOf(ask) {
     user: { id: bytesOf(ask.user), name: ask.login, displayName: ask.name },
     pubKeyCredParams: ask.algorithms.map((alg) => ({ type: 'public-key', alg })),
     excludeCredentials: known(ask.known),
-    authenticatorSelection: { residentKey: 'preferred', userVerification: ask.verify },
+    authenticatorSelection: { residentKey: ask.verify, userVerification: ask.verify },
   };
 }
 

@@ -102,7 +102,9 @@ type Authorization struct {
 	// RFC 9449 section 10.
 	DpopJkt string `protobuf:"bytes,12,opt,name=dpop_jkt,json=dpopJkt,proto3" json:"dpop_jkt,omitempty"`
 	// Names of parameters that were given and are not served: "request", "request_uri", "registration".
-	Unsupported   []string `protobuf:"bytes,13,rep,name=unsupported,proto3" json:"unsupported,omitempty"`
+	Unsupported []string `protobuf:"bytes,13,rep,name=unsupported,proto3" json:"unsupported,omitempty"`
+	// An ID token of the person whom the program wants to hear of, and of nobody else.
+	IdTokenHint   string `protobuf:"bytes,14,opt,name=id_token_hint,json=idTokenHint,proto3" json:"id_token_hint,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -226,6 +228,13 @@ func (x *Authorization) GetUnsupported() []string {
 		return x.Unsupported
 	}
 	return nil
+}
+
+func (x *Authorization) GetIdTokenHint() string {
+	if x != nil {
+		return x.IdTokenHint
+	}
+	return ""
 }
 
 type CheckAuthorizationRequest struct {
@@ -1107,7 +1116,7 @@ var File_propusk_v1_authorization_service_proto protoreflect.FileDescriptor
 const file_propusk_v1_authorization_service_proto_rawDesc = "" +
 	"\n" +
 	"&propusk/v1/authorization_service.proto\x12\n" +
-	"propusk.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dyandex/cloud/validation.proto\x1a propusk/v1/sign_in_service.proto\"\xbf\x04\n" +
+	"propusk.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dyandex/cloud/validation.proto\x1a propusk/v1/sign_in_service.proto\"\xef\x04\n" +
 	"\rAuthorization\x12&\n" +
 	"\tclient_id\x18\x01 \x01(\tB\t\x8a\xc81\x05<=100R\bclientId\x12-\n" +
 	"\fredirect_uri\x18\x02 \x01(\tB\n" +
@@ -1127,7 +1136,9 @@ const file_propusk_v1_authorization_service_proto_rawDesc = "" +
 	" \x01(\tB\t\x8a\xc81\x05<=100R\x06prompt\x12!\n" +
 	"\amax_age\x18\v \x01(\tB\b\x8a\xc81\x04<=20R\x06maxAge\x12$\n" +
 	"\bdpop_jkt\x18\f \x01(\tB\t\x8a\xc81\x05<=100R\adpopJkt\x123\n" +
-	"\vunsupported\x18\r \x03(\tB\x11\x82\xc81\x04<=10\x8a\xc81\x05<=100R\vunsupported\"b\n" +
+	"\vunsupported\x18\r \x03(\tB\x11\x82\xc81\x04<=10\x8a\xc81\x05<=100R\vunsupported\x12.\n" +
+	"\rid_token_hint\x18\x0e \x01(\tB\n" +
+	"\x8a\xc81\x06<=8000R\vidTokenHint\"b\n" +
 	"\x19CheckAuthorizationRequest\x12E\n" +
 	"\rauthorization\x18\x01 \x01(\v2\x19.propusk.v1.AuthorizationB\x04\xe8\xc71\x01R\rauthorization\"\xb3\x01\n" +
 	"\x1aCheckAuthorizationResponse\x122\n" +

@@ -597,7 +597,10 @@ type BeginPasskeyResponse struct {
 	// COSE, the one liked best first.
 	Algorithms []int64 `protobuf:"varint,6,rep,packed,name=algorithms,proto3" json:"algorithms,omitempty"`
 	// Passkeys that the person has: their devices make no second one.
-	Passkeys      []*PasskeyHint `protobuf:"bytes,7,rep,name=passkeys,proto3" json:"passkeys,omitempty"`
+	Passkeys []*PasskeyHint `protobuf:"bytes,7,rep,name=passkeys,proto3" json:"passkeys,omitempty"`
+	// The person has no password: the passkey must be one that is found without a
+	// name, and its device must verify the person, or it opens nothing.
+	Alone         bool `protobuf:"varint,8,opt,name=alone,proto3" json:"alone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -679,6 +682,13 @@ func (x *BeginPasskeyResponse) GetPasskeys() []*PasskeyHint {
 		return x.Passkeys
 	}
 	return nil
+}
+
+func (x *BeginPasskeyResponse) GetAlone() bool {
+	if x != nil {
+		return x.Alone
+	}
+	return false
 }
 
 type CreatePasskeyRequest struct {
@@ -1258,7 +1268,7 @@ const file_propusk_v1_passkey_service_proto_rawDesc = "" +
 	"\asession\x18\x01 \x01(\tB\x0e\xe8\xc71\x01\x8a\xc81\x06<=1000R\asession\x12&\n" +
 	"\bpassword\x18\x02 \x01(\tB\n" +
 	"\x8a\xc81\x06<=1024R\bpassword\x120\n" +
-	"\x06client\x18\x03 \x01(\v2\x12.propusk.v1.ClientB\x04\xe8\xc71\x01R\x06client\"\x81\x02\n" +
+	"\x06client\x18\x03 \x01(\v2\x12.propusk.v1.ClientB\x04\xe8\xc71\x01R\x06client\"\x97\x02\n" +
 	"\x14BeginPasskeyResponse\x12+\n" +
 	"\x04site\x18\x01 \x01(\v2\x17.propusk.v1.PasskeySiteR\x04site\x12\x1c\n" +
 	"\tchallenge\x18\x02 \x01(\tR\tchallenge\x12\x1f\n" +
@@ -1269,7 +1279,8 @@ const file_propusk_v1_passkey_service_proto_rawDesc = "" +
 	"\n" +
 	"algorithms\x18\x06 \x03(\x03R\n" +
 	"algorithms\x123\n" +
-	"\bpasskeys\x18\a \x03(\v2\x17.propusk.v1.PasskeyHintR\bpasskeys\"\xb7\x02\n" +
+	"\bpasskeys\x18\a \x03(\v2\x17.propusk.v1.PasskeyHintR\bpasskeys\x12\x14\n" +
+	"\x05alone\x18\b \x01(\bR\x05alone\"\xb7\x02\n" +
 	"\x14CreatePasskeyRequest\x12(\n" +
 	"\asession\x18\x01 \x01(\tB\x0e\xe8\xc71\x01\x8a\xc81\x06<=1000R\asession\x12 \n" +
 	"\x04name\x18\x02 \x01(\tB\f\xe8\xc71\x01\x8a\xc81\x04<=64R\x04name\x12/\n" +

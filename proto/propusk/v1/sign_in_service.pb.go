@@ -81,9 +81,12 @@ func (Factor) EnumDescriptor() ([]byte, []int) {
 
 // Client is where a person sits, as the door sees it.
 type Client struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Address       string                 `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
-	UserAgent     string                 `protobuf:"bytes,2,opt,name=user_agent,json=userAgent,proto3" json:"user_agent,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Address   string                 `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	UserAgent string                 `protobuf:"bytes,2,opt,name=user_agent,json=userAgent,proto3" json:"user_agent,omitempty"`
+	// Cookie of the session that the browser has, when somebody signs in there. A
+	// person who proves himself again goes on with his session, and this cookie ends.
+	FormerSession string `protobuf:"bytes,3,opt,name=former_session,json=formerSession,proto3" json:"former_session,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -128,6 +131,13 @@ func (x *Client) GetAddress() string {
 func (x *Client) GetUserAgent() string {
 	if x != nil {
 		return x.UserAgent
+	}
+	return ""
+}
+
+func (x *Client) GetFormerSession() string {
+	if x != nil {
+		return x.FormerSession
 	}
 	return ""
 }
@@ -1341,7 +1351,8 @@ func (*ChangePasswordResponse) Descriptor() ([]byte, []int) {
 type BeginTotpRequest struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Session string                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
-	// So that a stolen session locks nobody out of his account.
+	// So that a stolen session locks nobody out of his account. A person without a
+	// password must have proved himself a few minutes ago.
 	Password      string  `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"`
 	Client        *Client `protobuf:"bytes,3,opt,name=client,proto3" json:"client,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1653,6 +1664,111 @@ func (*RemoveTotpResponse) Descriptor() ([]byte, []int) {
 	return file_propusk_v1_sign_in_service_proto_rawDescGZIP(), []int{26}
 }
 
+type RenewRecoveryCodesRequest struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Session string                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	// A person without one must have proved himself a few minutes ago.
+	Password      string  `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"`
+	Client        *Client `protobuf:"bytes,3,opt,name=client,proto3" json:"client,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RenewRecoveryCodesRequest) Reset() {
+	*x = RenewRecoveryCodesRequest{}
+	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RenewRecoveryCodesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RenewRecoveryCodesRequest) ProtoMessage() {}
+
+func (x *RenewRecoveryCodesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RenewRecoveryCodesRequest.ProtoReflect.Descriptor instead.
+func (*RenewRecoveryCodesRequest) Descriptor() ([]byte, []int) {
+	return file_propusk_v1_sign_in_service_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *RenewRecoveryCodesRequest) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
+func (x *RenewRecoveryCodesRequest) GetPassword() string {
+	if x != nil {
+		return x.Password
+	}
+	return ""
+}
+
+func (x *RenewRecoveryCodesRequest) GetClient() *Client {
+	if x != nil {
+		return x.Client
+	}
+	return nil
+}
+
+type RenewRecoveryCodesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	RecoveryCodes []string               `protobuf:"bytes,1,rep,name=recovery_codes,json=recoveryCodes,proto3" json:"recovery_codes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RenewRecoveryCodesResponse) Reset() {
+	*x = RenewRecoveryCodesResponse{}
+	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RenewRecoveryCodesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RenewRecoveryCodesResponse) ProtoMessage() {}
+
+func (x *RenewRecoveryCodesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RenewRecoveryCodesResponse.ProtoReflect.Descriptor instead.
+func (*RenewRecoveryCodesResponse) Descriptor() ([]byte, []int) {
+	return file_propusk_v1_sign_in_service_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *RenewRecoveryCodesResponse) GetRecoveryCodes() []string {
+	if x != nil {
+		return x.RecoveryCodes
+	}
+	return nil
+}
+
 type ListPersonOAuthTokensRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Session       string                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
@@ -1664,7 +1780,7 @@ type ListPersonOAuthTokensRequest struct {
 
 func (x *ListPersonOAuthTokensRequest) Reset() {
 	*x = ListPersonOAuthTokensRequest{}
-	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[27]
+	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1676,7 +1792,7 @@ func (x *ListPersonOAuthTokensRequest) String() string {
 func (*ListPersonOAuthTokensRequest) ProtoMessage() {}
 
 func (x *ListPersonOAuthTokensRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[27]
+	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1689,7 +1805,7 @@ func (x *ListPersonOAuthTokensRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPersonOAuthTokensRequest.ProtoReflect.Descriptor instead.
 func (*ListPersonOAuthTokensRequest) Descriptor() ([]byte, []int) {
-	return file_propusk_v1_sign_in_service_proto_rawDescGZIP(), []int{27}
+	return file_propusk_v1_sign_in_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListPersonOAuthTokensRequest) GetSession() string {
@@ -1728,7 +1844,7 @@ type PersonOAuthToken struct {
 
 func (x *PersonOAuthToken) Reset() {
 	*x = PersonOAuthToken{}
-	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[28]
+	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1740,7 +1856,7 @@ func (x *PersonOAuthToken) String() string {
 func (*PersonOAuthToken) ProtoMessage() {}
 
 func (x *PersonOAuthToken) ProtoReflect() protoreflect.Message {
-	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[28]
+	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1753,7 +1869,7 @@ func (x *PersonOAuthToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PersonOAuthToken.ProtoReflect.Descriptor instead.
 func (*PersonOAuthToken) Descriptor() ([]byte, []int) {
-	return file_propusk_v1_sign_in_service_proto_rawDescGZIP(), []int{28}
+	return file_propusk_v1_sign_in_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *PersonOAuthToken) GetId() string {
@@ -1815,7 +1931,7 @@ type ListPersonOAuthTokensResponse struct {
 
 func (x *ListPersonOAuthTokensResponse) Reset() {
 	*x = ListPersonOAuthTokensResponse{}
-	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[29]
+	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1827,7 +1943,7 @@ func (x *ListPersonOAuthTokensResponse) String() string {
 func (*ListPersonOAuthTokensResponse) ProtoMessage() {}
 
 func (x *ListPersonOAuthTokensResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[29]
+	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1840,7 +1956,7 @@ func (x *ListPersonOAuthTokensResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPersonOAuthTokensResponse.ProtoReflect.Descriptor instead.
 func (*ListPersonOAuthTokensResponse) Descriptor() ([]byte, []int) {
-	return file_propusk_v1_sign_in_service_proto_rawDescGZIP(), []int{29}
+	return file_propusk_v1_sign_in_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListPersonOAuthTokensResponse) GetTokens() []*PersonOAuthToken {
@@ -1868,7 +1984,7 @@ type CreatePersonOAuthTokenRequest struct {
 
 func (x *CreatePersonOAuthTokenRequest) Reset() {
 	*x = CreatePersonOAuthTokenRequest{}
-	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[30]
+	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1880,7 +1996,7 @@ func (x *CreatePersonOAuthTokenRequest) String() string {
 func (*CreatePersonOAuthTokenRequest) ProtoMessage() {}
 
 func (x *CreatePersonOAuthTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[30]
+	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1893,7 +2009,7 @@ func (x *CreatePersonOAuthTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreatePersonOAuthTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreatePersonOAuthTokenRequest) Descriptor() ([]byte, []int) {
-	return file_propusk_v1_sign_in_service_proto_rawDescGZIP(), []int{30}
+	return file_propusk_v1_sign_in_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *CreatePersonOAuthTokenRequest) GetSession() string {
@@ -1921,7 +2037,7 @@ type CreatePersonOAuthTokenResponse struct {
 
 func (x *CreatePersonOAuthTokenResponse) Reset() {
 	*x = CreatePersonOAuthTokenResponse{}
-	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[31]
+	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1933,7 +2049,7 @@ func (x *CreatePersonOAuthTokenResponse) String() string {
 func (*CreatePersonOAuthTokenResponse) ProtoMessage() {}
 
 func (x *CreatePersonOAuthTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[31]
+	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1946,7 +2062,7 @@ func (x *CreatePersonOAuthTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreatePersonOAuthTokenResponse.ProtoReflect.Descriptor instead.
 func (*CreatePersonOAuthTokenResponse) Descriptor() ([]byte, []int) {
-	return file_propusk_v1_sign_in_service_proto_rawDescGZIP(), []int{31}
+	return file_propusk_v1_sign_in_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *CreatePersonOAuthTokenResponse) GetId() string {
@@ -1981,7 +2097,7 @@ type RevokePersonOAuthTokenRequest struct {
 
 func (x *RevokePersonOAuthTokenRequest) Reset() {
 	*x = RevokePersonOAuthTokenRequest{}
-	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[32]
+	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1993,7 +2109,7 @@ func (x *RevokePersonOAuthTokenRequest) String() string {
 func (*RevokePersonOAuthTokenRequest) ProtoMessage() {}
 
 func (x *RevokePersonOAuthTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[32]
+	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2006,7 +2122,7 @@ func (x *RevokePersonOAuthTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokePersonOAuthTokenRequest.ProtoReflect.Descriptor instead.
 func (*RevokePersonOAuthTokenRequest) Descriptor() ([]byte, []int) {
-	return file_propusk_v1_sign_in_service_proto_rawDescGZIP(), []int{32}
+	return file_propusk_v1_sign_in_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *RevokePersonOAuthTokenRequest) GetSession() string {
@@ -2038,7 +2154,7 @@ type RevokePersonOAuthTokenResponse struct {
 
 func (x *RevokePersonOAuthTokenResponse) Reset() {
 	*x = RevokePersonOAuthTokenResponse{}
-	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[33]
+	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2050,7 +2166,7 @@ func (x *RevokePersonOAuthTokenResponse) String() string {
 func (*RevokePersonOAuthTokenResponse) ProtoMessage() {}
 
 func (x *RevokePersonOAuthTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[33]
+	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2063,7 +2179,7 @@ func (x *RevokePersonOAuthTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokePersonOAuthTokenResponse.ProtoReflect.Descriptor instead.
 func (*RevokePersonOAuthTokenResponse) Descriptor() ([]byte, []int) {
-	return file_propusk_v1_sign_in_service_proto_rawDescGZIP(), []int{33}
+	return file_propusk_v1_sign_in_service_proto_rawDescGZIP(), []int{35}
 }
 
 type CreateSessionIamTokenRequest struct {
@@ -2075,7 +2191,7 @@ type CreateSessionIamTokenRequest struct {
 
 func (x *CreateSessionIamTokenRequest) Reset() {
 	*x = CreateSessionIamTokenRequest{}
-	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[34]
+	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2087,7 +2203,7 @@ func (x *CreateSessionIamTokenRequest) String() string {
 func (*CreateSessionIamTokenRequest) ProtoMessage() {}
 
 func (x *CreateSessionIamTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[34]
+	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2100,7 +2216,7 @@ func (x *CreateSessionIamTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateSessionIamTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateSessionIamTokenRequest) Descriptor() ([]byte, []int) {
-	return file_propusk_v1_sign_in_service_proto_rawDescGZIP(), []int{34}
+	return file_propusk_v1_sign_in_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *CreateSessionIamTokenRequest) GetSession() string {
@@ -2120,7 +2236,7 @@ type CreateSessionIamTokenResponse struct {
 
 func (x *CreateSessionIamTokenResponse) Reset() {
 	*x = CreateSessionIamTokenResponse{}
-	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[35]
+	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2132,7 +2248,7 @@ func (x *CreateSessionIamTokenResponse) String() string {
 func (*CreateSessionIamTokenResponse) ProtoMessage() {}
 
 func (x *CreateSessionIamTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[35]
+	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2145,7 +2261,7 @@ func (x *CreateSessionIamTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateSessionIamTokenResponse.ProtoReflect.Descriptor instead.
 func (*CreateSessionIamTokenResponse) Descriptor() ([]byte, []int) {
-	return file_propusk_v1_sign_in_service_proto_rawDescGZIP(), []int{35}
+	return file_propusk_v1_sign_in_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *CreateSessionIamTokenResponse) GetIamToken() string {
@@ -2167,14 +2283,16 @@ type SignInResponse_Session struct {
 	// The cookie's value.
 	Cookie string `protobuf:"bytes,1,opt,name=cookie,proto3" json:"cookie,omitempty"`
 	// When the session ends however busy it is.
-	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	// It is the session of Client.former_session, whose cookie has ended.
+	Continued     bool `protobuf:"varint,3,opt,name=continued,proto3" json:"continued,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SignInResponse_Session) Reset() {
 	*x = SignInResponse_Session{}
-	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[36]
+	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2186,7 +2304,7 @@ func (x *SignInResponse_Session) String() string {
 func (*SignInResponse_Session) ProtoMessage() {}
 
 func (x *SignInResponse_Session) ProtoReflect() protoreflect.Message {
-	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[36]
+	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2216,6 +2334,13 @@ func (x *SignInResponse_Session) GetExpiresAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *SignInResponse_Session) GetContinued() bool {
+	if x != nil {
+		return x.Continued
+	}
+	return false
+}
+
 type SignInResponse_SecondFactor struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Ticket        string                 `protobuf:"bytes,1,opt,name=ticket,proto3" json:"ticket,omitempty"`
@@ -2227,7 +2352,7 @@ type SignInResponse_SecondFactor struct {
 
 func (x *SignInResponse_SecondFactor) Reset() {
 	*x = SignInResponse_SecondFactor{}
-	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[37]
+	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2239,7 +2364,7 @@ func (x *SignInResponse_SecondFactor) String() string {
 func (*SignInResponse_SecondFactor) ProtoMessage() {}
 
 func (x *SignInResponse_SecondFactor) ProtoReflect() protoreflect.Message {
-	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[37]
+	mi := &file_propusk_v1_sign_in_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2281,23 +2406,26 @@ var File_propusk_v1_sign_in_service_proto protoreflect.FileDescriptor
 const file_propusk_v1_sign_in_service_proto_rawDesc = "" +
 	"\n" +
 	" propusk/v1/sign_in_service.proto\x12\n" +
-	"propusk.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dyandex/cloud/validation.proto\"W\n" +
+	"propusk.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dyandex/cloud/validation.proto\"\x8a\x01\n" +
 	"\x06Client\x12\"\n" +
 	"\aaddress\x18\x01 \x01(\tB\b\x8a\xc81\x04<=64R\aaddress\x12)\n" +
 	"\n" +
 	"user_agent\x18\x02 \x01(\tB\n" +
-	"\x8a\xc81\x06<=1024R\tuserAgent\"\x97\x01\n" +
+	"\x8a\xc81\x06<=1024R\tuserAgent\x121\n" +
+	"\x0eformer_session\x18\x03 \x01(\tB\n" +
+	"\x8a\xc81\x06<=1000R\rformerSession\"\x97\x01\n" +
 	"\x12StartSignInRequest\x12#\n" +
 	"\x05login\x18\x01 \x01(\tB\r\xe8\xc71\x01\x8a\xc81\x05<=256R\x05login\x12*\n" +
 	"\bpassword\x18\x02 \x01(\tB\x0e\xe8\xc71\x01\x8a\xc81\x06<=1024R\bpassword\x120\n" +
-	"\x06client\x18\x03 \x01(\v2\x12.propusk.v1.ClientB\x04\xe8\xc71\x01R\x06client\"\x9a\x03\n" +
+	"\x06client\x18\x03 \x01(\v2\x12.propusk.v1.ClientB\x04\xe8\xc71\x01R\x06client\"\xb8\x03\n" +
 	"\x0eSignInResponse\x12>\n" +
 	"\asession\x18\x01 \x01(\v2\".propusk.v1.SignInResponse.SessionH\x00R\asession\x12N\n" +
-	"\rsecond_factor\x18\x02 \x01(\v2'.propusk.v1.SignInResponse.SecondFactorH\x00R\fsecondFactor\x1a\\\n" +
+	"\rsecond_factor\x18\x02 \x01(\v2'.propusk.v1.SignInResponse.SecondFactorH\x00R\fsecondFactor\x1az\n" +
 	"\aSession\x12\x16\n" +
 	"\x06cookie\x18\x01 \x01(\tR\x06cookie\x129\n" +
 	"\n" +
-	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x1a\x8f\x01\n" +
+	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x1c\n" +
+	"\tcontinued\x18\x03 \x01(\bR\tcontinued\x1a\x8f\x01\n" +
 	"\fSecondFactor\x12\x16\n" +
 	"\x06ticket\x18\x01 \x01(\tR\x06ticket\x129\n" +
 	"\n" +
@@ -2378,10 +2506,11 @@ const file_propusk_v1_sign_in_service_proto_rawDesc = "" +
 	"\bpassword\x18\x02 \x01(\tB\x0e\xe8\xc71\x01\x8a\xc81\x06<=1024R\bpassword\x121\n" +
 	"\fnew_password\x18\x03 \x01(\tB\x0e\xe8\xc71\x01\x8a\xc81\x06<=1024R\vnewPassword\x120\n" +
 	"\x06client\x18\x04 \x01(\v2\x12.propusk.v1.ClientB\x04\xe8\xc71\x01R\x06client\"\x18\n" +
-	"\x16ChangePasswordResponse\"\x9a\x01\n" +
+	"\x16ChangePasswordResponse\"\x96\x01\n" +
 	"\x10BeginTotpRequest\x12(\n" +
-	"\asession\x18\x01 \x01(\tB\x0e\xe8\xc71\x01\x8a\xc81\x06<=1000R\asession\x12*\n" +
-	"\bpassword\x18\x02 \x01(\tB\x0e\xe8\xc71\x01\x8a\xc81\x06<=1024R\bpassword\x120\n" +
+	"\asession\x18\x01 \x01(\tB\x0e\xe8\xc71\x01\x8a\xc81\x06<=1000R\asession\x12&\n" +
+	"\bpassword\x18\x02 \x01(\tB\n" +
+	"\x8a\xc81\x06<=1024R\bpassword\x120\n" +
 	"\x06client\x18\x03 \x01(\v2\x12.propusk.v1.ClientB\x04\xe8\xc71\x01R\x06client\"L\n" +
 	"\x11BeginTotpResponse\x12\x16\n" +
 	"\x06secret\x18\x01 \x01(\tR\x06secret\x12\x1f\n" +
@@ -2392,12 +2521,20 @@ const file_propusk_v1_sign_in_service_proto_rawDesc = "" +
 	"\x04code\x18\x02 \x01(\tB\f\xe8\xc71\x01\x8a\xc81\x04<=32R\x04code\x120\n" +
 	"\x06client\x18\x03 \x01(\v2\x12.propusk.v1.ClientB\x04\xe8\xc71\x01R\x06client\"<\n" +
 	"\x13ConfirmTotpResponse\x12%\n" +
-	"\x0erecovery_codes\x18\x01 \x03(\tR\rrecoveryCodes\"\x9b\x01\n" +
+	"\x0erecovery_codes\x18\x01 \x03(\tR\rrecoveryCodes\"\x97\x01\n" +
 	"\x11RemoveTotpRequest\x12(\n" +
-	"\asession\x18\x01 \x01(\tB\x0e\xe8\xc71\x01\x8a\xc81\x06<=1000R\asession\x12*\n" +
-	"\bpassword\x18\x02 \x01(\tB\x0e\xe8\xc71\x01\x8a\xc81\x06<=1024R\bpassword\x120\n" +
+	"\asession\x18\x01 \x01(\tB\x0e\xe8\xc71\x01\x8a\xc81\x06<=1000R\asession\x12&\n" +
+	"\bpassword\x18\x02 \x01(\tB\n" +
+	"\x8a\xc81\x06<=1024R\bpassword\x120\n" +
 	"\x06client\x18\x03 \x01(\v2\x12.propusk.v1.ClientB\x04\xe8\xc71\x01R\x06client\"\x14\n" +
-	"\x12RemoveTotpResponse\"\x9b\x01\n" +
+	"\x12RemoveTotpResponse\"\x9f\x01\n" +
+	"\x19RenewRecoveryCodesRequest\x12(\n" +
+	"\asession\x18\x01 \x01(\tB\x0e\xe8\xc71\x01\x8a\xc81\x06<=1000R\asession\x12&\n" +
+	"\bpassword\x18\x02 \x01(\tB\n" +
+	"\x8a\xc81\x06<=1024R\bpassword\x120\n" +
+	"\x06client\x18\x03 \x01(\v2\x12.propusk.v1.ClientB\x04\xe8\xc71\x01R\x06client\"C\n" +
+	"\x1aRenewRecoveryCodesResponse\x12%\n" +
+	"\x0erecovery_codes\x18\x01 \x03(\tR\rrecoveryCodes\"\x9b\x01\n" +
 	"\x1cListPersonOAuthTokensRequest\x12(\n" +
 	"\asession\x18\x01 \x01(\tB\x0e\xe8\xc71\x01\x8a\xc81\x06<=1000R\asession\x12'\n" +
 	"\tpage_size\x18\x02 \x01(\x03B\n" +
@@ -2447,7 +2584,7 @@ const file_propusk_v1_sign_in_service_proto_rawDesc = "" +
 	"\x05Start\x12\x1e.propusk.v1.StartSignInRequest\x1a\x1a.propusk.v1.SignInResponse\x12W\n" +
 	"\x12FinishSecondFactor\x12%.propusk.v1.FinishSecondFactorRequest\x1a\x1a.propusk.v1.SignInResponse\x12B\n" +
 	"\aSignOut\x12\x1a.propusk.v1.SignOutRequest\x1a\x1b.propusk.v1.SignOutResponse\x12T\n" +
-	"\rResetPassword\x12 .propusk.v1.ResetPasswordRequest\x1a!.propusk.v1.ResetPasswordResponse2\xaf\b\n" +
+	"\rResetPassword\x12 .propusk.v1.ResetPasswordRequest\x1a!.propusk.v1.ResetPasswordResponse2\x94\t\n" +
 	"\x0eAccountService\x129\n" +
 	"\x03Get\x12\x1d.propusk.v1.GetAccountRequest\x1a\x13.propusk.v1.Account\x12Q\n" +
 	"\fListSessions\x12\x1f.propusk.v1.ListSessionsRequest\x1a .propusk.v1.ListSessionsResponse\x12K\n" +
@@ -2458,7 +2595,8 @@ const file_propusk_v1_sign_in_service_proto_rawDesc = "" +
 	"\tBeginTotp\x12\x1c.propusk.v1.BeginTotpRequest\x1a\x1d.propusk.v1.BeginTotpResponse\x12N\n" +
 	"\vConfirmTotp\x12\x1e.propusk.v1.ConfirmTotpRequest\x1a\x1f.propusk.v1.ConfirmTotpResponse\x12K\n" +
 	"\n" +
-	"RemoveTotp\x12\x1d.propusk.v1.RemoveTotpRequest\x1a\x1e.propusk.v1.RemoveTotpResponse\x12f\n" +
+	"RemoveTotp\x12\x1d.propusk.v1.RemoveTotpRequest\x1a\x1e.propusk.v1.RemoveTotpResponse\x12c\n" +
+	"\x12RenewRecoveryCodes\x12%.propusk.v1.RenewRecoveryCodesRequest\x1a&.propusk.v1.RenewRecoveryCodesResponse\x12f\n" +
 	"\x0fListOAuthTokens\x12(.propusk.v1.ListPersonOAuthTokensRequest\x1a).propusk.v1.ListPersonOAuthTokensResponse\x12i\n" +
 	"\x10CreateOAuthToken\x12).propusk.v1.CreatePersonOAuthTokenRequest\x1a*.propusk.v1.CreatePersonOAuthTokenResponse\x12i\n" +
 	"\x10RevokeOAuthToken\x12).propusk.v1.RevokePersonOAuthTokenRequest\x1a*.propusk.v1.RevokePersonOAuthTokenResponse\x12e\n" +
@@ -2477,7 +2615,7 @@ func file_propusk_v1_sign_in_service_proto_rawDescGZIP() []byte {
 }
 
 var file_propusk_v1_sign_in_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_propusk_v1_sign_in_service_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
+var file_propusk_v1_sign_in_service_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
 var file_propusk_v1_sign_in_service_proto_goTypes = []any{
 	(Factor)(0),                            // 0: propusk.v1.Factor
 	(*Client)(nil),                         // 1: propusk.v1.Client
@@ -2507,85 +2645,90 @@ var file_propusk_v1_sign_in_service_proto_goTypes = []any{
 	(*ConfirmTotpResponse)(nil),            // 25: propusk.v1.ConfirmTotpResponse
 	(*RemoveTotpRequest)(nil),              // 26: propusk.v1.RemoveTotpRequest
 	(*RemoveTotpResponse)(nil),             // 27: propusk.v1.RemoveTotpResponse
-	(*ListPersonOAuthTokensRequest)(nil),   // 28: propusk.v1.ListPersonOAuthTokensRequest
-	(*PersonOAuthToken)(nil),               // 29: propusk.v1.PersonOAuthToken
-	(*ListPersonOAuthTokensResponse)(nil),  // 30: propusk.v1.ListPersonOAuthTokensResponse
-	(*CreatePersonOAuthTokenRequest)(nil),  // 31: propusk.v1.CreatePersonOAuthTokenRequest
-	(*CreatePersonOAuthTokenResponse)(nil), // 32: propusk.v1.CreatePersonOAuthTokenResponse
-	(*RevokePersonOAuthTokenRequest)(nil),  // 33: propusk.v1.RevokePersonOAuthTokenRequest
-	(*RevokePersonOAuthTokenResponse)(nil), // 34: propusk.v1.RevokePersonOAuthTokenResponse
-	(*CreateSessionIamTokenRequest)(nil),   // 35: propusk.v1.CreateSessionIamTokenRequest
-	(*CreateSessionIamTokenResponse)(nil),  // 36: propusk.v1.CreateSessionIamTokenResponse
-	(*SignInResponse_Session)(nil),         // 37: propusk.v1.SignInResponse.Session
-	(*SignInResponse_SecondFactor)(nil),    // 38: propusk.v1.SignInResponse.SecondFactor
-	(*timestamppb.Timestamp)(nil),          // 39: google.protobuf.Timestamp
+	(*RenewRecoveryCodesRequest)(nil),      // 28: propusk.v1.RenewRecoveryCodesRequest
+	(*RenewRecoveryCodesResponse)(nil),     // 29: propusk.v1.RenewRecoveryCodesResponse
+	(*ListPersonOAuthTokensRequest)(nil),   // 30: propusk.v1.ListPersonOAuthTokensRequest
+	(*PersonOAuthToken)(nil),               // 31: propusk.v1.PersonOAuthToken
+	(*ListPersonOAuthTokensResponse)(nil),  // 32: propusk.v1.ListPersonOAuthTokensResponse
+	(*CreatePersonOAuthTokenRequest)(nil),  // 33: propusk.v1.CreatePersonOAuthTokenRequest
+	(*CreatePersonOAuthTokenResponse)(nil), // 34: propusk.v1.CreatePersonOAuthTokenResponse
+	(*RevokePersonOAuthTokenRequest)(nil),  // 35: propusk.v1.RevokePersonOAuthTokenRequest
+	(*RevokePersonOAuthTokenResponse)(nil), // 36: propusk.v1.RevokePersonOAuthTokenResponse
+	(*CreateSessionIamTokenRequest)(nil),   // 37: propusk.v1.CreateSessionIamTokenRequest
+	(*CreateSessionIamTokenResponse)(nil),  // 38: propusk.v1.CreateSessionIamTokenResponse
+	(*SignInResponse_Session)(nil),         // 39: propusk.v1.SignInResponse.Session
+	(*SignInResponse_SecondFactor)(nil),    // 40: propusk.v1.SignInResponse.SecondFactor
+	(*timestamppb.Timestamp)(nil),          // 41: google.protobuf.Timestamp
 }
 var file_propusk_v1_sign_in_service_proto_depIdxs = []int32{
 	1,  // 0: propusk.v1.StartSignInRequest.client:type_name -> propusk.v1.Client
-	37, // 1: propusk.v1.SignInResponse.session:type_name -> propusk.v1.SignInResponse.Session
-	38, // 2: propusk.v1.SignInResponse.second_factor:type_name -> propusk.v1.SignInResponse.SecondFactor
+	39, // 1: propusk.v1.SignInResponse.session:type_name -> propusk.v1.SignInResponse.Session
+	40, // 2: propusk.v1.SignInResponse.second_factor:type_name -> propusk.v1.SignInResponse.SecondFactor
 	1,  // 3: propusk.v1.FinishSecondFactorRequest.client:type_name -> propusk.v1.Client
 	1,  // 4: propusk.v1.ResetPasswordRequest.client:type_name -> propusk.v1.Client
-	39, // 5: propusk.v1.Account.created_at:type_name -> google.protobuf.Timestamp
+	41, // 5: propusk.v1.Account.created_at:type_name -> google.protobuf.Timestamp
 	11, // 6: propusk.v1.Account.organizations:type_name -> propusk.v1.AccountOrganization
-	39, // 7: propusk.v1.Account.password_changed_at:type_name -> google.protobuf.Timestamp
+	41, // 7: propusk.v1.Account.password_changed_at:type_name -> google.protobuf.Timestamp
 	12, // 8: propusk.v1.Account.second_factors:type_name -> propusk.v1.SecondFactors
 	13, // 9: propusk.v1.Account.session:type_name -> propusk.v1.AccountSession
-	39, // 10: propusk.v1.SecondFactors.totp_added_at:type_name -> google.protobuf.Timestamp
-	39, // 11: propusk.v1.AccountSession.created_at:type_name -> google.protobuf.Timestamp
-	39, // 12: propusk.v1.AccountSession.last_seen_at:type_name -> google.protobuf.Timestamp
-	39, // 13: propusk.v1.AccountSession.expires_at:type_name -> google.protobuf.Timestamp
+	41, // 10: propusk.v1.SecondFactors.totp_added_at:type_name -> google.protobuf.Timestamp
+	41, // 11: propusk.v1.AccountSession.created_at:type_name -> google.protobuf.Timestamp
+	41, // 12: propusk.v1.AccountSession.last_seen_at:type_name -> google.protobuf.Timestamp
+	41, // 13: propusk.v1.AccountSession.expires_at:type_name -> google.protobuf.Timestamp
 	13, // 14: propusk.v1.ListSessionsResponse.sessions:type_name -> propusk.v1.AccountSession
 	1,  // 15: propusk.v1.ChangePasswordRequest.client:type_name -> propusk.v1.Client
 	1,  // 16: propusk.v1.BeginTotpRequest.client:type_name -> propusk.v1.Client
 	1,  // 17: propusk.v1.ConfirmTotpRequest.client:type_name -> propusk.v1.Client
 	1,  // 18: propusk.v1.RemoveTotpRequest.client:type_name -> propusk.v1.Client
-	39, // 19: propusk.v1.PersonOAuthToken.created_at:type_name -> google.protobuf.Timestamp
-	39, // 20: propusk.v1.PersonOAuthToken.expires_at:type_name -> google.protobuf.Timestamp
-	39, // 21: propusk.v1.PersonOAuthToken.last_used_at:type_name -> google.protobuf.Timestamp
-	29, // 22: propusk.v1.ListPersonOAuthTokensResponse.tokens:type_name -> propusk.v1.PersonOAuthToken
-	39, // 23: propusk.v1.CreatePersonOAuthTokenResponse.expires_at:type_name -> google.protobuf.Timestamp
-	39, // 24: propusk.v1.CreateSessionIamTokenResponse.expires_at:type_name -> google.protobuf.Timestamp
-	39, // 25: propusk.v1.SignInResponse.Session.expires_at:type_name -> google.protobuf.Timestamp
-	39, // 26: propusk.v1.SignInResponse.SecondFactor.expires_at:type_name -> google.protobuf.Timestamp
-	0,  // 27: propusk.v1.SignInResponse.SecondFactor.factors:type_name -> propusk.v1.Factor
-	2,  // 28: propusk.v1.SignInService.Start:input_type -> propusk.v1.StartSignInRequest
-	4,  // 29: propusk.v1.SignInService.FinishSecondFactor:input_type -> propusk.v1.FinishSecondFactorRequest
-	5,  // 30: propusk.v1.SignInService.SignOut:input_type -> propusk.v1.SignOutRequest
-	7,  // 31: propusk.v1.SignInService.ResetPassword:input_type -> propusk.v1.ResetPasswordRequest
-	9,  // 32: propusk.v1.AccountService.Get:input_type -> propusk.v1.GetAccountRequest
-	14, // 33: propusk.v1.AccountService.ListSessions:input_type -> propusk.v1.ListSessionsRequest
-	16, // 34: propusk.v1.AccountService.EndSession:input_type -> propusk.v1.EndSessionRequest
-	18, // 35: propusk.v1.AccountService.EndOtherSessions:input_type -> propusk.v1.EndOtherSessionsRequest
-	20, // 36: propusk.v1.AccountService.ChangePassword:input_type -> propusk.v1.ChangePasswordRequest
-	22, // 37: propusk.v1.AccountService.BeginTotp:input_type -> propusk.v1.BeginTotpRequest
-	24, // 38: propusk.v1.AccountService.ConfirmTotp:input_type -> propusk.v1.ConfirmTotpRequest
-	26, // 39: propusk.v1.AccountService.RemoveTotp:input_type -> propusk.v1.RemoveTotpRequest
-	28, // 40: propusk.v1.AccountService.ListOAuthTokens:input_type -> propusk.v1.ListPersonOAuthTokensRequest
-	31, // 41: propusk.v1.AccountService.CreateOAuthToken:input_type -> propusk.v1.CreatePersonOAuthTokenRequest
-	33, // 42: propusk.v1.AccountService.RevokeOAuthToken:input_type -> propusk.v1.RevokePersonOAuthTokenRequest
-	35, // 43: propusk.v1.AccountService.CreateIamToken:input_type -> propusk.v1.CreateSessionIamTokenRequest
-	3,  // 44: propusk.v1.SignInService.Start:output_type -> propusk.v1.SignInResponse
-	3,  // 45: propusk.v1.SignInService.FinishSecondFactor:output_type -> propusk.v1.SignInResponse
-	6,  // 46: propusk.v1.SignInService.SignOut:output_type -> propusk.v1.SignOutResponse
-	8,  // 47: propusk.v1.SignInService.ResetPassword:output_type -> propusk.v1.ResetPasswordResponse
-	10, // 48: propusk.v1.AccountService.Get:output_type -> propusk.v1.Account
-	15, // 49: propusk.v1.AccountService.ListSessions:output_type -> propusk.v1.ListSessionsResponse
-	17, // 50: propusk.v1.AccountService.EndSession:output_type -> propusk.v1.EndSessionResponse
-	19, // 51: propusk.v1.AccountService.EndOtherSessions:output_type -> propusk.v1.EndOtherSessionsResponse
-	21, // 52: propusk.v1.AccountService.ChangePassword:output_type -> propusk.v1.ChangePasswordResponse
-	23, // 53: propusk.v1.AccountService.BeginTotp:output_type -> propusk.v1.BeginTotpResponse
-	25, // 54: propusk.v1.AccountService.ConfirmTotp:output_type -> propusk.v1.ConfirmTotpResponse
-	27, // 55: propusk.v1.AccountService.RemoveTotp:output_type -> propusk.v1.RemoveTotpResponse
-	30, // 56: propusk.v1.AccountService.ListOAuthTokens:output_type -> propusk.v1.ListPersonOAuthTokensResponse
-	32, // 57: propusk.v1.AccountService.CreateOAuthToken:output_type -> propusk.v1.CreatePersonOAuthTokenResponse
-	34, // 58: propusk.v1.AccountService.RevokeOAuthToken:output_type -> propusk.v1.RevokePersonOAuthTokenResponse
-	36, // 59: propusk.v1.AccountService.CreateIamToken:output_type -> propusk.v1.CreateSessionIamTokenResponse
-	44, // [44:60] is the sub-list for method output_type
-	28, // [28:44] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	1,  // 19: propusk.v1.RenewRecoveryCodesRequest.client:type_name -> propusk.v1.Client
+	41, // 20: propusk.v1.PersonOAuthToken.created_at:type_name -> google.protobuf.Timestamp
+	41, // 21: propusk.v1.PersonOAuthToken.expires_at:type_name -> google.protobuf.Timestamp
+	41, // 22: propusk.v1.PersonOAuthToken.last_used_at:type_name -> google.protobuf.Timestamp
+	31, // 23: propusk.v1.ListPersonOAuthTokensResponse.tokens:type_name -> propusk.v1.PersonOAuthToken
+	41, // 24: propusk.v1.CreatePersonOAuthTokenResponse.expires_at:type_name -> google.protobuf.Timestamp
+	41, // 25: propusk.v1.CreateSessionIamTokenResponse.expires_at:type_name -> google.protobuf.Timestamp
+	41, // 26: propusk.v1.SignInResponse.Session.expires_at:type_name -> google.protobuf.Timestamp
+	41, // 27: propusk.v1.SignInResponse.SecondFactor.expires_at:type_name -> google.protobuf.Timestamp
+	0,  // 28: propusk.v1.SignInResponse.SecondFactor.factors:type_name -> propusk.v1.Factor
+	2,  // 29: propusk.v1.SignInService.Start:input_type -> propusk.v1.StartSignInRequest
+	4,  // 30: propusk.v1.SignInService.FinishSecondFactor:input_type -> propusk.v1.FinishSecondFactorRequest
+	5,  // 31: propusk.v1.SignInService.SignOut:input_type -> propusk.v1.SignOutRequest
+	7,  // 32: propusk.v1.SignInService.ResetPassword:input_type -> propusk.v1.ResetPasswordRequest
+	9,  // 33: propusk.v1.AccountService.Get:input_type -> propusk.v1.GetAccountRequest
+	14, // 34: propusk.v1.AccountService.ListSessions:input_type -> propusk.v1.ListSessionsRequest
+	16, // 35: propusk.v1.AccountService.EndSession:input_type -> propusk.v1.EndSessionRequest
+	18, // 36: propusk.v1.AccountService.EndOtherSessions:input_type -> propusk.v1.EndOtherSessionsRequest
+	20, // 37: propusk.v1.AccountService.ChangePassword:input_type -> propusk.v1.ChangePasswordRequest
+	22, // 38: propusk.v1.AccountService.BeginTotp:input_type -> propusk.v1.BeginTotpRequest
+	24, // 39: propusk.v1.AccountService.ConfirmTotp:input_type -> propusk.v1.ConfirmTotpRequest
+	26, // 40: propusk.v1.AccountService.RemoveTotp:input_type -> propusk.v1.RemoveTotpRequest
+	28, // 41: propusk.v1.AccountService.RenewRecoveryCodes:input_type -> propusk.v1.RenewRecoveryCodesRequest
+	30, // 42: propusk.v1.AccountService.ListOAuthTokens:input_type -> propusk.v1.ListPersonOAuthTokensRequest
+	33, // 43: propusk.v1.AccountService.CreateOAuthToken:input_type -> propusk.v1.CreatePersonOAuthTokenRequest
+	35, // 44: propusk.v1.AccountService.RevokeOAuthToken:input_type -> propusk.v1.RevokePersonOAuthTokenRequest
+	37, // 45: propusk.v1.AccountService.CreateIamToken:input_type -> propusk.v1.CreateSessionIamTokenRequest
+	3,  // 46: propusk.v1.SignInService.Start:output_type -> propusk.v1.SignInResponse
+	3,  // 47: propusk.v1.SignInService.FinishSecondFactor:output_type -> propusk.v1.SignInResponse
+	6,  // 48: propusk.v1.SignInService.SignOut:output_type -> propusk.v1.SignOutResponse
+	8,  // 49: propusk.v1.SignInService.ResetPassword:output_type -> propusk.v1.ResetPasswordResponse
+	10, // 50: propusk.v1.AccountService.Get:output_type -> propusk.v1.Account
+	15, // 51: propusk.v1.AccountService.ListSessions:output_type -> propusk.v1.ListSessionsResponse
+	17, // 52: propusk.v1.AccountService.EndSession:output_type -> propusk.v1.EndSessionResponse
+	19, // 53: propusk.v1.AccountService.EndOtherSessions:output_type -> propusk.v1.EndOtherSessionsResponse
+	21, // 54: propusk.v1.AccountService.ChangePassword:output_type -> propusk.v1.ChangePasswordResponse
+	23, // 55: propusk.v1.AccountService.BeginTotp:output_type -> propusk.v1.BeginTotpResponse
+	25, // 56: propusk.v1.AccountService.ConfirmTotp:output_type -> propusk.v1.ConfirmTotpResponse
+	27, // 57: propusk.v1.AccountService.RemoveTotp:output_type -> propusk.v1.RemoveTotpResponse
+	29, // 58: propusk.v1.AccountService.RenewRecoveryCodes:output_type -> propusk.v1.RenewRecoveryCodesResponse
+	32, // 59: propusk.v1.AccountService.ListOAuthTokens:output_type -> propusk.v1.ListPersonOAuthTokensResponse
+	34, // 60: propusk.v1.AccountService.CreateOAuthToken:output_type -> propusk.v1.CreatePersonOAuthTokenResponse
+	36, // 61: propusk.v1.AccountService.RevokeOAuthToken:output_type -> propusk.v1.RevokePersonOAuthTokenResponse
+	38, // 62: propusk.v1.AccountService.CreateIamToken:output_type -> propusk.v1.CreateSessionIamTokenResponse
+	46, // [46:63] is the sub-list for method output_type
+	29, // [29:46] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_propusk_v1_sign_in_service_proto_init() }
@@ -2607,7 +2750,7 @@ func file_propusk_v1_sign_in_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_propusk_v1_sign_in_service_proto_rawDesc), len(file_propusk_v1_sign_in_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   38,
+			NumMessages:   40,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

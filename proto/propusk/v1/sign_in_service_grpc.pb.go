@@ -265,18 +265,19 @@ var SignInService_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
-	AccountService_Get_FullMethodName              = "/propusk.v1.AccountService/Get"
-	AccountService_ListSessions_FullMethodName     = "/propusk.v1.AccountService/ListSessions"
-	AccountService_EndSession_FullMethodName       = "/propusk.v1.AccountService/EndSession"
-	AccountService_EndOtherSessions_FullMethodName = "/propusk.v1.AccountService/EndOtherSessions"
-	AccountService_ChangePassword_FullMethodName   = "/propusk.v1.AccountService/ChangePassword"
-	AccountService_BeginTotp_FullMethodName        = "/propusk.v1.AccountService/BeginTotp"
-	AccountService_ConfirmTotp_FullMethodName      = "/propusk.v1.AccountService/ConfirmTotp"
-	AccountService_RemoveTotp_FullMethodName       = "/propusk.v1.AccountService/RemoveTotp"
-	AccountService_ListOAuthTokens_FullMethodName  = "/propusk.v1.AccountService/ListOAuthTokens"
-	AccountService_CreateOAuthToken_FullMethodName = "/propusk.v1.AccountService/CreateOAuthToken"
-	AccountService_RevokeOAuthToken_FullMethodName = "/propusk.v1.AccountService/RevokeOAuthToken"
-	AccountService_CreateIamToken_FullMethodName   = "/propusk.v1.AccountService/CreateIamToken"
+	AccountService_Get_FullMethodName                = "/propusk.v1.AccountService/Get"
+	AccountService_ListSessions_FullMethodName       = "/propusk.v1.AccountService/ListSessions"
+	AccountService_EndSession_FullMethodName         = "/propusk.v1.AccountService/EndSession"
+	AccountService_EndOtherSessions_FullMethodName   = "/propusk.v1.AccountService/EndOtherSessions"
+	AccountService_ChangePassword_FullMethodName     = "/propusk.v1.AccountService/ChangePassword"
+	AccountService_BeginTotp_FullMethodName          = "/propusk.v1.AccountService/BeginTotp"
+	AccountService_ConfirmTotp_FullMethodName        = "/propusk.v1.AccountService/ConfirmTotp"
+	AccountService_RemoveTotp_FullMethodName         = "/propusk.v1.AccountService/RemoveTotp"
+	AccountService_RenewRecoveryCodes_FullMethodName = "/propusk.v1.AccountService/RenewRecoveryCodes"
+	AccountService_ListOAuthTokens_FullMethodName    = "/propusk.v1.AccountService/ListOAuthTokens"
+	AccountService_CreateOAuthToken_FullMethodName   = "/propusk.v1.AccountService/CreateOAuthToken"
+	AccountService_RevokeOAuthToken_FullMethodName   = "/propusk.v1.AccountService/RevokeOAuthToken"
+	AccountService_CreateIamToken_FullMethodName     = "/propusk.v1.AccountService/CreateIamToken"
 )
 
 // AccountServiceClient is the client API for AccountService service.
@@ -306,6 +307,10 @@ type AccountServiceClient interface {
 	// RemoveTotp takes the app away, and with the last second factor the recovery
 	// codes too.
 	RemoveTotp(ctx context.Context, in *RemoveTotpRequest, opts ...grpc.CallOption) (*RemoveTotpResponse, error)
+	// RenewRecoveryCodes makes fresh recovery codes, which are shown once; those there
+	// were open nothing any more. A person without a second factor has none:
+	// FAILED_PRECONDITION.
+	RenewRecoveryCodes(ctx context.Context, in *RenewRecoveryCodesRequest, opts ...grpc.CallOption) (*RenewRecoveryCodesResponse, error)
 	ListOAuthTokens(ctx context.Context, in *ListPersonOAuthTokensRequest, opts ...grpc.CallOption) (*ListPersonOAuthTokensResponse, error)
 	// CreateOAuthToken makes an OAuth token of the person, which outlives the session.
 	CreateOAuthToken(ctx context.Context, in *CreatePersonOAuthTokenRequest, opts ...grpc.CallOption) (*CreatePersonOAuthTokenResponse, error)
@@ -404,6 +409,16 @@ func (c *accountServiceClient) RemoveTotp(ctx context.Context, in *RemoveTotpReq
 	return out, nil
 }
 
+func (c *accountServiceClient) RenewRecoveryCodes(ctx context.Context, in *RenewRecoveryCodesRequest, opts ...grpc.CallOption) (*RenewRecoveryCodesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RenewRecoveryCodesResponse)
+	err := c.cc.Invoke(ctx, AccountService_RenewRecoveryCodes_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *accountServiceClient) ListOAuthTokens(ctx context.Context, in *ListPersonOAuthTokensRequest, opts ...grpc.CallOption) (*ListPersonOAuthTokensResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListPersonOAuthTokensResponse)
@@ -471,6 +486,10 @@ type AccountServiceServer interface {
 	// RemoveTotp takes the app away, and with the last second factor the recovery
 	// codes too.
 	RemoveTotp(context.Context, *RemoveTotpRequest) (*RemoveTotpResponse, error)
+	// RenewRecoveryCodes makes fresh recovery codes, which are shown once; those there
+	// were open nothing any more. A person without a second factor has none:
+	// FAILED_PRECONDITION.
+	RenewRecoveryCodes(context.Context, *RenewRecoveryCodesRequest) (*RenewRecoveryCodesResponse, error)
 	ListOAuthTokens(context.Context, *ListPersonOAuthTokensRequest) (*ListPersonOAuthTokensResponse, error)
 	// CreateOAuthToken makes an OAuth token of the person, which outlives the session.
 	CreateOAuthToken(context.Context, *CreatePersonOAuthTokenRequest) (*CreatePersonOAuthTokenResponse, error)
@@ -512,6 +531,9 @@ func (UnimplementedAccountServiceServer) ConfirmTotp(context.Context, *ConfirmTo
 }
 func (UnimplementedAccountServiceServer) RemoveTotp(context.Context, *RemoveTotpRequest) (*RemoveTotpResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RemoveTotp not implemented")
+}
+func (UnimplementedAccountServiceServer) RenewRecoveryCodes(context.Context, *RenewRecoveryCodesRequest) (*RenewRecoveryCodesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RenewRecoveryCodes not implemented")
 }
 func (UnimplementedAccountServiceServer) ListOAuthTokens(context.Context, *ListPersonOAuthTokensRequest) (*ListPersonOAuthTokensResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListOAuthTokens not implemented")
@@ -690,6 +712,24 @@ func _AccountService_RemoveTotp_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AccountService_RenewRecoveryCodes_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RenewRecoveryCodesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccountServiceServer).RenewRecoveryCodes(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccountService_RenewRecoveryCodes_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccountServiceServer).RenewRecoveryCodes(ctx, req.(*RenewRecoveryCodesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AccountService_ListOAuthTokens_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListPersonOAuthTokensRequest)
 	if err := dec(in); err != nil {
@@ -800,6 +840,10 @@ var AccountService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RemoveTotp",
 			Handler:    _AccountService_RemoveTotp_Handler,
+		},
+		{
+			MethodName: "RenewRecoveryCodes",
+			Handler:    _AccountService_RenewRecoveryCodes_Handler,
 		},
 		{
 			MethodName: "ListOAuthTokens",

@@ -78,9 +78,12 @@ func (x *UpstreamProvider) GetTitle() string {
 }
 
 type BeginUpstreamRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Provider      string                 `protobuf:"bytes,1,opt,name=provider,proto3" json:"provider,omitempty"`
-	Client        *Client                `protobuf:"bytes,2,opt,name=client,proto3" json:"client,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Provider string                 `protobuf:"bytes,1,opt,name=provider,proto3" json:"provider,omitempty"`
+	Client   *Client                `protobuf:"bytes,2,opt,name=client,proto3" json:"client,omitempty"`
+	// The person has to prove himself now: a session that he has at the provider is
+	// not enough, where the provider can be told so.
+	Anew          bool `protobuf:"varint,3,opt,name=anew,proto3" json:"anew,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -127,6 +130,13 @@ func (x *BeginUpstreamRequest) GetClient() *Client {
 		return x.Client
 	}
 	return nil
+}
+
+func (x *BeginUpstreamRequest) GetAnew() bool {
+	if x != nil {
+		return x.Anew
+	}
+	return false
 }
 
 // UpstreamJourney is a browser's way to a provider and back.
@@ -816,10 +826,11 @@ const file_propusk_v1_upstream_service_proto_rawDesc = "" +
 	"propusk.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a propusk/v1/sign_in_service.proto\x1a\x1dyandex/cloud/validation.proto\"8\n" +
 	"\x10UpstreamProvider\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
-	"\x05title\x18\x02 \x01(\tR\x05title\"r\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\"\x86\x01\n" +
 	"\x14BeginUpstreamRequest\x12(\n" +
 	"\bprovider\x18\x01 \x01(\tB\f\xe8\xc71\x01\x8a\xc81\x04<=50R\bprovider\x120\n" +
-	"\x06client\x18\x02 \x01(\v2\x12.propusk.v1.ClientB\x04\xe8\xc71\x01R\x06client\"x\n" +
+	"\x06client\x18\x02 \x01(\v2\x12.propusk.v1.ClientB\x04\xe8\xc71\x01R\x06client\x12\x12\n" +
+	"\x04anew\x18\x03 \x01(\bR\x04anew\"x\n" +
 	"\x0fUpstreamJourney\x12\x10\n" +
 	"\x03url\x18\x01 \x01(\tR\x03url\x12\x18\n" +
 	"\abrowser\x18\x02 \x01(\tR\abrowser\x129\n" +

@@ -1,9 +1,21 @@
--- How a person proved himself when a session began: words of RFC 8176, joined by spaces.
+-- How a person last proved himself in a session: words of RFC 8176, joined by spaces.
 ALTER TABLE sessions ADD COLUMN methods TEXT NOT NULL DEFAULT '';
+
+-- When he last did in it: a session goes on when its person proves himself again.
+ALTER TABLE sessions ADD COLUMN authenticated_at INTEGER;
+UPDATE sessions SET authenticated_at = created_at;
 
 -- Whether somebody vouches for a person's e-mail address: an operator, an
 -- invitation or a message that was sent there, a provider that has looked.
 ALTER TABLE user_accounts ADD COLUMN email_verified INTEGER NOT NULL DEFAULT 1;
+
+-- Addresses that differ in the case of ASCII letters alone are one, and are kept in
+-- lower case. Where two people have one address now, nobody can say whose it is:
+-- nobody vouches for it, and one of them has it in lower case, so that nobody else can.
+UPDATE user_accounts SET email_verified = 0 WHERE lower(email) IN
+	(SELECT lower(email) FROM user_accounts WHERE email <> '' GROUP BY lower(email) HAVING count(*) > 1);
+UPDATE user_accounts SET email = lower(email) WHERE id IN
+	(SELECT min(id) FROM user_accounts WHERE email <> '' GROUP BY lower(email) HAVING max(CASE WHEN email = lower(email) THEN 1 ELSE 0 END) = 0);
 
 -- What members of an organization may be given: 'OFF', 'ON', or 'DPOP' for refresh
 -- tokens that are bound to a key.
