@@ -25,8 +25,12 @@ func calledYC(name string) bool {
 
 // tree runs a command of the client's tree and returns the exit code.
 func (p *program) tree(ctx context.Context, name string, args []string) int {
-	return cli.Main(ctx, cli.Environment{Environ: p.environ, Stdin: os.Stdin, Stdout: p.stdout, Stderr: p.stderr, Now: time.Now,
-		Version: server.Version(), Columns: columns(os.Stdout)}, name, args)
+	e := cli.Environment{Environ: p.environ, Stdin: os.Stdin, Stdout: p.stdout, Stderr: p.stderr, Now: time.Now,
+		Version: server.Version(), Columns: columns(os.Stdout)}
+	if info, err := os.Stdin.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+		e.HideTyping = func() (func(), error) { return hideTyping(os.Stdin) }
+	}
+	return cli.Main(ctx, e, name, args)
 }
 
 // treeExit is how a command of the tree ended, which has said why.

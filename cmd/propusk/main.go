@@ -47,7 +47,10 @@ var commands = []command{
 	{"role", "import, list, export and delete roles, scopes of API keys and resource types", runRole},
 	{"resource", "keep the resources of other services, and who has access to them", runResource},
 	{"iam", "service accounts, their keys, tokens, roles and people", runIAM},
+	{"init", "sign in and make a profile of the client, step by step", treeOf("init")},
 	{"resource-manager", "clouds and folders", treeOf("resource-manager")},
+	{"organization-manager", "organizations, their groups and members", treeOf("organization-manager")},
+	{"quota-manager", "quotas of clouds and organizations, and requests for more", treeOf("quota-manager")},
 	{"operation", "show changes that are under way, and wait for their end", treeOf("operation")},
 	{"access", "tell why a subject may do something, or may not: access explain", runAccess},
 	{"quota", "show and set how much clouds and organizations may hold; decide requests for more", runQuota},
@@ -94,7 +97,7 @@ func (p *program) main(ctx context.Context, args []string) int {
 func (p *program) usage(w io.Writer) {
 	fmt.Fprintf(w, "Propusk: identity and access management that speaks the API of Yandex Cloud IAM.\n\nUsage: propusk COMMAND [flags]\n\n")
 	for _, c := range commands {
-		fmt.Fprintf(w, "  %-16s %s\n", c.name, c.summary)
+		fmt.Fprintf(w, "  %-20s %s\n", c.name, c.summary)
 	}
 	fmt.Fprintf(w, "\n`propusk COMMAND -h` explains a command. Linked as yc, the program has the client's commands alone.\n")
 }

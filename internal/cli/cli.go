@@ -25,6 +25,10 @@ type Environment struct {
 
 	Version string // of this program
 	Columns int    // of the terminal that Stdout is; 0 when it is none
+
+	// HideTyping has what is typed not show until show is called; nil where
+	// Stdin is no terminal, or it cannot be done.
+	HideTyping func() (show func(), err error)
 }
 
 func (e *Environment) variable(name string) string {

@@ -26,6 +26,7 @@ type credential struct {
 	oauth    string
 	key      *keyfile.File
 	metadata bool
+	signIn   *profile.SignIn
 
 	keeps bool // tokens made of it are kept: it is a profile's
 }
@@ -110,7 +111,14 @@ func (s *session) profileCredential() (*credential, error) {
 	if s.profiles.Get(s.profileName, "instance-service-account") == "true" {
 		return &credential{metadata: true}, nil
 	}
-	return nil, misuse("say who you are: --key-file or $%s, --token or $%s, or give profile %q a service-account-key or a token by config set",
+	in, err := profile.SignInsOf(s.configPath).Get(s.profileName)
+	switch {
+	case err != nil:
+		return nil, &Misuse{err}
+	case in != nil:
+		return &credential{signIn: in, keeps: true}, nil
+	}
+	return nil, misuse("say who you are: --key-file or $%s, --token or $%s, or sign in by init, or give profile %q a service-account-key or a token by config set",
 		envKeyFile, envToken, s.profileName)
 }
 
@@ -153,6 +161,8 @@ func (c *credential) identity() string {
 		return "key " + c.key.ID
 	case c.oauth != "":
 		return "oauth " + c.oauth
+	case c.signIn != nil:
+		return "sign-in " + c.signIn.ID
 	}
 	return "iam " + c.iamToken
 }
@@ -201,6 +211,8 @@ func (s *session) make(ctx context.Context, c *credential) (profile.Token, error
 		return s.exchangeKey(ctx, c.key)
 	case c.oauth != "":
 		return s.exchange(ctx, &iampb.CreateIamTokenRequest{Identity: &iampb.CreateIamTokenRequest_YandexPassportOauthToken{YandexPassportOauthToken: c.oauth}})
+	case c.signIn != nil:
+		return s.refresh(ctx)
 	}
 	return s.fromMetadata(ctx)
 }

@@ -15,7 +15,7 @@ import (
 // finder finds a thing by its name.
 type finder struct {
 	thing  string
-	list   string // method that lists such things and takes a filter
+	list   string // method that lists such things, and may take a filter
 	within string // field of its request: folder_id, cloud_id, organization_id, or "" for everywhere
 }
 
@@ -72,23 +72,30 @@ func (s *session) find(ctx context.Context, by *finder, name string) (string, er
 		request.Set(fields.ByName(protoreflect.Name(by.within)), protoreflect.ValueOfString(id))
 		where = " in " + id
 	}
-	request.Set(fields.ByName("filter"), protoreflect.ValueOfString(fmt.Sprintf("name=%q", name)))
-	request.Set(fields.ByName("page_size"), protoreflect.ValueOfInt64(discoveryPage)) // [client fact: name resolvers]
-	answer := out.New()
-	if err := s.call(ctx, by.list, request.Interface(), answer.Interface()); err != nil {
-		return "", err
+	if field := fields.ByName("filter"); field != nil {
+		request.Set(field, protoreflect.ValueOfString(fmt.Sprintf("name=%q", name)))
 	}
-	rows := answer.Get(answer.Descriptor().Fields().Get(0)).List()
+	request.Set(fields.ByName("page_size"), protoreflect.ValueOfInt64(discoveryPage)) // [client fact: name resolvers]
 	found := ""
-	for i := range rows.Len() {
-		row := rows.Get(i).Message()
-		if output.Field(row, "name") != name {
-			continue
+	for more := true; more; {
+		answer := out.New()
+		if err := s.call(ctx, by.list, request.Interface(), answer.Interface()); err != nil {
+			return "", err
 		}
-		if found != "" {
-			return "", misuse("more than one %s has the name %q: name it by its id", by.thing, name)
+		rows := answer.Get(answer.Descriptor().Fields().Get(0)).List()
+		for i := range rows.Len() {
+			row := rows.Get(i).Message()
+			if output.Field(row, "name") != name {
+				continue
+			}
+			if found != "" {
+				return "", misuse("more than one %s has the name %q: name it by its id", by.thing, name)
+			}
+			found = output.Field(row, "id")
 		}
-		found = output.Field(row, "id")
+		next := output.Field(answer, "next_page_token")
+		request.Set(fields.ByName("page_token"), protoreflect.ValueOfString(next))
+		more = next != ""
 	}
 	if found == "" {
 		return "", &Failure{Code: iam.NotFound, Message: fmt.Sprintf("there is no %s named %q%s", by.thing, name, where)}

@@ -59,7 +59,11 @@ func profileNodes() []node {
 			return s.changeProfiles("Profile '%s' created and activated\n", args[0], (*profile.File).Create)
 		})),
 		leaf(local("delete", "NAME", "delete a profile that is not the active one", 1, func(s *session, args []string) error {
-			return s.changeProfiles("Profile '%s' deleted\n", args[0], (*profile.File).Delete)
+			if err := s.changeProfiles("Profile '%s' deleted\n", args[0], (*profile.File).Delete); err != nil {
+				return err
+			}
+			profile.SignInsOf(s.configPath).Drop(args[0])
+			return nil
 		})),
 		leaf(local("get", "NAME", "print a profile, without its secrets", 1, func(s *session, args []string) error {
 			f, err := profile.Read(s.configPath)

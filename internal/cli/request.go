@@ -101,6 +101,13 @@ func (q *request) fill(ctx context.Context, s *session) error {
 		}
 		filled[o.field] = o.name
 		changed = append(changed, o.field)
+		if o.secret {
+			text, err := s.secret(o.name, q.flags.Lookup(o.name).Value.String())
+			if err != nil {
+				return err
+			}
+			q.set(o.field, text)
+		}
 		if o.by != nil {
 			id, err := s.find(ctx, o.by, q.flags.Lookup(o.name).Value.String())
 			if err != nil {
@@ -126,6 +133,9 @@ func (q *request) fill(ctx context.Context, s *session) error {
 			return misuse("say what to change: %s", q.flagNames())
 		}
 		setMask(q.message, mask, changed)
+	}
+	if q.complete != nil {
+		return q.complete(ctx, s, q)
 	}
 	return nil
 }

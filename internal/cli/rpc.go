@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"math"
 	"strings"
 
 	"google.golang.org/grpc/metadata"
@@ -23,6 +24,8 @@ type rpc struct {
 	options []option
 	name    string // method that tells the subject's name, which the request must carry though it stays
 	columns []output.Column
+	// complete fills what no flag says, before the request is sent.
+	complete func(ctx context.Context, s *session, q *request) error
 }
 
 // subject is the thing that a command is about, which stands beside the flags.
@@ -35,10 +38,12 @@ type subject struct {
 
 // option is a flag that fills a field.
 type option struct {
-	name, field, usage string
-	required           bool
-	beside             bool    // it may stand beside the flags instead
-	by                 *finder // the value is a name, and the field takes the id
+	name, usage string
+	field       string // with a dot into what is nested
+	required    bool
+	beside      bool    // it may stand beside the flags instead
+	by          *finder // the value is a name, and the field takes the id
+	secret      bool    // - reads it from standard input
 }
 
 func (r rpc) shows(verb, summary string) node   { return r.node(verb, summary, false, r.show) }
@@ -120,15 +125,18 @@ func (r rpc) declare(f *flag.FlagSet) (*request, error) {
 		}
 	}
 	for _, o := range r.options {
-		field := q.message.Descriptor().Fields().ByName(protoreflect.Name(o.field))
-		if field == nil {
+		v := &value{into: q.message, deferred: o.by != nil || o.secret}
+		if v.nested, v.field = q.path(o.field); v.field == nil {
 			return nil, fmt.Errorf("%s has no field %s for --%s", q.message.Descriptor().FullName(), o.field, o.name)
 		}
 		usage := o.usage
+		if o.secret {
+			usage += visible
+		}
 		if o.required {
 			usage += "; required"
 		}
-		f.Var(&value{into: q.message, field: field, deferred: o.by != nil}, o.name, usage)
+		f.Var(v, o.name, usage)
 	}
 	if q.field("page_size") != nil {
 		q.limit = limitFlag(f)
@@ -140,8 +148,24 @@ func (q *request) field(name string) protoreflect.FieldDescriptor {
 	return q.message.Descriptor().Fields().ByName(protoreflect.Name(name))
 }
 
+// path finds a field, and the one that it is nested in.
+func (q *request) path(name string) (nested, field protoreflect.FieldDescriptor) {
+	outer, inner, dotted := strings.Cut(name, ".")
+	field = q.field(outer)
+	if !dotted || field == nil || field.Message() == nil {
+		return nil, field
+	}
+	return field, field.Message().Fields().ByName(protoreflect.Name(inner))
+}
+
+// set gives a field of text its value.
 func (q *request) set(name, text string) {
-	q.message.Set(q.field(name), protoreflect.ValueOfString(text))
+	nested, field := q.path(name)
+	into := q.message
+	if nested != nil {
+		into = into.Mutable(nested).Message()
+	}
+	into.Set(field, protoreflect.ValueOfString(text))
 }
 
 func (r rpc) show(ctx context.Context, s *session, q *request) error {
@@ -175,9 +199,15 @@ func (r rpc) list(ctx context.Context, s *session, q *request) error {
 	if rows == nil {
 		return fmt.Errorf("%s answers with no list", r.method)
 	}
-	all, err := pages(*q.limit, func(size int64, token string) ([]protoreflect.Value, string, error) {
-		q.message.Set(q.field("page_size"), protoreflect.ValueOfInt64(size))
-		q.message.Set(q.field("page_token"), protoreflect.ValueOfString(token))
+	limit := int64(math.MaxInt64)
+	if q.limit != nil {
+		limit = *q.limit
+	}
+	all, err := pages(limit, func(size int64, token string) ([]protoreflect.Value, string, error) {
+		if q.limit != nil {
+			q.message.Set(q.field("page_size"), protoreflect.ValueOfInt64(size))
+			q.message.Set(q.field("page_token"), protoreflect.ValueOfString(token))
+		}
 		answer := q.answer.New()
 		if err := s.call(ctx, r.method, q.message.Interface(), answer.Interface()); err != nil {
 			return nil, "", err
@@ -196,7 +226,7 @@ func (r rpc) list(ctx context.Context, s *session, q *request) error {
 	if err != nil {
 		return err
 	}
-	all = all[:min(int64(len(all)), *q.limit)]
+	all = all[:min(int64(len(all)), limit)]
 	if rows.Message() == nil {
 		return s.printTexts(ctx, all)
 	}

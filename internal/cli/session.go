@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -44,11 +45,13 @@ type session struct {
 	debug       bool
 	debugBodies bool
 	quiet       bool
+	noBrowser   bool
 	attempts    int
 
-	bearer    iam.Secret // the IAM token in use, once there is one
-	expires   expiry     // of that token, when known
-	kept      string     // under what the token in use was found kept
+	typed     *bufio.Reader // of what a person types
+	bearer    iam.Secret    // the IAM token in use, once there is one
+	expires   expiry        // of that token, when known
+	kept      string        // under what the token in use was found kept
 	skewTold  bool
 	conns     map[string]*grpc.ClientConn
 	addresses map[string]string // of services, once the server has told
@@ -75,7 +78,7 @@ func (s *session) declare(f *flag.FlagSet) {
 	f.IntVar(&s.attempts, "retry", mostAttempts, "how often to try while the server cannot be reached, at most 5 times; 0 for once, below 0 for two minutes long")
 	f.BoolVar(&s.debugBodies, "debug-grpc", false, "the same as --debug, with what is sent and answered; secrets are left out")
 	f.BoolVar(&s.quiet, "no-user-output", false, "print nothing for people on standard error but errors")
-	f.Bool("no-browser", false, "do not open a browser")
+	f.BoolVar(&s.noBrowser, "no-browser", false, "do not open a browser: print the link")
 	for _, d := range []struct {
 		into        *string
 		name, usage string

@@ -22,9 +22,12 @@ func leaf(c command) node {
 // root is the whole tree.
 func root() node {
 	return node{below: []node{
+		{word: "init", summary: "sign in and make a profile, step by step", run: initCommand()},
 		{word: "config", summary: "keep profiles: who you are, and where you work", below: configNodes()},
 		iamNode(),
 		resourceManagerNode(),
+		organizationManagerNode(),
+		quotaManagerNode(),
 		operationNode(),
 		{word: "completion", summary: "print the completion of a shell: bash, zsh, fish or powershell", run: completionCommand()},
 		{word: "version", summary: "print the version", run: versionCommand()},
@@ -49,6 +52,7 @@ func iamNode() node {
 	for _, c := range iamCommands() {
 		n.below = append(n.below, leaf(c))
 	}
-	n.below = append(n.below, serviceAccountNode(), keyNode(), apiKeyNode(), accessKeyNode(), roleNode(), userAccountNode())
+	n.below = append(n.below, serviceAccountNode(), keyNode(), apiKeyNode(), accessKeyNode(), oauthClientNode(), oauthClientSecretNode(),
+		refreshTokenNode(), roleNode(), userAccountNode(), subjectDetailsNode(), serviceControlNode(), accessPolicyTemplateNode(), accessAnalyzerNode())
 	return n
 }

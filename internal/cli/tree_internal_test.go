@@ -3,6 +3,7 @@ package cli
 import (
 	"flag"
 	"io"
+	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -40,7 +41,7 @@ func TestTree(t *testing.T) {
 		}
 	}
 	walk(&top, "yc")
-	if commands < 80 {
+	if commands < 140 {
 		t.Errorf("%d commands only", commands)
 	}
 }
@@ -87,7 +88,9 @@ func allCalls(n node) (out []rpc) {
 func isThere(answer protoreflect.MessageDescriptor, field string) bool {
 	for i := range answer.Fields().Len() {
 		if f := answer.Fields().Get(i); f.IsList() && f.Message() != nil {
-			return f.Message().Fields().ByName(protoreflect.Name(field)) != nil
+			outer, inner, nested := strings.Cut(field, ".")
+			x := f.Message().Fields().ByName(protoreflect.Name(outer))
+			return x != nil && (!nested || x.Message() != nil && x.Message().Fields().ByName(protoreflect.Name(inner)) != nil)
 		}
 	}
 	return false

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
@@ -20,7 +21,8 @@ import (
 type value struct {
 	into     protoreflect.Message
 	field    protoreflect.FieldDescriptor
-	deferred bool // it is a name, which becomes an id later
+	nested   protoreflect.FieldDescriptor // in which the field stands, when it does not stand in the request itself
+	deferred bool                         // it is a name, which becomes an id later
 	text     string
 }
 
@@ -37,6 +39,9 @@ func (v *value) Set(text string) error {
 	v.text = text
 	if v.deferred {
 		return nil
+	}
+	if v.nested != nil {
+		v.into, v.nested = v.into.Mutable(v.nested).Message(), nil
 	}
 	switch {
 	case v.field.IsMap():
@@ -121,6 +126,9 @@ func wellKnown(name protoreflect.FullName, text string) (proto.Message, error) {
 			return nil, fmt.Errorf("%q is no length of time such as 1h30m", text)
 		}
 		return durationpb.New(d), nil
+	}
+	if name == "google.protobuf.FieldMask" {
+		return &fieldmaskpb.FieldMask{Paths: strings.Split(text, ",")}, nil
 	}
 	return nil, fmt.Errorf("a field of type %s is no flag", name)
 }

@@ -16,7 +16,7 @@ import (
 // Properties are those that a profile may be given [API fact: the tool's core
 // properties], and ca-file, which is ours.
 var Properties = []string{
-	"ca-file", "cloud-id", "compute-default-zone", "endpoint", "federation-id", "folder-id", "folder-name", "format",
+	"ca-file", "cloud-id", "compute-default-zone", "endpoint", "federation-endpoint", "federation-id", "folder-id", "folder-name", "format",
 	"instance-service-account", "organization-id", "service-account-key", "token",
 }
 
