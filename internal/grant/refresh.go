@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/resource"
 )
 
 // A refresh token is "rt1.", 200 characters of base64url, which are 150 random
@@ -52,7 +53,7 @@ func NewRefreshToken() FreshRefreshToken {
 	var raw [refreshRandom + 16]byte
 	_, _ = rand.Read(raw[:])
 	text := refreshTokenOf(raw[:refreshRandom])
-	return FreshRefreshToken{Secret: iam.NewSecret(text), ID: uuidOf(raw[refreshRandom:]), Lookup: RefreshTokenLookup(text)}
+	return FreshRefreshToken{Secret: iam.NewSecret(text), ID: resource.UUIDOf([16]byte(raw[refreshRandom:])), Lookup: RefreshTokenLookup(text)}
 }
 
 func refreshTokenOf(raw []byte) string {

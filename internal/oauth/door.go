@@ -7,13 +7,12 @@ package oauth
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -21,6 +20,7 @@ import (
 
 	"github.com/propusk/propusk/internal/gate"
 	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/resource"
 )
 
 // Name is this door's in rules and logs.
@@ -92,7 +92,7 @@ func pathOf(r *http.Request) string {
 
 // ServeHTTP implements http.Handler for what Takes.
 func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	v := &visit{door: d, w: w, r: r, path: pathOf(r), requestID: newRequestID()}
+	v := &visit{door: d, w: w, r: r, path: pathOf(r), requestID: resource.NewUUID()}
 	defer v.recover()
 	e := endpointOf(v.path)
 	if e == nil {
@@ -106,7 +106,7 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if !has(e.methods, r.Method) {
+	if !slices.Contains(e.methods, r.Method) {
 		w.Header().Set("Allow", strings.Join(e.methods, ", "))
 		v.refuse(fail(http.StatusMethodNotAllowed, iam.OAuthInvalidRequest, "This endpoint takes %s only", strings.Join(e.methods, " and ")))
 		return
@@ -133,15 +133,6 @@ func (v *visit) recover() {
 			"panic", iam.Conceal(fmt.Sprint(p)), "stack", string(debug.Stack()))
 	}
 	v.refuse(fail(http.StatusInternalServerError, serverError, "Internal error; the request id leads to its cause in the server's log"))
-}
-
-func has(list []string, s string) bool {
-	for _, one := range list {
-		if one == s {
-			return true
-		}
-	}
-	return false
 }
 
 // visit is one request on its way.
@@ -189,13 +180,4 @@ func (v *visit) clientInfo() string {
 		text = string(all[:maxClientInfo])
 	}
 	return text
-}
-
-// newRequestID is for requests that never reach the gate, of the same form as its own.
-func newRequestID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:])
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	s := hex.EncodeToString(b[:])
-	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/propusk/propusk/internal/gate"
 	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/resource"
 )
 
 // Gate is the corridor behind this door. Call never returns a nil response:
@@ -82,8 +83,8 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // refuse answers what never reaches the gate.
 func (d *Door) refuse(w http.ResponseWriter, code int, kind iam.Kind, text string) {
-	requestID := newUUID()
-	replyStatus(w, code, gate.Status(iam.Errorf(kind, "%s", text), requestID), 0, requestID, newUUID())
+	requestID := resource.NewUUID()
+	replyStatus(w, code, gate.Status(iam.Errorf(kind, "%s", text), requestID), 0, requestID, resource.NewUUID())
 }
 
 // recover answers a panic without a word about it, and leaves the word in the log.
@@ -95,8 +96,8 @@ func (d *Door) recover(w http.ResponseWriter, r *http.Request) {
 	if p == http.ErrAbortHandler { // compared as net/http compares it
 		panic(p)
 	}
-	requestID := newUUID()
+	requestID := resource.NewUUID()
 	d.log.ErrorContext(r.Context(), "panic", "door", "rest", "path", iam.Conceal(r.URL.Path), "request_id", requestID,
 		"panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-	replyStatus(w, http.StatusInternalServerError, gate.Status(internalError(), requestID), 0, requestID, newUUID())
+	replyStatus(w, http.StatusInternalServerError, gate.Status(internalError(), requestID), 0, requestID, resource.NewUUID())
 }

@@ -83,6 +83,28 @@ func TestProofsOnTwoNodes(t *testing.T) {
 			t.Errorf("round %d: the proof was taken %d times", round, good)
 		}
 	}
+
+	// Nor are those by which a refresh token was got, on another node.
+	cookie, cli := one.alice(t), sdk()
+	cli.RedirectURIs = []string{"http://127.0.0.1:9/auth/callback"}
+	redeem := cli.redeems(one.code(t, cookie, cli.asks()))
+	redeem.Dpop = holder.proof(t, one, "/oauth/token")
+	byCode := must2(one.redeem(t, redeem))(t)
+	begun := must2(one.device(t, &propuskpb.AuthorizeDeviceRequest{Client: cli.proof(), Scope: "openid"}))(t)
+	if err := one.decideDevice(t, cookie, begun.GetUserCode(), true); err != nil {
+		t.Fatal(err)
+	}
+	poll := &propuskpb.RedeemDeviceCodeRequest{Client: cli.proof(), DeviceCode: begun.GetDeviceCode(), Dpop: holder.proof(t, one, "/oauth/token")}
+	byDevice := must2(told[*propuskpb.OAuthTokenResponse](t, one, propuskpb.OAuthService_RedeemDeviceCode_FullMethodName, poll))(t)
+	for what, r := range map[string]*propuskpb.RefreshTokenGrantRequest{
+		"of a code":        {Client: cli.proof(), RefreshToken: byCode.GetRefreshToken(), Dpop: redeem.GetDpop()},
+		"of a device code": {Client: cli.proof(), RefreshToken: byDevice.GetRefreshToken(), Dpop: poll.GetDpop()},
+	} {
+		_, err := told[*propuskpb.OAuthTokenResponse](t, two, propuskpb.OAuthService_Refresh_FullMethodName, r)
+		reason(t, what, err, iam.OAuthInvalidDPoPProof)
+		r.Dpop = holder.proof(t, two, "/oauth/token")
+		must2(told[*propuskpb.OAuthTokenResponse](t, two, propuskpb.OAuthService_Refresh_FullMethodName, r))(t)
+	}
 }
 
 // openNode is openHall on a database that several share.

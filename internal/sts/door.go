@@ -18,6 +18,7 @@ import (
 
 	"github.com/propusk/propusk/internal/gate"
 	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/resource"
 )
 
 // Name is this door's in rules and logs.
@@ -52,12 +53,12 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer d.recover(w, r)
 	body, given, refused := read(w, r)
 	if refused != nil {
-		refused.reply(w, newRequestID())
+		refused.reply(w, resource.NewUUID())
 		return
 	}
 	act, refused := given.action()
 	if refused != nil {
-		refused.reply(w, newRequestID())
+		refused.reply(w, resource.NewUUID())
 		return
 	}
 	request := &gate.Request{
@@ -84,7 +85,7 @@ func (d *Door) recover(w http.ResponseWriter, r *http.Request) {
 	if p == http.ErrAbortHandler { // compared as net/http compares it
 		panic(p)
 	}
-	requestID := newRequestID()
+	requestID := resource.NewUUID()
 	if d.Log != nil {
 		d.Log.ErrorContext(r.Context(), "panic", "door", Name, "path", iam.Conceal(r.URL.Path), "request_id", requestID,
 			"panic", iam.Conceal(fmt.Sprint(p)), "stack", string(debug.Stack()))

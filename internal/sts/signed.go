@@ -1,7 +1,6 @@
 package sts
 
 import (
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"maps"
@@ -35,14 +34,4 @@ func signedRequest(r *http.Request, body []byte) *propuskpb.SignedRequest {
 		m.Headers = append(m.Headers, &propuskpb.Header{Name: "Content-Length", Value: strconv.FormatInt(r.ContentLength, 10)})
 	}
 	return m
-}
-
-// newRequestID makes a random UUID (RFC 9562, version 4) for an answer that the
-// gate has no part in.
-func newRequestID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:])
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	h := hex.EncodeToString(b[:])
-	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
 }

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/propusk/propusk/internal/resource"
 )
 
 //go:embed assets
@@ -40,7 +42,7 @@ func assetPath(name string) string { return assetPrefix + assetVersion() + "/" +
 func serveAsset(w http.ResponseWriter, r *http.Request) {
 	version, name, _ := strings.Cut(strings.TrimPrefix(pathOf(r), assetPrefix), "/")
 	kind := assetTypes[name]
-	w.Header().Set("X-Request-Id", newRequestID())
+	w.Header().Set("X-Request-Id", resource.NewUUID())
 	switch {
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		w.Header().Set("Allow", "GET, HEAD")

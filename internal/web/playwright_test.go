@@ -18,25 +18,24 @@ import (
 // The walk has ten times what it takes on an idle machine.
 const walkLimit = 15 * time.Minute
 
-// TestBrowser walks the pages with a real browser. Its pictures stay in
-// build/pages of the repository, or where PROPUSK_SCREENSHOTS says.
-func TestBrowser(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short: a browser is started")
-	}
+// walkInABrowser has a real browser go through a walk of compat/web/pages, with
+// this environment beside its own. Its pictures stay in a folder of that name in
+// build of the repository, or where PROPUSK_SCREENSHOTS says.
+func walkInABrowser(t *testing.T, walk, pictures string, environment map[string]string) {
+	t.Helper()
 	compat, err := filepath.Abs("../../compat")
 	if err != nil {
 		t.Fatal(err)
 	}
-	run := func(name string, args ...string) (string, error) {
+	run := func(name string) (string, error) {
 		ctx, cancel := context.WithTimeout(t.Context(), walkLimit)
 		defer cancel()
-		cmd := exec.CommandContext(ctx, name, args...)
+		cmd := exec.CommandContext(ctx, name, "web/pages")
 		cmd.Dir = compat
 		out, err := cmd.CombinedOutput()
 		return string(out), err
 	}
-	if out, err := run("./build.sh", "web/pages"); err != nil {
+	if out, err := run("./build.sh"); err != nil {
 		if strict := os.Getenv("CI") == "true" || os.Getenv("PROPUSK_TEST_REQUIRE") == "all"; strict {
 			t.Fatalf("%v: %s", err, out)
 		}
@@ -46,24 +45,34 @@ func TestBrowser(t *testing.T) {
 	if cache == "" {
 		cache = filepath.Join(compat, ".cache")
 	}
-	pictures := os.Getenv("PROPUSK_SCREENSHOTS")
-	if pictures == "" {
-		pictures = filepath.Join(compat, "..", "build", "pages")
+	into := filepath.Join(compat, "..", "build", pictures)
+	if beside := os.Getenv("PROPUSK_SCREENSHOTS"); beside != "" {
+		into = filepath.Join(beside, pictures)
+	}
+	t.Setenv("CACHE", filepath.Join(cache, "web/pages"))
+	t.Setenv("WALK", walk)
+	t.Setenv("SCREENSHOTS", into)
+	for name, value := range environment {
+		t.Setenv(name, value)
+	}
+	out, err := run("web/pages/run")
+	if err != nil {
+		t.Fatalf("%v:\n%s", err, out)
+	}
+	t.Logf("%s in %s", strings.TrimSpace(out), into)
+}
+
+// TestBrowser walks the pages with a real browser.
+func TestBrowser(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: a browser is started")
 	}
 	g := newTown()
 	everything := func(c *web.Config) { c.Joining = web.Joining{Mails: true, SignUpByMail: true} }
 	s := httptest.NewServer(pages(newDoor(t, g, everything)))
 	defer s.Close()
 	g.listening = startPrograms(t)
-	t.Setenv("PROGRAMS", strings.Join(g.listening, " "))
-	t.Setenv("CACHE", filepath.Join(cache, "web/pages"))
-	t.Setenv("BASE_URL", s.URL)
-	t.Setenv("SCREENSHOTS", pictures)
-	out, err := run("web/pages/run")
-	if err != nil {
-		t.Fatalf("%v:\n%s", err, out)
-	}
-	t.Logf("%s in %s", strings.TrimSpace(out), pictures)
+	walkInABrowser(t, "walk.mjs", "pages", map[string]string{"BASE_URL": s.URL, "PROGRAMS": strings.Join(g.listening, " ")})
 }
 
 // startPrograms starts programs to which people go back: on this machine, by its

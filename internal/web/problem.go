@@ -117,6 +117,9 @@ func (v *visit) explain(err error, form ...string) *mistakes {
 	switch e.Kind {
 	case iam.ResourceExhausted:
 		out.Form = &mistake{Key: "mistake.too_many", Wait: e.RetryAfter}
+		if e.Quota != nil { // waiting does not help
+			out.Form = &mistake{Key: "mistake.full"}
+		}
 	case iam.Unavailable:
 		out.Form = &mistake{Key: "mistake.busy", Wait: e.RetryAfter}
 	case iam.InvalidArgument:

@@ -53,7 +53,7 @@ func (v *visit) goElsewhere() error {
 
 // provesAnew tells whether a person who signs in has to prove himself now: he is
 // signed in, and was asked to do so again, or it is for a program that says how
-// old a sign-in may be.
+// old a sign-in may be, or asks for one.
 func (v *visit) provesAnew(back string) bool {
 	if v.session != "" {
 		return true
@@ -63,7 +63,8 @@ func (v *visit) provesAnew(back string) bool {
 	if path != authorizationPath || err != nil {
 		return false
 	}
-	return asked["max_age"] != "" || slices.Contains(strings.Fields(asked["prompt"]), "login")
+	prompts := strings.Fields(asked["prompt"])
+	return asked["max_age"] != "" || slices.Contains(prompts, "login") || slices.Contains(prompts, "select_account")
 }
 
 // keepWay has the browser remember where the person goes on to. It is looked at

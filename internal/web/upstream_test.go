@@ -99,7 +99,7 @@ func TestSignInElsewhereAnew(t *testing.T) {
 	b := newStation(t)
 	for back, want := range map[string]bool{
 		"/account": false, asking(reports): false, asking(reports, "prompt", "consent"): false, "/account?prompt=login": false, "https://evil.example/?prompt=login": false,
-		asking(reports, "prompt", "login"): true, asking(reports, "prompt", "consent login"): true, asking(reports, "max_age", "300"): true, asking(reports, "max_age", "0"): true,
+		asking(reports, "prompt", "login"): true, asking(reports, "prompt", "consent login"): true, asking(reports, "prompt", "select_account"): true, asking(reports, "max_age", "300"): true, asking(reports, "max_age", "0"): true,
 	} {
 		page := b.open("/login?" + url.Values{"return": {back}}.Encode())
 		if s := b.send(page, "/login/to", "provider", "one"); anew(s) != want {

@@ -1,8 +1,6 @@
 package web
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"net"
 	"net/http"
 	"net/url"
@@ -10,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/propusk/propusk/internal/gate"
+	"github.com/propusk/propusk/internal/resource"
 	propuskpb "github.com/propusk/propusk/proto/propusk/v1"
 )
 
@@ -35,19 +34,10 @@ type visit struct {
 }
 
 func (d *Door) newVisit(w http.ResponseWriter, r *http.Request) *visit {
-	v := &visit{door: d, w: w, r: r, secure: d.Encrypted || r.TLS != nil, requestID: newRequestID()}
+	v := &visit{door: d, w: w, r: r, secure: d.Encrypted || r.TLS != nil, requestID: resource.NewUUID()}
 	v.language = languageOf(v.cookie(languageCookie), r.Header["Accept-Language"])
 	v.session = v.cookie(sessionCookie)
 	return v
-}
-
-// newRequestID is for requests that never reach the gate, of the same form as its own.
-func newRequestID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:])
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	s := hex.EncodeToString(b[:])
-	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
 }
 
 // ask makes a call of the gate. The message and the answer are those of the

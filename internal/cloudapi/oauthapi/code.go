@@ -62,6 +62,9 @@ func (s *Codes) RedeemCode(ctx context.Context, r *propuskpb.RedeemCodeRequest) 
 		if !used {
 			return errSecondUse
 		}
+		if err := spendProof(tx, g.UserID, r.GetDpop()); err != nil {
+			return err
+		}
 		if err := store.BindOAuthGrant(tx, g); err != nil {
 			return err
 		}

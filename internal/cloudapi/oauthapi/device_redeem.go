@@ -156,6 +156,9 @@ func (s *DeviceGrants) RedeemDeviceCode(ctx context.Context, r *propuskpb.Redeem
 		if err := store.UseDeviceCode(tx, lookup); err != nil {
 			return err
 		}
+		if err := spendProof(tx, g.UserID, r.GetDpop()); err != nil {
+			return err
+		}
 		if err := store.BindOAuthGrant(tx, g); err != nil {
 			return err
 		}

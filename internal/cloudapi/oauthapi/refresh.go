@@ -87,8 +87,9 @@ func (s *Refreshes) Refresh(ctx context.Context, r *propuskpb.RefreshTokenGrantR
 }
 
 // spendProof notes for all servers that a proof of possession was used: a refresh
-// token is good more than once, and so whoever has seen a request could send it to
-// another server, or to this one after it has started again.
+// token is good more than once, and so whoever has seen a request, or the one that
+// brought the token, could send its proof to another server, or to this one after it
+// has started again.
 func spendProof(tx *store.Tx, userID string, p *propuskpb.DPoPProof) error {
 	if p.GetJwt() == "" {
 		return nil
