@@ -159,6 +159,11 @@ func (s *Server) DevEnv() string {
 		{"SERVICE_ACCOUNT_ID", w.ServiceAccountID}, {"ACCESS_ENDPOINT", s.AccessAddr()},
 		{"AWS_REGION", "ru-central1"}, {"AWS_DEFAULT_REGION", "ru-central1"}, // botocore knows the second alone
 		{"AWS_ENDPOINT_URL_STS", "http://" + s.HTTPAddr()},
+		// What the command line and Terraform read [client fact: environment variables].
+		{"YC_ENDPOINT", s.GRPCAddr()}, {"YC_CLOUD_ID", w.CloudID}, {"YC_FOLDER_ID", w.FolderID}, {"YC_ORGANIZATION_ID", w.OrganizationID},
+	}
+	if path, err := filepath.Abs(filepath.Join(s.cfg.Data, DevAdminKeyFile)); err == nil && s.cfg.Data != "" {
+		vars = append(vars, [2]string{"YC_SERVICE_ACCOUNT_KEY_FILE", shellWord(path)})
 	}
 	if w.signer.keyID != "" {
 		vars = append(vars, [2]string{"AWS_ACCESS_KEY_ID", w.signer.keyID}, [2]string{"AWS_SECRET_ACCESS_KEY", w.signer.secret.Reveal()})
@@ -183,4 +188,15 @@ func (s *Server) writeDevEnv() error {
 		return err
 	}
 	return os.Rename(path+".new", path)
+}
+
+// shellWord makes one word of a shell's line out of a text, which stays as it is
+// when it can.
+func shellWord(text string) string {
+	if !strings.ContainsFunc(text, func(c rune) bool {
+		return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("_./:@%+,=-", c))
+	}) {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }
