@@ -51,6 +51,8 @@ var commands = []command{
 	{"resource-manager", "clouds and folders", treeOf("resource-manager")},
 	{"organization-manager", "organizations, their groups and members", treeOf("organization-manager")},
 	{"quota-manager", "quotas of clouds and organizations, and requests for more", treeOf("quota-manager")},
+	{"git-credential", "give git an IAM token for the hosts that it is told of", treeOf("git-credential")},
+	{"k8s", "tokens and settings for kubectl: k8s create-token", treeOf("k8s")},
 	{"operation", "show changes that are under way, and wait for their end", treeOf("operation")},
 	{"access", "tell why a subject may do something, or may not: access explain", runAccess},
 	{"quota", "show and set how much clouds and organizations may hold; decide requests for more", runQuota},

@@ -29,6 +29,8 @@ func root() node {
 		organizationManagerNode(),
 		quotaManagerNode(),
 		operationNode(),
+		kubernetesNode(),
+		leaf(gitCredential()),
 		{word: "completion", summary: "print the completion of a shell: bash, zsh, fish or powershell", run: completionCommand()},
 		{word: "version", summary: "print the version", run: versionCommand()},
 	}}
