@@ -17,7 +17,7 @@ const module = "github.com/propusk/propusk/"
 var layers = [][]string{
 	{"token", "internal/iam", "internal/seal",
 		"proto/propusk/v1", "proto/yandex/cloud/priv/servicecontrol/v1", "proto/yandex/cloud/priv/accessservice/v2"},
-	{"internal/resource", "internal/keyfile", "internal/pss", "internal/leak", "internal/temporary", "internal/oauthclient"},
+	{"internal/resource", "internal/keyfile", "internal/pss", "internal/leak", "internal/temporary", "internal/oauthclient", "internal/opaque"},
 	{"internal/store", "internal/iamclient", "internal/cli/profile", "internal/cli/output"},
 	{"internal/store/sqlite", "internal/store/postgres", "internal/store/postgres/pgtest", "internal/store/storetest", "internal/replica", "internal/metadata/source", "internal/metadata/pods"},
 	{"internal/credential", "internal/access", "internal/mint", "internal/revocation", "internal/operation", "internal/audit", "internal/quota", "internal/sessionpolicy", "internal/signin", "internal/grant", "internal/passkey", "internal/upstream", "internal/upstream/upstreamtest", "internal/mail"},

@@ -2,55 +2,21 @@ package credential
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"crypto/sha512"
-	"crypto/subtle"
-	"encoding/base64"
-	"encoding/hex"
-	"strings"
 	"time"
 
 	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/opaque"
 	"github.com/propusk/propusk/token"
 )
 
-// A session's cookie is "c1.", 200 characters of base64url, which are 150 random
-// bytes, a dot, and 86 more, the SHA-512 of what stands before it: a cookie that
-// was cut short or mistyped is refused without a look into the store [API fact:
-// IAM cookie c1.<at least 200>.<86>; what is in it is ours].
-const (
-	cookiePrefix  = "c1."
-	cookieRandom  = 150
-	cookiePayload = 200 // characters
-	cookieLength  = len(cookiePrefix) + cookiePayload + 1 + 86
-)
-
-var cookieText = base64.RawURLEncoding.Strict()
-
 // NewSessionCookie is a fresh cookie, and what is kept of it; see iam.Session.
 func NewSessionCookie() (cookie iam.Secret, lookup string) {
-	var raw [cookieRandom]byte
-	_, _ = rand.Read(raw[:])
-	head := cookiePrefix + cookieText.EncodeToString(raw[:])
-	sum := sha512.Sum512([]byte(head))
-	text := head + "." + cookieText.EncodeToString(sum[:])
-	return iam.NewSecret(text), cookieLookup(text)
+	cookie = opaque.Cookie.New()
+	return cookie, opaque.Lookup(cookie.Reveal())
 }
 
 // SessionCookieForm tells whether a text may be a cookie of a Propusk server.
-func SessionCookieForm(text string) bool {
-	if len(text) != cookieLength || !strings.HasPrefix(text, cookiePrefix) || strings.ContainsAny(text, "\r\n") { // which the decoder skips
-		return false
-	}
-	head, tail := text[:len(cookiePrefix)+cookiePayload], text[len(cookiePrefix)+cookiePayload:]
-	var given [sha512.Size]byte
-	if n, err := cookieText.Decode(given[:], []byte(tail[1:])); err != nil || n != len(given) || tail[0] != '.' {
-		return false
-	}
-	sum := sha512.Sum512([]byte(head))
-	return subtle.ConstantTimeCompare(sum[:], given[:]) == 1
-}
+func SessionCookieForm(text string) bool { return opaque.Cookie.Fits(text) }
 
 // SessionLookup is what a session is found by; false for a text that is no cookie
 // of one.
@@ -58,12 +24,7 @@ func SessionLookup(cookie string) (string, bool) {
 	if !SessionCookieForm(cookie) {
 		return "", false
 	}
-	return cookieLookup(cookie), true
-}
-
-func cookieLookup(text string) string {
-	sum := sha256.Sum256([]byte(text))
-	return hex.EncodeToString(sum[:])
+	return opaque.Lookup(cookie), true
 }
 
 // Session proves a person by the cookie of a session. It is safe for use by many
@@ -117,7 +78,7 @@ func (p *Session) live(ctx context.Context, text string, now time.Time) (*iam.Se
 	if !SessionCookieForm(text) {
 		return nil, errSession
 	}
-	s, err := p.Find(ctx, cookieLookup(text))
+	s, err := p.Find(ctx, opaque.Lookup(text))
 	if err != nil {
 		return nil, goneOr(err, errSession)
 	}

@@ -2,27 +2,12 @@ package grant
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
-	"crypto/sha512"
-	"crypto/subtle"
 	"encoding/base64"
-	"encoding/hex"
-	"strings"
 	"time"
 
 	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/opaque"
 	"github.com/propusk/propusk/internal/resource"
-)
-
-// A refresh token is "rt1.", 200 characters of base64url, which are 150 random
-// bytes, a dot, and 86 more, the SHA-512 of what stands before it: one that was
-// cut short or mistyped is refused without a look into the store [API fact:
-// refresh tokens rt1.<at least 200>.<86>; what is in it is ours].
-const (
-	refreshPrefix  = "rt1."
-	refreshRandom  = 150
-	refreshPayload = 200 // characters
-	refreshLength  = len(refreshPrefix) + refreshPayload + 1 + 86
 )
 
 // Times of refresh tokens [API fact: refresh tokens].
@@ -50,35 +35,19 @@ type FreshRefreshToken struct {
 
 // NewRefreshToken draws a refresh token.
 func NewRefreshToken() FreshRefreshToken {
-	var raw [refreshRandom + 16]byte
+	var raw [opaque.Random + 16]byte
 	_, _ = rand.Read(raw[:])
-	text := refreshTokenOf(raw[:refreshRandom])
-	return FreshRefreshToken{Secret: iam.NewSecret(text), ID: resource.UUIDOf([16]byte(raw[refreshRandom:])), Lookup: RefreshTokenLookup(text)}
+	return freshRefreshToken(raw)
 }
 
-func refreshTokenOf(raw []byte) string {
-	head := refreshPrefix + secretText.EncodeToString(raw)
-	sum := sha512.Sum512([]byte(head))
-	return head + "." + secretText.EncodeToString(sum[:])
+func freshRefreshToken(raw [opaque.Random + 16]byte) FreshRefreshToken {
+	secret := opaque.RefreshToken.Of([opaque.Random]byte(raw[:opaque.Random]))
+	return FreshRefreshToken{Secret: secret, ID: resource.UUIDOf([16]byte(raw[opaque.Random:])), Lookup: opaque.Lookup(secret.Reveal())}
 }
 
 // RefreshTokenForm tells whether a text may be a refresh token of a Propusk server.
-func RefreshTokenForm(text string) bool {
-	if len(text) != refreshLength || !strings.HasPrefix(text, refreshPrefix) || strings.ContainsAny(text, "\r\n") { // which the decoder skips
-		return false
-	}
-	head, tail := text[:len(refreshPrefix)+refreshPayload], text[len(refreshPrefix)+refreshPayload:]
-	var given [sha512.Size]byte
-	if n, err := secretText.Decode(given[:], []byte(tail[1:])); err != nil || n != len(given) || tail[0] != '.' {
-		return false
-	}
-	sum := sha512.Sum512([]byte(head))
-	return subtle.ConstantTimeCompare(sum[:], given[:]) == 1
-}
+func RefreshTokenForm(text string) bool { return opaque.RefreshToken.Fits(text) }
 
 // RefreshTokenLookup is by what the row of a refresh token is found; see
 // iam.RefreshToken.
-func RefreshTokenLookup(text string) string {
-	sum := sha256.Sum256([]byte(text))
-	return hex.EncodeToString(sum[:])
-}
+func RefreshTokenLookup(text string) string { return opaque.Lookup(text) }

@@ -4,8 +4,7 @@ import (
 	"crypto/hkdf"
 	"crypto/sha512"
 
-	"github.com/propusk/propusk/internal/iam"
-	"github.com/propusk/propusk/internal/resource"
+	"github.com/propusk/propusk/internal/opaque"
 )
 
 // RefreshTokenAfter is the refresh token that comes in the place of one, by a
@@ -13,10 +12,9 @@ import (
 // once or because an answer was lost, gets one successor and not two. Without
 // the secret it cannot be told from a random one.
 func RefreshTokenAfter(key []byte, text string) (FreshRefreshToken, error) {
-	raw, err := hkdf.Key(sha512.New, []byte(text), key, "refresh token after", refreshRandom+16)
+	raw, err := hkdf.Key(sha512.New, []byte(text), key, "refresh token after", opaque.Random+16)
 	if err != nil {
 		return FreshRefreshToken{}, err
 	}
-	next := refreshTokenOf(raw[:refreshRandom])
-	return FreshRefreshToken{Secret: iam.NewSecret(next), ID: resource.UUIDOf([16]byte(raw[refreshRandom:])), Lookup: RefreshTokenLookup(next)}, nil
+	return freshRefreshToken([opaque.Random + 16]byte(raw)), nil
 }
