@@ -70,7 +70,10 @@ func behind(err error) bool { return refusedJWT(err, "expired") }
 // that has expired, or a subject token, is not the JWT.
 func refusedJWT(err error, why string) bool {
 	r, ok := errors.AsType[*Refusal](err)
-	return ok && strings.Contains(r.Failure.Message, "JWT") && strings.Contains(r.Failure.Message, why)
+	if !ok || !strings.Contains(r.Failure.Message, why) {
+		return false
+	}
+	return strings.Contains(r.Failure.Message, "JWT") || strings.HasPrefix(r.Failure.Message, "subject_token:")
 }
 
 // leastSkew is the difference between two clocks that is worth correcting: from

@@ -1,0 +1,35 @@
+package source
+
+import (
+	"context"
+
+	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/iamclient"
+)
+
+// Impersonated makes tokens of another service account, for which the owner of
+// the origin's tokens may act.
+type Impersonated struct {
+	Origin  Origin
+	Account string
+	// As makes the token; iamclient.Client.ForServiceAccount.
+	As func(ctx context.Context, bearer iam.Secret, id string) (iamclient.Token, error)
+}
+
+// Make makes a new token of the origin first: what is made of it lives no longer.
+func (i *Impersonated) Make(ctx context.Context) (iamclient.Token, error) {
+	own, err := i.Origin.Make(ctx)
+	if err != nil {
+		return iamclient.Token{}, err
+	}
+	return i.As(ctx, own.Text, i.Account)
+}
+
+// ServiceAccountID is the account that is acted for.
+func (i *Impersonated) ServiceAccountID() string { return i.Account }
+
+// Changed tells whether the origin has changed.
+func (i *Impersonated) Changed() bool {
+	c, ok := i.Origin.(changing)
+	return ok && c.Changed()
+}
