@@ -34,6 +34,10 @@ type IDKeysConfig struct {
 	Box *seal.Box
 	Now func() time.Time
 
+	// Purpose is what the keys sign: each purpose has a ring of its own. Default
+	// store.PurposeID.
+	Purpose store.SigningPurpose
+
 	// PublishLead is how long a new key is published before it signs: longer
 	// than third parties keep a key set. Default 24 h.
 	PublishLead time.Duration
@@ -47,8 +51,8 @@ type IDKeysConfig struct {
 	Record func(tx *store.Tx, keyID string) error
 }
 
-// IDKeys holds the RSA keys that sign ID tokens, one set for all nodes. The
-// first is made when it is first needed and not before, because making one
+// IDKeys holds the RSA keys that sign ID tokens, or whatever else Purpose says,
+// one set for all nodes. The first is made when it is first needed and not before, because making one
 // takes up to a second. It is safe for use by many goroutines.
 type IDKeys struct {
 	config IDKeysConfig
@@ -95,6 +99,9 @@ func NewIDKeys(c IDKeysConfig) (*IDKeys, error) {
 	}
 	if c.RotateEvery < c.PublishLead {
 		c.RotateEvery = c.PublishLead // or every key would have a successor before it has signed
+	}
+	if c.Purpose == "" {
+		c.Purpose = store.PurposeID
 	}
 	if c.Record == nil {
 		c.Record = func(*store.Tx, string) error { return nil }
@@ -170,11 +177,11 @@ func (k *IDKeys) read(ctx context.Context) (*idRing, error) {
 	r := &idRing{told: k.told.Load()} // before the look: what is told meanwhile is not in it
 	var rows []*store.SigningKey
 	err := k.config.DB.View(ctx, func(tx *store.Tx) (err error) {
-		rows, err = store.ListSigningKeys(tx, store.PurposeID)
+		rows, err = store.ListSigningKeys(tx, k.config.Purpose)
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read the keys of ID tokens: %w", err)
+		return nil, fmt.Errorf("read the keys of %s: %w", k.signs(), err)
 	}
 	for _, row := range rows {
 		if !row.DistrustedAt.IsZero() {
@@ -184,7 +191,7 @@ func (k *IDKeys) read(ctx context.Context) (*idRing, error) {
 		if errors.Is(err, seal.ErrUnknownKey) {
 			if key = k.held.Load().again(row); key == nil {
 				// It may be on its way to this node: whoever asks comes again.
-				return nil, iam.Wrap(err, iam.Unavailable, "A key of ID tokens is sealed under a master key that this server has yet to get")
+				return nil, iam.Wrap(err, iam.Unavailable, "A key of %s is sealed under a master key that this server has yet to get", k.signs())
 			}
 		} else if err != nil {
 			return nil, fmt.Errorf("signing key %s: %w", row.ID, err)
@@ -237,7 +244,7 @@ func (k *IDKeys) open(row *store.SigningKey) (*idKey, error) {
 func (k *IDKeys) generate() (store.SigningKey, error) {
 	private, err := rsa.GenerateKey(rand.Reader, idKeyBits)
 	if err != nil {
-		return store.SigningKey{}, fmt.Errorf("generate a key of ID tokens: %w", err)
+		return store.SigningKey{}, fmt.Errorf("generate a key of %s: %w", k.signs(), err)
 	}
 	return k.seal(private)
 }
@@ -245,19 +252,19 @@ func (k *IDKeys) generate() (store.SigningKey, error) {
 func (k *IDKeys) seal(private *rsa.PrivateKey) (store.SigningKey, error) {
 	der, err := x509.MarshalPKCS8PrivateKey(private)
 	if err != nil {
-		return store.SigningKey{}, fmt.Errorf("generate a key of ID tokens: %w", err)
+		return store.SigningKey{}, fmt.Errorf("generate a key of %s: %w", k.signs(), err)
 	}
 	defer clear(der)
 	public, err := x509.MarshalPKIXPublicKey(&private.PublicKey)
 	if err != nil {
-		return store.SigningKey{}, fmt.Errorf("generate a key of ID tokens: %w", err)
+		return store.SigningKey{}, fmt.Errorf("generate a key of %s: %w", k.signs(), err)
 	}
 	id := resource.NewID(resource.PrefixIAM)
-	sealed, err := k.config.Box.Seal(place(store.PurposeID, id), der)
+	sealed, err := k.config.Box.Seal(place(k.config.Purpose, id), der)
 	if err != nil {
 		return store.SigningKey{}, err
 	}
-	return store.SigningKey{ID: id, Purpose: store.PurposeID, Public: public, Sealed: sealed}, nil
+	return store.SigningKey{ID: id, Purpose: k.config.Purpose, Public: public, Sealed: sealed}, nil
 }
 
 // found makes the first key, which signs at once as nobody has an older key
@@ -266,7 +273,7 @@ func (k *IDKeys) found(ctx context.Context) error {
 	if k.spare == nil {
 		private, err := rsa.GenerateKey(rand.Reader, idKeyBits)
 		if err != nil {
-			return fmt.Errorf("make the first key of ID tokens: %w", err)
+			return fmt.Errorf("make the first key of %s: %w", k.signs(), err)
 		}
 		k.spare = private
 	}
@@ -278,14 +285,14 @@ func (k *IDKeys) found(ctx context.Context) error {
 		if err := store.LockSigningKeys(tx); err != nil {
 			return err
 		}
-		keys, err := store.ListSigningKeys(tx, store.PurposeID)
+		keys, err := store.ListSigningKeys(tx, k.config.Purpose)
 		if err != nil || len(keys) > 0 {
 			return err
 		}
 		return insert(tx, fresh, tx.Now().Add(-headStart))
 	})
 	if err != nil {
-		return fmt.Errorf("make the first key of ID tokens: %w", err)
+		return fmt.Errorf("make the first key of %s: %w", k.signs(), err)
 	}
 	k.spare = nil
 	k.told.Add(1)

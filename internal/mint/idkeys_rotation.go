@@ -67,13 +67,13 @@ func (k *IDKeys) replace(ctx context.Context, age time.Duration) error {
 		if err := store.LockSigningKeys(tx); err != nil {
 			return err
 		}
-		if _, err := store.DeleteRetiredSigningKeys(tx, store.PurposeID, tx.Now().Add(-IDLife-idSlack)); err != nil {
+		if _, err := store.DeleteRetiredSigningKeys(tx, k.config.Purpose, tx.Now().Add(-IDLife-idSlack)); err != nil {
 			return err
 		}
 		return k.succeed(tx, fresh, age)
 	})
 	if err != nil {
-		return fmt.Errorf("rotate the keys of ID tokens: %w", err)
+		return fmt.Errorf("rotate the keys of %s: %w", k.signs(), err)
 	}
 	k.told.Add(1)
 	return nil
@@ -81,7 +81,7 @@ func (k *IDKeys) replace(ctx context.Context, age time.Duration) error {
 
 // succeed inserts a successor, unless the newest key is younger than age.
 func (k *IDKeys) succeed(tx *store.Tx, fresh store.SigningKey, age time.Duration) error {
-	keys, err := store.ListSigningKeys(tx, store.PurposeID)
+	keys, err := store.ListSigningKeys(tx, k.config.Purpose)
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func (k *IDKeys) succeed(tx *store.Tx, fresh store.SigningKey, age time.Duration
 // of ID tokens is NOT_FOUND.
 func (k *IDKeys) Distrust(ctx context.Context, keyID string, record func(tx *store.Tx) error) error {
 	find := func(tx *store.Tx) (*store.SigningKey, error) {
-		keys, err := store.ListSigningKeys(tx, store.PurposeID)
+		keys, err := store.ListSigningKeys(tx, k.config.Purpose)
 		if err != nil {
 			return nil, err
 		}

@@ -98,7 +98,7 @@ func (u *unsigned) signed(typ string, claims any) (*IDToken, error) {
 }
 
 // signRS256 is a JWS in compact serialization (RFC 7515 section 7.1).
-func signRS256(key *rsa.PrivateKey, header idHeader, claims any) (string, error) {
+func signRS256(key *rsa.PrivateKey, header, claims any) (string, error) {
 	text := make([]byte, 0, 1024)
 	for _, part := range [...]any{header, claims} {
 		encoded, err := json.Marshal(part)

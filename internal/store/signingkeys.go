@@ -15,6 +15,9 @@ const (
 	// PurposeSession is session tokens of temporary access keys. Its keys have
 	// no public half: who can check a session token can make one.
 	PurposeSession SigningPurpose = "session"
+
+	PurposeRegistry     SigningPurpose = "registry"      // tokens for container registries
+	PurposeRegistryRoot SigningPurpose = "registry-root" // certificates of those keys
 )
 
 // SigningKey is a key of the installation: its public half, and the private
