@@ -1,0 +1,232 @@
+package metadata
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/propusk/propusk/internal/iam"
+)
+
+// Limits of a Server's connections. A request is a few hundred bytes from a
+// neighbour, so there is no reason to wait long for one.
+const (
+	headerWait  = 5 * time.Second
+	requestWait = 10 * time.Second
+	answerWait  = 30 * time.Second
+	idleWait    = time.Minute
+	headerBytes = 8 << 10
+
+	defaultConnections = 1024
+)
+
+// ServerConfig says where doors are reached.
+type ServerConfig struct {
+	Name    string // as in the door's Config
+	Address string // host:port
+	// Interfaces are the only ones from which connections are taken; none: all.
+	// Only Linux can tell them apart.
+	Interfaces []string
+	// MaxConnections bounds open connections, 0: 1024; of one client, an eighth.
+	MaxConnections int
+	Log            *slog.Logger
+	Metrics        *Metrics
+}
+
+// Server is a bound address and the door behind it.
+type Server struct {
+	name      string
+	listeners []net.Listener
+	http      *http.Server
+	door      *Door
+}
+
+// Listen binds the address, once for each interface. Errors say what an operator
+// can do about them.
+func Listen(ctx context.Context, c ServerConfig, d *Door) (*Server, error) {
+	most := c.MaxConnections
+	if most == 0 {
+		most = defaultConnections
+	}
+	bounds := &bounds{most: most, each: max(1, most/8), of: map[netip.Addr]int{},
+		refused: func() { c.Metrics.connectionRefused(d.c.Name) }}
+	log := c.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{name: c.Name, door: d, http: &http.Server{
+		Handler:           d,
+		ReadHeaderTimeout: headerWait, ReadTimeout: requestWait, WriteTimeout: answerWait, IdleTimeout: idleWait,
+		MaxHeaderBytes: headerBytes,
+		ConnContext:    withConn,
+		Protocols:      new(http.Protocols),
+		// Its lines are about clients that break off or speak garbage.
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}}
+	s.http.Protocols.SetHTTP1(true)
+	interfaces := c.Interfaces
+	if len(interfaces) == 0 {
+		interfaces = []string{""}
+	}
+	for _, name := range interfaces {
+		l, err := bind(ctx, c.Address, name)
+		if err != nil {
+			s.closeListeners()
+			return nil, err
+		}
+		s.listeners = append(s.listeners, &boundedListener{Listener: l, bounds: bounds})
+	}
+	return s, nil
+}
+
+func bind(ctx context.Context, address, from string) (net.Listener, error) {
+	config := net.ListenConfig{}
+	if from != "" {
+		if _, err := net.InterfaceByName(from); err != nil {
+			return nil, iam.Wrap(err, iam.FailedPrecondition, "there is no network interface %s on this machine", from)
+		}
+		if config.Control = onlyFrom(from); config.Control == nil {
+			return nil, iam.Errorf(iam.FailedPrecondition, "this system cannot keep a listener to interface %s: that needs Linux", from)
+		}
+	}
+	l, err := config.Listen(ctx, "tcp", address)
+	if err == nil {
+		return l, nil
+	}
+	host, port, _ := net.SplitHostPort(address)
+	switch {
+	case errors.Is(err, errAddressElsewhere):
+		return nil, iam.Wrap(err, iam.FailedPrecondition,
+			"%s is no address of this machine; to give it to the machine: ip addr add %s dev lo", host, single(host))
+	case errors.Is(err, errNotPermitted):
+		return nil, iam.Wrap(err, iam.FailedPrecondition,
+			"this user may not listen on port %s: run as root, give the program the capability CAP_NET_BIND_SERVICE (and CAP_NET_RAW for interfaces), or choose a port above 1023", port)
+	case errors.Is(err, errAddressTaken):
+		return nil, iam.Wrap(err, iam.FailedPrecondition, "another program listens on %s already", address)
+	}
+	return nil, iam.Wrap(err, iam.FailedPrecondition, "cannot listen on %s", address)
+}
+
+// single is an address as a network of its own.
+func single(host string) string {
+	if a, err := netip.ParseAddr(host); err == nil && a.Is6() {
+		return host + "/128"
+	}
+	return host + "/32"
+}
+
+// Addr is the bound address, host:port.
+func (s *Server) Addr() string { return s.listeners[0].Addr().String() }
+
+// Serve answers until Shutdown or Close, then returns nil.
+func (s *Server) Serve() error {
+	failed := make(chan error, len(s.listeners))
+	for _, l := range s.listeners {
+		go func() { failed <- s.http.Serve(l) }()
+	}
+	var first error
+	for range s.listeners {
+		if err := <-failed; !errors.Is(err, http.ErrServerClosed) && first == nil {
+			first = fmt.Errorf("metadata address %s: %w", s.name, err)
+			s.Close()
+		}
+	}
+	return first
+}
+
+// Shutdown stops taking connections, ends waits, and lets requests end until ctx
+// does; then it breaks them off and returns ctx's error.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.door.Close()
+	defer s.closeListeners() // those that Serve has not taken
+	if err := s.http.Shutdown(ctx); err != nil {
+		_ = s.http.Close()
+		return fmt.Errorf("metadata address %s: requests were broken off: %w", s.name, err)
+	}
+	return nil
+}
+
+// Close breaks everything off.
+func (s *Server) Close() {
+	s.door.Close()
+	_ = s.http.Close()
+	s.closeListeners()
+}
+
+func (s *Server) closeListeners() {
+	for _, l := range s.listeners {
+		_ = l.Close()
+	}
+}
+
+// bounds counts open connections, of all clients and of each.
+type bounds struct {
+	most, each int
+	refused    func()
+
+	mu    sync.Mutex
+	total int
+	of    map[netip.Addr]int
+}
+
+func (b *bounds) enter(client netip.Addr) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.total >= b.most || b.of[client] >= b.each {
+		return false
+	}
+	b.total++
+	b.of[client]++
+	return true
+}
+
+func (b *bounds) leave(client netip.Addr) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.total--
+	if b.of[client]--; b.of[client] == 0 {
+		delete(b.of, client)
+	}
+}
+
+// boundedListener closes connections beyond the bounds at once: one client that
+// opens many keeps no other waiting.
+type boundedListener struct {
+	net.Listener
+	*bounds
+}
+
+func (l *boundedListener) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		client := netip.Addr{}
+		if ap, err := netip.ParseAddrPort(c.RemoteAddr().String()); err == nil {
+			client = ap.Addr().Unmap()
+		}
+		if l.enter(client) {
+			return &boundedConn{Conn: c, leave: sync.OnceFunc(func() { l.bounds.leave(client) })}, nil
+		}
+		l.refused()
+		_ = c.Close()
+	}
+}
+
+type boundedConn struct {
+	net.Conn
+	leave func()
+}
+
+func (c *boundedConn) Close() error {
+	err := c.Conn.Close()
+	c.leave()
+	return err
+}

@@ -1,0 +1,14 @@
+//go:build !linux
+
+package metadata
+
+import "syscall"
+
+const (
+	errAddressElsewhere = syscall.EADDRNOTAVAIL
+	errNotPermitted     = syscall.EACCES
+	errAddressTaken     = syscall.EADDRINUSE
+)
+
+// onlyFrom is nil: there is no way here.
+func onlyFrom(string) func(network, address string, c syscall.RawConn) error { return nil }
