@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
@@ -51,10 +52,15 @@ type session struct {
 	typed     *bufio.Reader // of what a person types
 	bearer    iam.Secret    // the IAM token in use, once there is one
 	expires   expiry        // of that token, when known
-	kept      string        // under what the token in use was found kept
+	ring      *profile.Keyring
+	kept      string // under what the token in use was found kept
 	skewTold  bool
 	conns     map[string]*grpc.ClientConn
 	addresses map[string]string // of services, once the server has told
+
+	organizationID string // in which names are looked for, when a flag says so
+	gathering      bool   // what is printed is kept in gathered, to be printed together
+	gathered       []proto.Message
 }
 
 const (
@@ -68,6 +74,7 @@ const (
 	envAnyToken = "YC_TOKEN"                    // IAM or OAuth, as other programs take it
 	envCloud    = "YC_CLOUD_ID"
 	envFolder   = "YC_FOLDER_ID"
+	envSilence  = "YC_CLI_INITIALIZATION_SILENCE"
 )
 
 func (s *session) declare(f *flag.FlagSet) {
@@ -173,10 +180,19 @@ func (s *session) readProfiles() error {
 	if named != "" && !s.profiles.Has(named) {
 		return misuse("there is no profile %q in %s", named, path)
 	}
-	if text := s.profiles.Warning(); text != "" {
-		s.tell("%s", text)
+	if !s.silent() {
+		for _, text := range s.profiles.Warnings(s.profileName) {
+			s.tell("%s", printable(text))
+		}
 	}
 	return nil
+}
+
+// silent tells whether nothing is to be said of how things are kept here
+// [API fact: environment variables].
+func (s *session) silent() bool {
+	yes, err := strconv.ParseBool(s.env.variable(envSilence))
+	return err == nil && yes
 }
 
 func (s *session) configFile() (string, error) {
@@ -274,6 +290,10 @@ func (s *session) printer() *output.Printer {
 
 // print shows one message.
 func (s *session) print(ctx context.Context, m proto.Message) error {
+	if s.gathering {
+		s.gathered = append(s.gathered, m)
+		return nil
+	}
 	return s.printer().Message(ctx, m)
 }
 

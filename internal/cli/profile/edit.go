@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -21,15 +22,17 @@ const lockPatience = 5 * time.Second
 func Change(path string, edit func(*File) error) error {
 	real, err := filepath.EvalSymlinks(path)
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && isLink(path):
+		return fmt.Errorf("config file: %s is a symbolic link to nothing", path)
 	case errors.Is(err, fs.ErrNotExist):
-		if info, lerr := os.Lstat(path); lerr == nil && info.Mode()&fs.ModeSymlink != 0 {
-			return fmt.Errorf("config file: %s is a symbolic link to nothing", path)
-		}
 		real = path
 	case err != nil:
 		return fmt.Errorf("config file: %w", err)
 	}
 	if err := os.MkdirAll(filepath.Dir(real), 0o700); err != nil {
+		if isLink(filepath.Dir(real)) {
+			return fmt.Errorf("config file: the folder %s is a symbolic link to nothing", filepath.Dir(real))
+		}
 		return fmt.Errorf("config file: %w", err)
 	}
 	unlock, err := lock(real+".lock", lockPatience)
@@ -37,6 +40,7 @@ func Change(path string, edit func(*File) error) error {
 		return fmt.Errorf("config file: %w", err)
 	}
 	defer unlock()
+	dropTorn(real)
 	f, err := Read(real)
 	if err != nil {
 		return err
@@ -44,7 +48,7 @@ func Change(path string, edit func(*File) error) error {
 	if err := edit(f); err != nil {
 		return err
 	}
-	data, err := encode(&f.doc)
+	data, err := f.encode()
 	if err != nil {
 		return fmt.Errorf("config file: %w", err)
 	}
@@ -65,7 +69,7 @@ func encode(n *yaml.Node) ([]byte, error) {
 // replace puts data at path with mode 0600: a reader sees the old file or the
 // new one, never half of one.
 func replace(path string, data []byte) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".new-*") // mode 0600 from the start
+	tmp, err := os.CreateTemp(filepath.Dir(path), newOf(path)) // mode 0600 from the start
 	if err != nil {
 		return err
 	}
@@ -81,4 +85,18 @@ func replace(path string, data []byte) error {
 		err = os.Rename(tmp.Name(), path)
 	}
 	return err
+}
+
+func newOf(path string) string { return "." + filepath.Base(path) + ".new-*" }
+
+// dropTorn removes what a process that was killed has left beside path, whose
+// lock is held.
+func dropTorn(path string) {
+	folder, prefix := filepath.Dir(path), strings.TrimSuffix(newOf(path), "*")
+	left, _ := os.ReadDir(folder)
+	for _, e := range left {
+		if strings.HasPrefix(e.Name(), prefix) {
+			_ = os.Remove(filepath.Join(folder, e.Name()))
+		}
+	}
 }

@@ -12,7 +12,7 @@ import (
 // lock has one process at a time hold the file at path, which stays empty. The
 // system lets go of it when the process ends, however it ends.
 func lock(path string, patience time.Duration) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, err
 	}

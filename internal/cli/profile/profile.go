@@ -4,6 +4,7 @@
 package profile
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -23,55 +25,48 @@ const Default = "default"
 // most bounds a config file: what is larger is none.
 const most = 1 << 20
 
-// ErrNoHome is that nobody says where the person's files are.
-var ErrNoHome = errors.New("there is no home folder to keep profiles in: set HOME, or name a file by --config")
-
-// Path is where the config file is: ~/.config/propusk/config.yaml, or under
-// $XDG_CONFIG_HOME. variable reads the environment.
-func Path(variable func(string) string) (string, error) {
-	base := variable("XDG_CONFIG_HOME")
-	if !filepath.IsAbs(base) { // the XDG specification: relative ones are ignored
-		home := variable("HOME")
-		if home == "" && runtime.GOOS == "windows" {
-			home = variable("USERPROFILE")
-		}
-		if home == "" {
-			return "", ErrNoHome
-		}
-		base = filepath.Join(home, ".config")
-	}
-	return filepath.Join(base, "propusk", "config.yaml"), nil
-}
-
 // File is a config file as it was read. What it holds beside the known
 // properties, its order and its comments stay as they are.
 type File struct {
-	path string
-	doc  yaml.Node // a mapping
-	mode fs.FileMode
+	path  string
+	whole yaml.Node   // the document, with the comments around it
+	doc   yaml.Node   // its mapping
+	mode  fs.FileMode // 0 where the system has none
+	open  fs.FileMode // of its folder, when others may write there
 }
 
-// Read reads the file at path; one that is not there is empty. What is wrong
-// with it is told with its line, and never with what stands there, which may be
-// a secret.
+func newFile(path string) *File {
+	return &File{path: path, whole: yaml.Node{Kind: yaml.DocumentNode}, doc: yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}}
+}
+
+// Read reads the file at path; one that is not there is empty. A symbolic link
+// is followed; one that leads to nothing is refused, because it may lead to a
+// disk that is not there yet. What is wrong with the file is told with its line,
+// and never with what stands there, which may be a secret.
 func Read(path string) (*File, error) {
-	f := &File{path: path, doc: yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}}
-	in, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	f := newFile(path)
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && isLink(path):
+		return nil, fmt.Errorf("config file: %s is a symbolic link to nothing", path)
+	case errors.Is(err, fs.ErrNotExist):
 		return f, nil
+	case err != nil:
+		return nil, fmt.Errorf("config file: %w", err)
+	case !info.Mode().IsRegular(): // before it is opened, which would wait for a pipe's other end
+		return nil, fmt.Errorf("config file: %s is no file", path)
 	}
+	in, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("config file: %w", err)
 	}
 	defer in.Close()
-	info, err := in.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("config file: %w", err)
+	if runtime.GOOS != "windows" {
+		f.mode = info.Mode().Perm()
+		if folder, err := os.Stat(filepath.Dir(path)); err == nil && folder.Mode()&0o002 != 0 && folder.Mode()&fs.ModeSticky == 0 {
+			f.open = folder.Mode().Perm()
+		}
 	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("config file: %s is no file", path)
-	}
-	f.mode = info.Mode().Perm()
 	text, err := io.ReadAll(io.LimitReader(in, most+1))
 	if err != nil {
 		return nil, fmt.Errorf("config file: %w", err)
@@ -82,9 +77,14 @@ func Read(path string) (*File, error) {
 	return f, nil
 }
 
+func isLink(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.Mode()&fs.ModeSymlink != 0
+}
+
 // Parse reads the text of a config file.
 func Parse(text []byte) (*File, error) {
-	f := &File{doc: yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}}
+	f := newFile("")
 	return f, f.parse(text)
 }
 
@@ -92,17 +92,56 @@ func (f *File) parse(text []byte) error {
 	if len(text) > most {
 		return fmt.Errorf("larger than %d bytes", most)
 	}
-	var doc yaml.Node
-	if err := yaml.Unmarshal(text, &doc); err != nil {
+	if line := notUTF8(text); line > 0 {
+		return fmt.Errorf("line %d: not UTF-8", line)
+	}
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	var doc, second yaml.Node
+	switch err := d.Decode(&doc); {
+	case err == io.EOF:
+		f.whole.HeadComment = strings.TrimSpace(string(text)) // comments alone
+		return nil
+	case err != nil:
 		return spoken(err)
 	}
-	if doc.Kind == 0 || len(doc.Content) == 0 || isNull(doc.Content[0]) {
+	switch err := d.Decode(&second); {
+	case err == nil:
+		return fmt.Errorf("line %d: a second document", second.Line)
+	case err != io.EOF:
+		return spoken(err)
+	}
+	f.whole.HeadComment, f.whole.FootComment = doc.HeadComment, doc.FootComment
+	root := doc.Content[0]
+	if isNull(root) {
 		return nil
 	}
-	root := doc.Content[0]
 	if err := check(root, 0); err != nil {
 		return err
 	}
+	if err := shaped(root); err != nil {
+		return err
+	}
+	f.doc = *root
+	return nil
+}
+
+// notUTF8 is the first line that is not UTF-8, 0 when all are.
+func notUTF8(text []byte) int {
+	if utf8.Valid(text) {
+		return 0
+	}
+	n := 1
+	for line := range bytes.Lines(text) {
+		if !utf8.Valid(line) {
+			return n
+		}
+		n++
+	}
+	return n
+}
+
+// shaped refuses what is no current beside profiles with properties.
+func shaped(root *yaml.Node) error {
 	if root.Kind != yaml.MappingNode {
 		return fmt.Errorf("line %d: current and profiles are expected", root.Line)
 	}
@@ -110,18 +149,32 @@ func (f *File) parse(text []byte) error {
 		return fmt.Errorf("line %d: current must be the name of a profile", v.Line)
 	}
 	all := member(root, "profiles")
-	if all != nil && !isNull(all) && all.Kind != yaml.MappingNode {
+	if all == nil || isNull(all) {
+		return nil
+	}
+	if all.Kind != yaml.MappingNode {
 		return fmt.Errorf("line %d: profiles must be names with properties", all.Line)
 	}
-	if all != nil {
-		for i := 0; i+1 < len(all.Content); i += 2 {
-			if p := all.Content[i+1]; p.Kind != yaml.MappingNode && !isNull(p) {
-				return fmt.Errorf("line %d: profile %q must be properties with values", p.Line, all.Content[i].Value)
-			}
+	for i := 0; i+1 < len(all.Content); i += 2 {
+		if p := all.Content[i+1]; p.Kind != yaml.MappingNode && !isNull(p) {
+			return fmt.Errorf("line %d: profile %q must be properties with values", p.Line, all.Content[i].Value)
 		}
 	}
-	f.doc = *root
 	return nil
+}
+
+// encode is the file's text, which must be one that can be read again.
+func (f *File) encode() ([]byte, error) {
+	whole := f.whole
+	whole.Content = []*yaml.Node{&f.doc}
+	text, err := encode(&whole)
+	if err != nil {
+		return nil, err
+	}
+	if err := newFile("").parse(text); err != nil {
+		return nil, fmt.Errorf("it could not be read again: %w", err)
+	}
+	return text, nil
 }
 
 const deepest = 32
@@ -230,18 +283,4 @@ func (f *File) node(name, property string) *yaml.Node {
 		n = member(n, part)
 	}
 	return n
-}
-
-// Warning says what is to be told of the file's mode: "" when nobody but its
-// owner may read it, or it holds no credential.
-func (f *File) Warning() string {
-	if runtime.GOOS == "windows" || f.mode&0o077 == 0 {
-		return ""
-	}
-	for _, p := range f.Names() {
-		if f.node(p, "token") != nil || f.node(p, "service-account-key") != nil {
-			return fmt.Sprintf("others on this machine may get at the credentials in %s (its mode is %04o): chmod 600 %[1]s", f.path, f.mode)
-		}
-	}
-	return ""
 }

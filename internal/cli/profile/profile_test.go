@@ -201,8 +201,8 @@ func TestSymlinksAndModes(t *testing.T) {
 		t.Fatal(err)
 	}
 	f, err := profile.Read(link)
-	if err != nil || !strings.Contains(f.Warning(), "0644") {
-		t.Errorf("%v, %q", err, f.Warning())
+	if err != nil || !strings.Contains(strings.Join(f.Warnings("work"), "\n"), "0644") {
+		t.Errorf("%v, %q", err, f.Warnings("work"))
 	}
 	if err := profile.Change(link, func(f *profile.File) error { return f.Activate("home") }); err != nil {
 		t.Fatal(err)
@@ -211,8 +211,8 @@ func TestSymlinksAndModes(t *testing.T) {
 		t.Errorf("the link is gone: %v, %v", info, err)
 	}
 	f, err = profile.Read(path)
-	if err != nil || f.Current() != "home" || f.Warning() != "" {
-		t.Errorf("%v, %q, %q", err, f.Current(), f.Warning())
+	if err != nil || f.Current() != "home" || len(f.Warnings("home")) != 1 {
+		t.Errorf("%v, %q, %q", err, f.Current(), f.Warnings("home"))
 	}
 	torn := filepath.Join(t.TempDir(), "torn.yaml")
 	if err := os.Symlink("/no/such/file", torn); err != nil {
@@ -228,10 +228,11 @@ func TestSymlinksAndModes(t *testing.T) {
 
 // TestPath: own folder, XDG's when that is absolute.
 func TestPath(t *testing.T) {
+	h := t.TempDir()
 	for _, c := range []struct{ xdg, home, want string }{
-		{"", "/h", "/h/.config/propusk/config.yaml"},
-		{"/x", "/h", "/x/propusk/config.yaml"},
-		{"x", "/h", "/h/.config/propusk/config.yaml"},
+		{"", h, h + "/.config/propusk/config.yaml"},
+		{"/x", h, "/x/propusk/config.yaml"},
+		{"x", h, h + "/.config/propusk/config.yaml"},
 		{"", "", ""},
 	} {
 		got, err := profile.Path(func(name string) string { return map[string]string{"HOME": c.home, "XDG_CONFIG_HOME": c.xdg}[name] })

@@ -3,10 +3,13 @@ package profile
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 
@@ -14,10 +17,10 @@ import (
 )
 
 // Properties are those that a profile may be given [API fact: the tool's core
-// properties], and ca-file, which is ours.
+// properties], and ca-file and keyring, which are ours.
 var Properties = []string{
 	"ca-file", "cloud-id", "compute-default-zone", "endpoint", "federation-endpoint", "federation-id", "folder-id", "folder-name", "format",
-	"instance-service-account", "organization-id", "service-account-key", "token",
+	"instance-service-account", "keyring", "organization-id", "service-account-key", "token",
 }
 
 // excluded says which properties one takes away when it is set.
@@ -52,6 +55,15 @@ func CheckName(name string) error {
 	return nil
 }
 
+// CheckEndpoint refuses what is not host:port.
+func CheckEndpoint(text string) error {
+	host, port, err := net.SplitHostPort(text)
+	if n, perr := strconv.Atoi(port); err != nil || perr != nil || host == "" || n < 1 || n > 65535 || strings.ContainsAny(host, " /@") {
+		return fmt.Errorf("%q is not host:port", text)
+	}
+	return nil
+}
+
 // Set gives a profile a property, and takes from it those that this one
 // excludes. service-account-key is the path of a key file, whose content is
 // kept; the rest is kept as it is.
@@ -61,6 +73,9 @@ func (f *File) Set(name, property, value string) error {
 	}
 	if strings.ContainsAny(value, "\x00\n\r") {
 		return fmt.Errorf("%s: more than one line", property)
+	}
+	if !utf8.ValidString(value) { // YAML would keep it as something else
+		return fmt.Errorf("%s: not UTF-8", property)
 	}
 	v := text(value)
 	switch property {
@@ -78,6 +93,14 @@ func (f *File) Set(name, property, value string) error {
 	case "format":
 		if !slices.Contains([]string{"text", "yaml", "json", "json-rest"}, value) {
 			return errors.New("format: text, yaml, json or json-rest")
+		}
+	case "endpoint":
+		if err := CheckEndpoint(value); err != nil {
+			return fmt.Errorf("endpoint: %w", err)
+		}
+	case "keyring":
+		if !slices.Contains([]string{KeyringAuto, KeyringOn, KeyringOff}, value) {
+			return errors.New("keyring: auto, on or off")
 		}
 	case "ca-file":
 		if _, err := os.Stat(value); err != nil {
