@@ -1,0 +1,11 @@
+//go:build !unix
+
+package function
+
+import "os/exec"
+
+const canRun = false
+
+func inGroup(*exec.Cmd) {}
+func askGroup(int)      {}
+func killGroup(int)     {}
