@@ -192,11 +192,10 @@ func (d *Door) ec2Credentials(r *request, account source.Account, second bool) *
 }
 
 func (d *Door) ec2Key(r *request, key iamclient.AccessKey) *answer {
-	now := d.c.Now()
-	if !key.ExpiresAt.After(now) || key.ID == "" {
+	if !key.ExpiresAt.After(d.c.Now()) || key.ID == "" {
 		return d.sourceFailed(r, errExpired)
 	}
-	a := asJSON(credentialsBody{Code: "Success", LastUpdated: timeText(now), Type: "AWS-HMAC",
+	a := asJSON(credentialsBody{Code: "Success", LastUpdated: timeText(key.ReceivedAt), Type: "AWS-HMAC",
 		AccessKeyID: key.ID, SecretAccessKey: key.Secret.Reveal(), Token: key.SessionToken.Reveal(), Expiration: timeText(key.ExpiresAt)})
 	a.tag = d.sessions.tag(key.SessionToken.Reveal())
 	return a
