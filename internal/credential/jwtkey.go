@@ -175,11 +175,11 @@ func (p *JWTKey) checkClaims(c *claims, at time.Time) error {
 	case c.exp > c.iat.add(p.maxLife):
 		return errLife(p.maxLife)
 	case c.exp.add(p.skew) <= now: // RFC 7519 section 4.1.4: on or after
-		return errExpired
+		return errExpired(at)
 	case c.iat > now.add(p.skew):
-		return errFuture
+		return errFuture("iat", at)
 	case c.has&hasNbf != 0 && c.nbf > now.add(p.skew):
-		return errNotBefore
+		return errFuture("nbf", at)
 	case !c.audience:
 		return errAudience
 	}

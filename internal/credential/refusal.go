@@ -34,9 +34,6 @@ var (
 	errAudienceType = refuse("jwt_malformed", "The field 'aud' in the JWT claims must be a string or an array of strings")
 	errEmptyID      = refuse("jwt_malformed", "The field 'jti' in the JWT claims is empty")
 	errBackwards    = refuse("jwt_life", "The JWT expires before it is issued: 'exp' must be after 'iat'")
-	errExpired      = refuse("jwt_expired", "The JWT has expired")
-	errFuture       = refuse("jwt_not_yet_valid", "The JWT is not valid yet: 'iat' is in the future")
-	errNotBefore    = refuse("jwt_not_yet_valid", "The JWT is not valid yet: 'nbf' is in the future")
 	errAudience     = refuse("jwt_audience", "The JWT is meant for another audience: 'aud' names none of this server's")
 
 	errUnknownKey = refuse("jwt_key_unknown", "The key that 'kid' names in the JWT header is unknown, has been deleted, or is not a key of the account in 'iss'")
@@ -49,6 +46,16 @@ var (
 
 func errNotJWT(given string) *iam.Error {
 	return refuse("credential_kind", "The JWT is %s: a JWT signed with an authorized key is expected", given)
+}
+
+// A caller whose clock is wrong is told this server's time, by which clients
+// sign again; a Date header tells it to anybody.
+func errExpired(now time.Time) *iam.Error {
+	return refuse("jwt_expired", "The JWT has expired: the time here is %s", now.UTC().Format(time.RFC3339))
+}
+
+func errFuture(claim string, now time.Time) *iam.Error {
+	return refuse("jwt_not_yet_valid", "The JWT is not valid yet: '%s' is in the future: the time here is %s", claim, now.UTC().Format(time.RFC3339))
 }
 
 func errLife(longest time.Duration) *iam.Error {
