@@ -69,7 +69,7 @@ func newRenewer(origin Origin, keys Keys, policy Policy, mono func() time.Durati
 func (r *Renewer) makeKey(ctx context.Context, keys Keys) (iamclient.AccessKey, error) {
 	bearer, err := r.Token(ctx)
 	if err != nil {
-		return iamclient.AccessKey{}, err
+		return iamclient.AccessKey{}, withoutToken(err)
 	}
 	request := iamclient.EphemeralRequest{SessionName: r.policy.KeyName, Life: r.policy.KeyLife}
 	key, err := keys(ctx, bearer.Text, request)
@@ -78,9 +78,14 @@ func (r *Renewer) makeKey(ctx context.Context, keys Keys) (iamclient.AccessKey, 
 	}
 	r.tokens.again(ctx) // somebody has ended that one token: it says nothing of the account
 	if bearer, err = r.Token(ctx); err != nil {
-		return iamclient.AccessKey{}, err
+		return iamclient.AccessKey{}, withoutToken(err)
 	}
 	return keys(ctx, bearer.Text, request)
+}
+
+// withoutToken is no refusal of keys, whatever became of the token.
+func withoutToken(err error) error {
+	return iam.Errorf(iam.Unavailable, "there is no token to make an access key with: %s", iam.KindOf(err).Error())
 }
 
 // Close ends the renewals, without waiting for what IAM has been asked for.
