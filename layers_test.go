@@ -24,9 +24,9 @@ var layers = [][]string{
 	{"internal/gate"},
 	{"internal/cloudapi"},
 	{"internal/rest", "internal/publish", "internal/sts", "internal/oauth", "internal/web", "internal/registry", "internal/kubernetes", "internal/cli", "internal/metadata", "internal/function",
-		"internal/cloudapi/temporary", "internal/cloudapi/leakapi", "internal/cloudapi/signinapi", "internal/cloudapi/oauthapi",
+		"internal/cloudapi/temporary", "internal/cloudapi/registryapi", "internal/cloudapi/leakapi", "internal/cloudapi/signinapi", "internal/cloudapi/oauthapi",
 		"internal/cloudapi/iam", "internal/cloudapi/resourcemanager", "internal/cloudapi/operation", "internal/cloudapi/endpoint",
-		"internal/cloudapi/organization", "internal/cloudapi/quota", "internal/cloudapi/accessservice", "internal/cloudapi/resourceapi"},
+		"internal/cloudapi/organization", "internal/cloudapi/quota", "internal/cloudapi/accessservice", "internal/cloudapi/resourceapi", "internal/cloudapi/kubernetesapi"},
 	{"internal/server"},
 	{"cmd/propusk", "propusktest"},
 }
