@@ -56,6 +56,7 @@ var commands = []command{
 	{"operation", "show changes that are under way, and wait for their end", treeOf("operation")},
 	{"access", "tell why a subject may do something, or may not: access explain", runAccess},
 	{"quota", "show and set how much clouds and organizations may hold; decide requests for more", runQuota},
+	{"function", "run a handler as a cloud function is run, with a service account's token: function run", runFunction},
 	{"scan", "find credentials in files, in git's history or in standard input; verify and revoke them", runScan},
 	{"config", "print the settings in force, as a config file; config get|list|set|unset|profile keep the client's profiles", runConfig},
 	{"completion", "print the completion of a shell", treeOf("completion")},
