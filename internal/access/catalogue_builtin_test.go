@@ -163,8 +163,8 @@ func TestOrganizationRolesInclude(t *testing.T) {
 
 func TestScopesNarrow(t *testing.T) {
 	c := builtin(t)
-	if n := len(c.Scopes()); n != 15 {
-		t.Errorf("%d scopes, want 15", n)
+	if n := len(c.Scopes()); n != 18 {
+		t.Errorf("%d scopes, want 18", n)
 	}
 	for _, tc := range []struct {
 		scopes []string

@@ -81,7 +81,7 @@ func TestRolesHoldNoMore(t *testing.T) {
 		accounts + "federatedCredentialEditor":    {[]string{"iam.federatedCredentials."}, nil},
 		accounts + "admin":                        {append(keys, accounts, "resource-manager.folders.get"), nil},
 		"iam.editor":                              {[]string{"iam.", "propusk.access.explain", "quota-manager.quotaLimits.", "resource-manager."}, []string{"updateAccessBindings", ".createToken", ".createIdToken", "clouds.update", "clouds.create", ".enable"}},
-		"iam.admin":                               {[]string{"iam.", "propusk.access.explain", "quota-manager.quotaLimits.", "resource-manager."}, []string{"clouds.updateAccessBindings", "folders.updateAccessBindings", "clouds.delete"}},
+		"iam.admin":                               {[]string{"iam.", "propusk.access.explain", "propusk.tokenReviews.", "quota-manager.quotaLimits.", "resource-manager."}, []string{"clouds.updateAccessBindings", "folders.updateAccessBindings", "clouds.delete"}},
 		"iam.workloadIdentityFederations.user":    {[]string{"iam.workloadIdentityFederations.use"}, []string{"update", "Bindings"}},
 		"iam.workloadIdentityFederations.editor":  {[]string{"iam.workloadIdentityFederations."}, []string{".updateAccessBindings", ".use"}},
 		"resource-manager.viewer":                 {cloud, []string{".create", ".update", ".delete", "updateAccessBindings", "updateAccessPolicyBindings"}},

@@ -19,9 +19,11 @@ import (
 	"github.com/propusk/propusk/internal/credential"
 	"github.com/propusk/propusk/internal/gate"
 	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/kubernetes"
 	"github.com/propusk/propusk/internal/oauth"
 	"github.com/propusk/propusk/internal/publish"
 	"github.com/propusk/propusk/internal/quota"
+	"github.com/propusk/propusk/internal/registry"
 	"github.com/propusk/propusk/internal/resource"
 	"github.com/propusk/propusk/internal/rest"
 	"github.com/propusk/propusk/internal/store"
@@ -47,7 +49,7 @@ type bodyProof = func(ctx context.Context, message proto.Message) (*credential.I
 func areas() []area {
 	return []area{
 		credentialArea, oauthClientArea, hierarchyArea, organizationArea, peopleArea, signInArea, joinArea, passkeyArea, upstreamArea, oauthArea, roleArea, policyArea, controlArea,
-		temporaryArea, idTokenArea, revocationArea, leakArea, resourceArea, quotaArea, accessArea,
+		temporaryArea, idTokenArea, revocationArea, leakArea, resourceArea, quotaArea, accessArea, registryArea, kubernetesArea,
 	}
 }
 
@@ -216,7 +218,9 @@ func (s *Server) buildPages(pageKey []byte) error {
 	mux := http.NewServeMux()
 	(&publish.Door{Gate: s.gate, Documents: s.revoked, OpenID: openID{s}, Stopping: s.doors.Stopping()}).Mount(mux)
 	tokens := &sts.Door{Gate: s.gate, Log: s.log}
+	images := &registry.Door{Gate: s.gate, Keys: s.registryKeys, Log: s.log}
 	programs := &oauth.Door{Config: oauth.Config{Gate: s.gate, Issuer: s.issuer, Log: s.log}}
+	clusters := &kubernetes.Door{Gate: s.gate, Log: s.log}
 	people, err := s.newWebDoor(pageKey)
 	if err != nil {
 		return err
@@ -228,6 +232,14 @@ func (s *Server) buildPages(pageKey []byte) error {
 		}
 		if oauth.Takes(r) {
 			programs.ServeHTTP(w, r)
+			return
+		}
+		if kubernetes.Takes(r) {
+			clusters.ServeHTTP(w, r)
+			return
+		}
+		if registry.Takes(r) {
+			images.ServeHTTP(w, r)
 			return
 		}
 		if web.Takes(r) {

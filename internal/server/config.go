@@ -42,8 +42,14 @@ type Config struct {
 	// AccessCallers are the services that may ask on access-listen: each has a name, either the certificate's name (a DNS name, URI or common name in it) or the id of the service-account whose IAM token it sends, and the types of resource that it may ask about. On a command line, an entry is written name=ydb certificate=ydb.example.com types=ydb.database|resource-manager.folder.
 	AccessCallers []AccessCaller `config:"access-callers"`
 
+	// KubernetesAudiences are the audiences for which IAM tokens are good at /k8s/tokenreview, besides the API servers themselves. Given any, a review that asks for none of them is answered no: so the API server's own (its --api-audiences) must be among them.
+	KubernetesAudiences []string `config:"kubernetes-audiences"`
+
 	// LeakSources are the code hosts and scanners that may report leaked credentials (/secret-types and /suspects): each has an id, which it names in its requests, and the id of the service-account whose IAM token it sends. On a command line, an entry is written id=github service-account=aje0000000000000000a.
 	LeakSources []LeakSource `config:"leak-sources"`
+
+	// Registries are the container registries that send clients here for a token (/v2/token): each has a service, which is the name that it has for itself (auth.token.service of the distribution's registry), perhaps a resource, which is the id of the container-registry.registry that all its repositories belong to (without one, the first part of a repository's name is that id), and perhaps keys, which is "certificates" (default) when it is given /v2/token/certs as rootcertbundle, once and for all, or "set" when it is given /v2/token/keys as jwks, to be read anew once a week. On a command line, an entry is written service=cr.example.com resource=crp0000000000000000a.
+	Registries []Registry `config:"registries"`
 
 	// TLSCert is a PEM file with the certificate chain of both public listeners and access-listen, leaf first. It is read again when it changes.
 	TLSCert string `config:"tls-cert"`
