@@ -34,6 +34,9 @@ type credential struct {
 // authenticate finds an IAM token to call with: one that is given or kept, or
 // one that is made of a credential.
 func (s *session) authenticate(ctx context.Context) error {
+	if err := s.openKeyring(); err != nil {
+		return err
+	}
 	c, err := s.credential()
 	if err != nil {
 		return err
@@ -111,11 +114,18 @@ func (s *session) profileCredential() (*credential, error) {
 	if s.profiles.Get(s.profileName, "instance-service-account") == "true" {
 		return &credential{metadata: true}, nil
 	}
-	in, err := profile.SignInsOf(s.configPath).Get(s.profileName)
+	in, err := s.signIns().Get(s.profileName)
+	federation := s.profiles.Get(s.profileName, "federation-id")
 	switch {
 	case err != nil:
 		return nil, &Misuse{err}
-	case in != nil:
+	case in != nil && (federation == "" || federation == in.Federation):
+		return &credential{signIn: in, keeps: true}, nil
+	case federation != "": // set by hand: he has not signed in through it yet
+		if in, err = profile.NewSignIn("", false); err != nil {
+			return nil, err
+		}
+		in.Federation = federation
 		return &credential{signIn: in, keeps: true}, nil
 	}
 	return nil, misuse("say who you are: --key-file or $%s, --token or $%s, or sign in by init, or give profile %q a service-account-key or a token by config set",
@@ -172,9 +182,9 @@ func (s *session) keeping(c *credential, impersonated string, renew func() (prof
 	if !c.keeps || c.iamToken != "" && impersonated == "" {
 		return renew()
 	}
-	key := profile.Key(s.endpoint, s.profileName, c.identity(), impersonated)
+	key := s.tokenKey(c, impersonated)
 	fresh := false
-	kept, unkept, err := profile.TokensOf(s.configPath).Renew(key, s.env.Now, func() (profile.Token, error) {
+	kept, unkept, err := s.tokens().Renew(key, s.env.Now, func() (profile.Token, error) {
 		fresh = true
 		return renew()
 	})
@@ -190,10 +200,9 @@ func (s *session) keeping(c *credential, impersonated string, renew func() (prof
 
 // forget throws the token in use away, which was kept.
 func (s *session) forget() {
-	tokens := profile.TokensOf(s.configPath)
-	tokens.Drop(s.kept)
+	s.tokens().Drop(s.kept)
 	if c, err := s.credential(); err == nil { // an impersonation's own base may be what ended
-		tokens.Drop(profile.Key(s.endpoint, s.profileName, c.identity(), ""))
+		s.tokens().Drop(s.tokenKey(c, ""))
 	}
 	s.kept, s.bearer = "", iam.Secret{}
 }
@@ -212,7 +221,7 @@ func (s *session) make(ctx context.Context, c *credential) (profile.Token, error
 	case c.oauth != "":
 		return s.exchange(ctx, &iampb.CreateIamTokenRequest{Identity: &iampb.CreateIamTokenRequest_YandexPassportOauthToken{YandexPassportOauthToken: c.oauth}})
 	case c.signIn != nil:
-		return s.refresh(ctx)
+		return s.renewSignIn(ctx, c.signIn)
 	}
 	return s.fromMetadata(ctx)
 }

@@ -13,7 +13,6 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/propusk/propusk/internal/cli/profile"
 	"github.com/propusk/propusk/internal/iam"
 )
 
@@ -94,8 +93,8 @@ func (s *session) eraseForGit(hosts hostList, asked *gitRequest) error {
 	if err != nil || !c.keeps {
 		return err
 	}
-	tokens := profile.TokensOf(s.configPath)
-	key := profile.Key(s.endpoint, s.profileName, c.identity(), s.impersonate)
+	tokens := s.tokens()
+	key := s.tokenKey(c, s.impersonate)
 	kept, ok := tokens.Get(key, s.env.Now())
 	refused := asked.password.Reveal()
 	if ok && refused != "" && subtle.ConstantTimeCompare([]byte(kept.Text.Reveal()), []byte(refused)) != 1 {
@@ -103,7 +102,7 @@ func (s *session) eraseForGit(hosts hostList, asked *gitRequest) error {
 	}
 	tokens.Drop(key)
 	if s.impersonate != "" { // what it was made of may be what ended
-		tokens.Drop(profile.Key(s.endpoint, s.profileName, c.identity(), ""))
+		tokens.Drop(s.tokenKey(c, ""))
 	}
 	return nil
 }

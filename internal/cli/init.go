@@ -4,47 +4,99 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"time"
+
+	iampb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1"
 
 	"github.com/propusk/propusk/internal/cli/profile"
+	"github.com/propusk/propusk/internal/keyfile"
+	"github.com/propusk/propusk/token"
 )
 
 // beginning is what init was told by flags.
 type beginning struct {
 	hints
-	pages  string
-	device bool
-	bound  bool
+	pages   string
+	device  bool
+	bound   bool
+	machine bool
+	limit   time.Duration // for the person to sign in
+
+	given func() map[string]bool // flags that stand on the command line
+	check func() error           // settles anew where to go, for another profile
 }
 
 func initCommand() *treeCommand {
 	return &treeCommand{command: command{verb: "init", summary: "sign in and make a profile, step by step", flags: func(f *flag.FlagSet) action {
 		var b beginning
-		f.StringVar(&b.pages, "federation-endpoint", "", "URL of the server's pages; otherwise the profile's, otherwise that of the endpoint")
+		f.StringVar(&b.pages, "federation-endpoint", "", "URL or host of the server's pages; otherwise the profile's, otherwise that of the endpoint")
 		f.StringVar(&b.federation, "federation-id", "", "federation to sign in through")
+		f.StringVar(&b.userPool, "userpool-id", "", "user pool to sign in through")
 		f.StringVar(&b.username, "username", "", "login to sign in with")
 		f.BoolVar(&b.device, "device", false, "sign in with a browser of another machine")
-		f.BoolVar(&b.bound, "dpop", false, "keep a key beside the profile, without which the refresh token is worth nothing")
-		return func(ctx context.Context, s *session, _ []string) error { return s.initialize(ctx, &b) }
+		f.BoolVar(&b.bound, "dpop", false, "keep a key with the profile, without which the refresh token is worth nothing")
+		f.BoolVar(&b.machine, "instance-service-account", false, "work as the service account of this machine, by its metadata address")
+		f.DurationVar(&b.limit, "timeout", signInLimit, "how long to wait until you have signed in")
+		f.String("region", "", "taken for scripts that give it; this server has no regions")
+		return func(ctx context.Context, s *session, _ []string) error {
+			b.given = func() map[string]bool { return given(f) }
+			b.check = func() error { return s.checkServer(f) }
+			return s.initialize(ctx, &b)
+		}
 	}}}
 }
 
 // initialize takes the person through signing in, and through choosing where he
-// works [API fact: the tool's texts].
+// works [API fact: the tool's texts]. The profile stays what it was until he is
+// signed in.
 func (s *session) initialize(ctx context.Context, b *beginning) error {
 	if s.profiles == nil {
 		return &Misuse{profile.ErrNoHome}
 	}
-	fmt.Fprintln(s.env.Stderr, "Welcome! This command will take you through the configuration process.")
-	if err := s.pickProfile(); err != nil {
+	if err := s.refuseBoth(b); err != nil {
+		return err
+	}
+	if err := s.openKeyring(); err != nil {
+		return err
+	}
+	s.progress("Welcome! This command will take you through the configuration process.\n")
+	if err := s.pickProfile(b); err != nil {
 		return err
 	}
 	if err := s.signIn(ctx, b); err != nil {
 		return err
 	}
+	s.greet(ctx)
 	if err := s.chooseCloud(ctx); err != nil {
 		return err
 	}
 	s.say("Profile '%s' is ready. Try: yc iam whoami", s.profileName)
+	for _, name := range []string{envToken, envKeyFile, envAnyToken} {
+		if s.env.variable(name) != "" {
+			s.tell("$%s goes before the profile: unset it to work as the one who has just signed in", name)
+		}
+	}
+	return nil
+}
+
+// refuseBoth refuses flags that contradict each other.
+func (s *session) refuseBoth(b *beginning) error {
+	ways := 0
+	for _, is := range []bool{s.token != "", s.keyFile != "", b.machine, b.device, b.hints != hints{}} {
+		if is {
+			ways++
+		}
+	}
+	switch {
+	case ways > 1:
+		return misuse("of --token, --key-file, --instance-service-account, --device, and --federation-id, --userpool-id or --username, give one")
+	case b.federation != "" && b.userPool != "":
+		return misuse("--federation-id and --userpool-id exclude each other")
+	case b.bound && (s.token != "" || s.keyFile != "" || b.machine):
+		return misuse("--dpop is for signing in with a browser: what you have is bound to nothing")
+	case b.limit <= 0:
+		return misuse("--timeout: nobody signs in within %v", b.limit)
+	}
 	return nil
 }
 
@@ -52,63 +104,73 @@ func (s *session) say(format string, args ...any) {
 	s.progress(printable(fmt.Sprintf(format, args...)) + "\n")
 }
 
-// pickProfile settles which profile is made or changed.
-func (s *session) pickProfile() error {
-	if len(s.profiles.Names()) == 0 {
-		s.profileName = profile.Default
-		return nil
-	}
-	n, err := s.choose("Pick desired action:", []string{
-		fmt.Sprintf("Re-initialize this profile '%s' with new settings", s.profileName), "Create a new profile"})
-	if err != nil || n == 0 {
-		return err
-	}
-	for {
-		name, err := s.ask("Enter profile name. Names start with a lower case letter and contain only lower case letters a-z, digits 0-9, and hyphens '-': ")
-		if err != nil {
-			return err
-		}
-		if err := profile.CheckName(name); err != nil {
-			s.say("%v", err)
-			continue
-		}
-		if s.profiles.Has(name) {
-			s.say("Profile '%s' is there already.", name)
-			continue
-		}
-		s.profileName = name
-		return nil
-	}
-}
-
 // ways to sign in, in the order in which they are offered.
 const (
 	byBrowser = iota
 	byDevice
 	byOAuthToken
+	byKeyFile
+	byMachine
 )
 
 func (s *session) way(b *beginning) (int, error) {
 	switch {
 	case s.token != "":
 		return byOAuthToken, nil
+	case s.keyFile != "":
+		return byKeyFile, nil
+	case b.machine:
+		return byMachine, nil
 	case b.device:
 		return byDevice, nil
-	case s.noBrowser || b.hints != hints{}:
+	case s.noBrowser || b.bound || b.hints != hints{}:
 		return byBrowser, nil
 	}
-	return s.choose("How do you want to sign in?", []string{"With a browser on this machine", "With a browser on another machine, by a code", "With an OAuth token"})
+	return s.choose("How do you want to sign in?", []string{"With a browser on this machine", "With a browser on another machine, by a code",
+		"With an OAuth token", "With the key file of a service account", "As the service account of this machine"})
 }
 
-// signIn proves who the person is and keeps that in the profile.
+// signIn proves who the person is, and then makes that the profile's.
 func (s *session) signIn(ctx context.Context, b *beginning) error {
 	way, err := s.way(b)
 	if err != nil {
 		return err
 	}
-	if way == byOAuthToken {
-		return s.keepOAuthToken(b)
+	if way == byBrowser || way == byDevice {
+		return s.signInOnPages(ctx, b, way)
 	}
+	c, keep := &credential{metadata: true}, map[string]string{"instance-service-account": "true"}
+	switch way {
+	case byOAuthToken:
+		if c, err = s.typedOAuthToken(); err != nil {
+			return err
+		}
+		keep = map[string]string{"token": c.oauth}
+	case byKeyFile:
+		path := s.keyFile
+		if path == "" {
+			if path, err = s.ask("Please enter the path of the key file: "); err != nil {
+				return err
+			}
+		}
+		key, err := keyfile.Read(path)
+		if err != nil {
+			return &Misuse{fmt.Errorf("key file: %w", err)}
+		}
+		c, keep = &credential{key: key}, map[string]string{"service-account-key": path}
+	}
+	got, err := s.make(ctx, c)
+	if err != nil {
+		return err
+	}
+	if err := s.begin(b, keep); err != nil {
+		return err
+	}
+	s.signIns().Drop(s.profileName)
+	return s.work(c, got)
+}
+
+func (s *session) signInOnPages(ctx context.Context, b *beginning, way int) error {
 	at := s.federationEndpoint(b.pages)
 	i, err := s.issuerAt(ctx, at)
 	if err != nil {
@@ -118,73 +180,62 @@ func (s *session) signIn(ctx context.Context, b *beginning) error {
 	if err != nil {
 		return err
 	}
+	in.Federation, in.UserPool, in.Username = b.federation, b.userPool, b.username
 	var got profile.Token
 	if way == byDevice {
-		got, err = i.byDevice(ctx, in)
+		got, err = i.byDevice(ctx, in, b.limit)
 	} else {
-		if b.federation != "" {
-			s.say("You are going to be authenticated via federation-id '%s'.", b.federation)
-		}
-		if b.username != "" {
-			s.say("You are going to be authenticated via username '%s'.", b.username)
-		}
-		got, err = i.byBrowser(ctx, in, b.hints)
+		got, err = i.byBrowser(ctx, in, b.limit)
 	}
 	if err != nil {
 		return err
 	}
-	if err := s.begin(b, at); err != nil {
+	// First what nobody looks at while the profile has other credentials, then the profile.
+	if err := s.signIns().Put(s.profileName, in); err != nil {
 		return err
 	}
-	if err := profile.SignInsOf(s.configPath).Put(s.profileName, in); err != nil {
+	keep := map[string]string{"federation-endpoint": i.URL}
+	if in.Federation != "" {
+		keep["federation-id"] = in.Federation
+	}
+	if err := s.begin(b, keep); err != nil {
 		return err
 	}
 	if in.RefreshToken.Reveal() == "" {
-		s.say("You are signed in until %s; your organization gives no refresh tokens.", got.ExpiresAt.Local().Format("2006-01-02 15:04"))
+		s.say("You are signed in until %s; the server gives you no refresh tokens.", got.ExpiresAt.Local().Format("2006-01-02 15:04"))
 		if b.bound {
 			s.tell("--dpop: there is no refresh token to bind to the key")
 		}
-	} else {
-		s.say("You are signed in.")
 	}
-	key := profile.Key(s.endpoint, s.profileName, (&credential{signIn: in}).identity(), "")
-	_, unkept, err := profile.TokensOf(s.configPath).Renew(key, s.env.Now, func() (profile.Token, error) { return got, nil })
-	if unkept != nil {
-		s.tell("the token could not be kept: %v", unkept)
-	}
-	s.bearer, s.expires = got.Text, got.ExpiresAt
-	return err
+	return s.work(&credential{signIn: in}, got)
 }
 
-func (s *session) keepOAuthToken(b *beginning) error {
-	if b.bound {
-		return misuse("--dpop is for signing in with a browser: an OAuth token is bound to nothing")
-	}
+func (s *session) typedOAuthToken() (*credential, error) {
 	text := s.token
 	if text == "" {
 		var err error
 		if text, err = s.askSecret("Please enter OAuth token: "); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	c, err := eitherToken(text)
 	switch {
 	case err != nil:
-		return err
+		return nil, err
 	case c.oauth == "":
-		return misuse("that is no OAuth token")
+		return nil, misuse("that is no OAuth token")
 	}
 	s.token = ""
-	if err := s.begin(b, ""); err != nil {
-		return err
-	}
-	profile.SignInsOf(s.configPath).Drop(s.profileName)
-	return s.write(map[string]string{"token": c.oauth})
+	return c, nil
 }
 
-// begin makes the profile what it is before the sign-in is kept: active, without
-// other credentials, at the server that was asked.
-func (s *session) begin(b *beginning, pages string) error {
+// begin makes the profile what it is with the new credential, in one step:
+// active, at the server that was asked, and without what it had before.
+func (s *session) begin(b *beginning, keep map[string]string) error {
+	keep["endpoint"] = s.endpoint
+	if s.caFile != "" {
+		keep["ca-file"] = s.caFile
+	}
 	err := profile.Change(s.configPath, func(f *profile.File) error {
 		if !f.Has(s.profileName) {
 			if err := f.Create(s.profileName); err != nil {
@@ -193,41 +244,76 @@ func (s *session) begin(b *beginning, pages string) error {
 		} else if err := f.Activate(s.profileName); err != nil {
 			return err
 		}
-		for _, p := range []string{"token", "service-account-key", "instance-service-account", "federation-id", "cloud-id", "folder-id", "folder-name"} {
+		for _, p := range []string{"token", "service-account-key", "instance-service-account", "federation-id", "federation-endpoint", "ca-file",
+			"cloud-id", "folder-id", "folder-name"} {
 			if err := f.Unset(s.profileName, p); err != nil {
 				return err
 			}
 		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	keep := map[string]string{"endpoint": s.endpoint}
-	if pages != "" {
-		keep["federation-endpoint"] = pages
-	}
-	if b.federation != "" {
-		keep["federation-id"] = b.federation
-	}
-	if s.caFile != "" {
-		keep["ca-file"] = s.caFile
-	}
-	return s.write(keep)
-}
-
-// write gives the profile properties, and reads it again.
-func (s *session) write(properties map[string]string) error {
-	err := profile.Change(s.configPath, func(f *profile.File) error {
-		for name, value := range properties {
-			if err := f.Set(s.profileName, name, value); err != nil {
-				return misused(err)
-			}
-		}
-		return nil
+		return setAll(f, s.profileName, keep)
 	})
 	if err == nil {
 		s.profiles, err = profile.Read(s.configPath)
 	}
 	return err
+}
+
+// work has the session go on with a token, which is kept for the next command
+// in place of those that the profile had.
+func (s *session) work(c *credential, got profile.Token) error {
+	s.tokens().DropOf(s.profileName)
+	s.bearer, s.expires, s.kept = got.Text, got.ExpiresAt, ""
+	s.keyFile = ""
+	if c.metadata {
+		return nil
+	}
+	if err := s.tokens().Keep(s.tokenKey(c, ""), got); err != nil {
+		s.tell("the IAM token is not kept for the next command: %v", err)
+	}
+	return nil
+}
+
+// write gives the profile properties, and reads it again.
+func (s *session) write(properties map[string]string) error {
+	err := profile.Change(s.configPath, func(f *profile.File) error { return setAll(f, s.profileName, properties) })
+	if err == nil {
+		s.profiles, err = profile.Read(s.configPath)
+	}
+	return err
+}
+
+func setAll(f *profile.File, name string, properties map[string]string) error {
+	for property, value := range properties {
+		if err := f.Set(name, property, value); err != nil {
+			return misused(err)
+		}
+	}
+	return nil
+}
+
+// greet tells the person as whom he has signed in: a browser may be signed in
+// as another than he thinks.
+func (s *session) greet(ctx context.Context) {
+	claims, err := token.ParseUnverified(s.bearer.Reveal())
+	if err != nil {
+		s.say("You are signed in.")
+		return
+	}
+	name := claims.SubjectID
+	if claims.SubjectType != token.SubjectServiceAccount {
+		var account iampb.UserAccount
+		if s.call(ctx, iampb.UserAccountService_Get_FullMethodName, &iampb.GetUserAccountRequest{UserAccountId: claims.SubjectID}, &account) == nil {
+			name = titled(firstOf(account.GetYandexPassportUserAccount().GetLogin(), account.GetSamlUserAccount().GetNameId()), claims.SubjectID)
+		}
+	}
+	s.say("You are signed in as %s.", name)
+}
+
+func firstOf(texts ...string) string {
+	for _, t := range texts {
+		if t != "" {
+			return t
+		}
+	}
+	return ""
 }

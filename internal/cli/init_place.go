@@ -10,6 +10,15 @@ import (
 
 // chooseCloud settles in which cloud and folder the profile works.
 func (s *session) chooseCloud(ctx context.Context) error {
+	if s.folderID != "" {
+		return s.takeFolder(ctx, s.folderID)
+	}
+	if s.cloudID != "" {
+		if err := s.write(map[string]string{"cloud-id": s.cloudID}); err != nil {
+			return err
+		}
+		return s.chooseFolder(ctx, s.cloudID)
+	}
 	clouds, err := pages(largestPage, func(size int64, token string) ([]*resourcepb.Cloud, string, error) {
 		answer := new(resourcepb.ListCloudsResponse)
 		err := s.call(ctx, resourcepb.CloudService_List_FullMethodName, &resourcepb.ListCloudsRequest{PageSize: size, PageToken: token}, answer)
@@ -41,6 +50,16 @@ func (s *session) chooseCloud(ctx context.Context) error {
 	return s.chooseFolder(ctx, clouds[n].GetId())
 }
 
+// takeFolder works in the folder that a flag names.
+func (s *session) takeFolder(ctx context.Context, id string) error {
+	var f resourcepb.Folder
+	if err := s.call(ctx, resourcepb.FolderService_Get_FullMethodName, &resourcepb.GetFolderRequest{FolderId: id}, &f); err != nil {
+		return fmt.Errorf("--folder-id: %w", err)
+	}
+	s.say("Your current folder has been set to %s.", titled(f.GetName(), f.GetId()))
+	return s.write(map[string]string{"cloud-id": f.GetCloudId(), "folder-id": f.GetId()})
+}
+
 func (s *session) chooseFolder(ctx context.Context, cloud string) error {
 	folders, err := pages(largestPage, func(size int64, token string) ([]*resourcepb.Folder, string, error) {
 		answer := new(resourcepb.ListFoldersResponse)
@@ -52,7 +71,13 @@ func (s *session) chooseFolder(ctx context.Context, cloud string) error {
 	}
 	var names []string
 	for _, f := range folders {
+		if s.folderName == f.GetName() && s.folderName != "" {
+			return s.takeFolder(ctx, f.GetId())
+		}
 		names = append(names, titled(f.GetName(), f.GetId()))
+	}
+	if s.folderName != "" {
+		return misuse("--folder-name: there is no folder %q in cloud %s", s.folderName, cloud)
 	}
 	n, err := s.choose("Please choose a folder to use:", append(names, "Create a new folder"))
 	if err != nil {

@@ -62,7 +62,8 @@ func profileNodes() []node {
 			if err := s.changeProfiles("Profile '%s' deleted\n", args[0], (*profile.File).Delete); err != nil {
 				return err
 			}
-			profile.SignInsOf(s.configPath).Drop(args[0])
+			s.signIns().Drop(args[0])
+			s.tokens().DropOf(args[0])
 			return nil
 		})),
 		leaf(local("get", "NAME", "print a profile, without its secrets", 1, func(s *session, args []string) error {

@@ -26,6 +26,9 @@ const (
 	defaultPages = "http://127.0.0.1:8080" // where serve and dev listen for HTTP
 	httpLimit    = 30 * time.Second
 	mostAnswer   = 256 << 10
+	mostText     = 1000     // bytes of a text from outside that is shown
+	mostToken    = 16 << 10 // bytes of a token
+	longestLife  = 366 * 24 * time.Hour
 )
 
 // issuer is a server at which people sign in, as its discovery document
@@ -38,13 +41,17 @@ type issuer struct {
 
 	s      *session
 	client *http.Client
+	sleep  func(context.Context, time.Duration) error
 }
 
 // federationEndpoint is the URL of the server's pages: what is said, or else
 // where the API is, for one address may serve both.
 func (s *session) federationEndpoint(said string) string {
 	if said = s.setting(said, "", "federation-endpoint"); said != "" {
-		return said
+		if strings.Contains(said, "://") {
+			return said
+		}
+		return "https://" + said // [API fact: the tool takes a host]
 	}
 	if s.endpoint == defaultEndpoint {
 		return defaultPages
@@ -69,7 +76,7 @@ func (s *session) issuerAt(ctx context.Context, at string) (*issuer, error) {
 		}
 		config.RootCAs = pool
 	}
-	i := &issuer{s: s, client: &http.Client{
+	i := &issuer{s: s, sleep: sleep, client: &http.Client{
 		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: config, DisableKeepAlives: true},
 		Timeout:       httpLimit,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -80,33 +87,60 @@ func (s *session) issuerAt(ctx context.Context, at string) (*issuer, error) {
 	}
 	answer, err := i.client.Do(r)
 	if err != nil {
-		return nil, fmt.Errorf("find where people sign in: %w; say it by --federation-endpoint URL", plain(err))
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return nil, fmt.Errorf("find where people sign in, at %s: %w; name the server's HTTP address by --federation-endpoint", printable(at), plain(err))
 	}
 	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK || json.NewDecoder(io.LimitReader(answer.Body, mostAnswer)).Decode(i) != nil {
-		return nil, fmt.Errorf("%s does not say where people sign in; name the server's HTTP address by --federation-endpoint URL", at)
+	if answer.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s does not say where people sign in (%s); name the server's HTTP address by --federation-endpoint", printable(at), printable(answer.Status))
+	}
+	return i, i.read(answer.Body, at)
+}
+
+// read reads the discovery document of the server at an address. Everything
+// that it names is at least as safe as that address.
+func (i *issuer) read(body io.Reader, at string) error {
+	if err := json.NewDecoder(io.LimitReader(body, mostAnswer)).Decode(i); err != nil {
+		return fmt.Errorf("%s does not say where people sign in; name the server's HTTP address by --federation-endpoint", printable(at))
 	}
 	if strings.TrimRight(i.URL, "/") != at { // or another's document could be passed for it
-		return nil, fmt.Errorf("the server at %s says that its address is %s: give that one by --federation-endpoint", at, printable(i.URL))
+		return fmt.Errorf("the server at %s says that its address is %q: give that one by --federation-endpoint", printable(at), clipped(i.URL))
 	}
-	for _, u := range []string{i.Authorization, i.Token} {
-		if err := safeURL(u); err != nil {
-			return nil, fmt.Errorf("the server at %s names an address that is not safe: %w", at, err)
+	scheme, _, _ := strings.Cut(at, "://")
+	for _, u := range []*string{&i.Authorization, &i.Token, &i.Device} {
+		if *u == "" && u == &i.Device {
+			continue
+		}
+		if err := safeURL(*u); err != nil {
+			return fmt.Errorf("the server at %s names an address that is not safe: %w", printable(at), err)
+		}
+		if !strings.HasPrefix(*u, scheme+"://") {
+			return fmt.Errorf("the server at %s names an address of another kind: %q", printable(at), clipped(*u))
 		}
 	}
-	return i, nil
+	return nil
 }
 
 // safeURL takes URLs with TLS, and without on this machine.
 func safeURL(text string) error {
 	u, err := url.Parse(text)
 	switch {
-	case err != nil || u.Host == "" || u.User != nil || u.Fragment != "":
-		return fmt.Errorf("%q is no URL of a server", printable(text))
+	case err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || len(text) > mostText || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return fmt.Errorf("%q is no URL of a server", clipped(text))
 	case u.Scheme == "https", u.Scheme == "http" && isLoopback(u.Hostname()):
 		return nil
 	}
-	return fmt.Errorf("%q: a token does not travel without TLS", printable(text))
+	return fmt.Errorf("%q: a token does not travel without TLS", clipped(text))
+}
+
+// clipped is a text from outside, fit for a terminal and for one message.
+func clipped(text string) string {
+	if len(text) > mostText {
+		text = strings.ToValidUTF8(text[:mostText], "") + "…"
+	}
+	return printable(text)
 }
 
 // plain is an error of a request without its address, which may hold a secret.
@@ -125,12 +159,13 @@ type oauthAnswer struct {
 	AccessToken  string `json:"access_token"`
 	ExpiresIn    int64  `json:"expires_in"`
 	RefreshToken string `json:"refresh_token"`
+	TokenType    string `json:"token_type"`
 
 	DeviceCode              string `json:"device_code"`
 	UserCode                string `json:"user_code"`
 	VerificationURI         string `json:"verification_uri"`
 	VerificationURIComplete string `json:"verification_uri_complete"`
-	Interval                int64  `json:"interval"`
+	Interval                int64  `json:"interval"` // seconds
 
 	Error       string `json:"error"`
 	Description string `json:"error_description"`
@@ -143,14 +178,14 @@ type refusal struct {
 }
 
 func (r *refusal) Error() string {
-	text := r.code
+	text := clipped(r.code)
 	if r.text != "" {
-		text += ": " + r.text
+		text += ": " + clipped(r.text)
 	}
 	if r.requestID != "" {
-		text += " (request id " + r.requestID + ")"
+		text += " (request id " + clipped(r.requestID) + ")"
 	}
-	return printable(text)
+	return text
 }
 
 // post sends a form to an endpoint, with a proof when the sign-in is bound.
@@ -169,67 +204,51 @@ func (i *issuer) post(ctx context.Context, in *profile.SignIn, endpoint string, 
 		}
 		r.Header.Set("DPoP", proof)
 	}
+	began := time.Now()
 	res, err := i.client.Do(r)
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			return nil, context.Cause(ctx)
 		}
 		return nil, plain(err)
 	}
 	defer res.Body.Close()
+	if i.s.debug {
+		fmt.Fprintf(i.s.env.Stderr, "debug: POST %s: %s in %v, request id %s\n", endpoint, printable(res.Status),
+			time.Since(began).Round(time.Millisecond), clipped(res.Header.Get(requestIDHeader)))
+	}
+	return readAnswer(res)
+}
+
+// readAnswer reads what an endpoint says: a *refusal when it refuses.
+func readAnswer(res *http.Response) (*oauthAnswer, error) {
 	var answer oauthAnswer
-	err = json.NewDecoder(io.LimitReader(res.Body, mostAnswer)).Decode(&answer)
+	err := json.NewDecoder(io.LimitReader(res.Body, mostAnswer)).Decode(&answer)
 	switch {
-	case answer.Error != "":
+	case err == nil && answer.Error != "":
 		return nil, &refusal{answer.Error, answer.Description, res.Header.Get(requestIDHeader)}
 	case err != nil || res.StatusCode != http.StatusOK:
-		return nil, fmt.Errorf("the server answers %s, and not as it should", printable(res.Status))
+		return nil, fmt.Errorf("the server answers %s, and not as it should", clipped(res.Status))
 	}
 	return &answer, nil
 }
+
+var errNoToken = errors.New("the server answers with no token that is of use here")
 
 // take is the IAM token of an answer, whose refresh token, when there is a new
 // one, becomes the sign-in's.
 func (i *issuer) take(in *profile.SignIn, answer *oauthAnswer, began time.Time) (profile.Token, error) {
 	text, err := oneWord(answer.AccessToken)
-	if err != nil || text == "" {
-		return profile.Token{}, errors.New("the server answers with no token")
+	if err != nil || text == "" || len(text) > mostToken || !strings.EqualFold(answer.TokenType, "bearer") { // RFC 6749 section 7.1
+		return profile.Token{}, errNoToken
 	}
-	if answer.RefreshToken != "" {
-		in.RefreshToken = iam.NewSecret(answer.RefreshToken)
+	next, err := oneWord(answer.RefreshToken)
+	if err != nil || len(next) > mostToken {
+		return profile.Token{}, errNoToken
 	}
-	return i.s.received(text, timestamppb.New(i.s.env.Now().Add(time.Duration(answer.ExpiresIn)*time.Second)), began), nil
-}
-
-// refresh makes an IAM token of the sign-in of the profile. It reads the sign-in
-// again: another process may just have got a new refresh token.
-func (s *session) refresh(ctx context.Context) (profile.Token, error) {
-	kept := profile.SignInsOf(s.configPath)
-	in, err := kept.Get(s.profileName)
-	if err != nil {
-		return profile.Token{}, err
+	if next != "" {
+		in.RefreshToken = iam.NewSecret(next)
 	}
-	again := misuse("the sign-in of profile %q has ended: sign in again by init", s.profileName)
-	if in == nil || in.RefreshToken.Reveal() == "" {
-		return profile.Token{}, again
-	}
-	i, err := s.issuerAt(ctx, in.Issuer)
-	if err != nil {
-		return profile.Token{}, err
-	}
-	began, before := s.env.Now(), in.RefreshToken.Reveal()
-	answer, err := i.post(ctx, in, i.Token, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {before}})
-	if r, ok := errors.AsType[*refusal](err); ok && r.code == "invalid_grant" {
-		return profile.Token{}, fmt.Errorf("%w: %w", again, err)
-	}
-	if err != nil {
-		return profile.Token{}, fmt.Errorf("renew the sign-in: %w", err)
-	}
-	got, err := i.take(in, answer, began)
-	if err == nil && in.RefreshToken.Reveal() != before {
-		if err := kept.Put(s.profileName, in); err != nil {
-			s.tell("the new refresh token could not be kept, and the old one ends in a minute: %v", err)
-		}
-	}
-	return got, err
+	life := time.Duration(min(max(answer.ExpiresIn, 0), int64(longestLife/time.Second))) * time.Second
+	return i.s.received(text, timestamppb.New(i.s.env.Now().Add(life)), began), nil
 }

@@ -5,9 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -15,12 +13,14 @@ import (
 	"github.com/propusk/propusk/internal/iam"
 )
 
-// Tokens keeps IAM tokens between commands, one file each, which only its owner
-// may read, in a folder beside the config file.
-type Tokens struct{ folder string }
+// Tokens keeps IAM tokens between commands.
+type Tokens struct{ vault }
 
-// TokensOf is the tokens that are kept for the config file at path.
-func TokensOf(path string) Tokens { return Tokens{filepath.Join(filepath.Dir(path), "cache")} }
+// TokensOf is the tokens that are kept for the config file at path; without a
+// keyring in files alone.
+func TokensOf(path string, ring *Keyring) Tokens {
+	return Tokens{vault{filepath.Join(filepath.Dir(path), "cache"), ring}}
+}
 
 // Token is an IAM token that is kept.
 type Token struct {
@@ -35,29 +35,37 @@ type tokenFile struct {
 	ExpiresAt time.Time `json:"expires_at"`
 }
 
-// Key names a token by what it was made of, of which nothing can be read back.
-func Key(parts ...string) string {
+// Key names a token of a profile by what it was made of, of which nothing can be
+// read back.
+func Key(profile string, parts ...string) string {
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
-	return hex.EncodeToString(sum[:16])
+	return profile + "-" + hex.EncodeToString(sum[:keyBytes])
 }
 
-func (t Tokens) path(key string) string { return filepath.Join(t.folder, key+".json") }
+const keyBytes = 16
+
+// ofProfile is the profile that a key was made for.
+func ofProfile(key string) string {
+	return key[:max(0, len(key)-2*keyBytes-1)]
+}
 
 // Get returns a token that has enough of its life left, or false. What cannot
 // be read is as good as not there.
 func (t Tokens) Get(key string, now time.Time) (Token, bool) {
-	in, err := os.Open(t.path(key))
+	text, err := t.get(key)
 	if err != nil {
 		return Token{}, false
 	}
-	defer in.Close()
-	text, err := io.ReadAll(io.LimitReader(in, 64<<10))
+	kept, ok := parseToken(text)
+	return kept, ok && kept.good(now, rand.Float64())
+}
+
+func parseToken(text []byte) (Token, bool) {
 	var f tokenFile
-	if err != nil || json.Unmarshal(text, &f) != nil || f.Token == "" {
+	if json.Unmarshal(text, &f) != nil || f.Token == "" || strings.ContainsFunc(f.Token, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return Token{}, false
 	}
-	kept := Token{iam.NewSecret(f.Token), f.IssuedAt, f.ExpiresAt}
-	return kept, kept.good(now, rand.Float64())
+	return Token{iam.NewSecret(f.Token), f.IssuedAt, f.ExpiresAt}, true
 }
 
 // leastLeft is what a command needs of a token at the least.
@@ -81,8 +89,7 @@ func (t Tokens) Renew(key string, now func() time.Time, renew func() (Token, err
 	if kept, ok := t.Get(key, now()); ok {
 		return kept, nil, nil
 	}
-	unkept = os.MkdirAll(t.folder, 0o700)
-	if unkept == nil {
+	if unkept = t.prepare(); unkept == nil {
 		var unlock func()
 		if unlock, unkept = lock(t.path(key)+".lock", lockPatience); unkept == nil {
 			defer unlock()
@@ -95,12 +102,38 @@ func (t Tokens) Renew(key string, now func() time.Time, renew func() (Token, err
 	if err != nil || unkept != nil {
 		return made, unkept, err
 	}
+	return made, t.keep(key, made), nil
+}
+
+// Keep keeps a token in place of the one before.
+func (t Tokens) Keep(key string, made Token) error {
+	if err := t.prepare(); err != nil {
+		return err
+	}
+	unlock, err := lock(t.path(key)+".lock", lockPatience)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return t.keep(key, made)
+}
+
+func (t Tokens) keep(key string, made Token) error {
 	data, err := json.Marshal(tokenFile{made.Text.Reveal(), made.IssuedAt, made.ExpiresAt})
 	if err != nil {
-		return made, nil, fmt.Errorf("keep token: %w", err)
+		return fmt.Errorf("keep token: %w", err)
 	}
-	return made, replace(t.path(key), data), nil
+	return t.put(key, "propusk: IAM token of profile "+ofProfile(key), data)
 }
 
 // Drop forgets a token, such as one that the server refused.
-func (t Tokens) Drop(key string) { _ = os.Remove(t.path(key)) }
+func (t Tokens) Drop(key string) { t.drop(key) }
+
+// DropOf forgets all tokens of a profile.
+func (t Tokens) DropOf(profile string) {
+	for _, key := range t.names() {
+		if ofProfile(key) == profile {
+			t.drop(key)
+		}
+	}
+}

@@ -13,7 +13,7 @@ import (
 
 func TestTokensAreKept(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "config.yaml")
-	tokens := profile.TokensOf(path)
+	tokens := profile.TokensOf(path, nil)
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	now, made := start, 0
 	renew := func() (profile.Token, error) {
@@ -54,7 +54,7 @@ func TestUnkept(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(folder, "cache"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	got, unkept, err := profile.TokensOf(filepath.Join(folder, "config.yaml")).Renew("k", time.Now, func() (profile.Token, error) {
+	got, unkept, err := profile.TokensOf(filepath.Join(folder, "config.yaml"), nil).Renew("k", time.Now, func() (profile.Token, error) {
 		return profile.Token{Text: iam.NewSecret("t1.a.b")}, nil
 	})
 	if err != nil || unkept == nil || got.Text.Reveal() != "t1.a.b" {

@@ -10,9 +10,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/propusk/propusk/internal/iam"
@@ -22,6 +20,9 @@ import (
 type SignIn struct {
 	ID           string // of this sign-in, drawn at random
 	Issuer       string // URL of the server that he signed in at
+	Federation   string // through which he signed in; may be empty, as the next two
+	UserPool     string
+	Username     string
 	RefreshToken iam.Secret
 	Key          *ecdsa.PrivateKey // P-256, by which the refresh token is bound; nil when it is not
 }
@@ -39,69 +40,91 @@ func NewSignIn(issuer string, bound bool) (*SignIn, error) {
 	return s, err
 }
 
-// SignIns keeps them, a file for each profile and one for its key beside it,
-// which only their owner may read, in a folder beside the config file.
-type SignIns struct{ folder string }
+// SignIns keeps them by the names of their profiles.
+type SignIns struct{ vault }
 
-// SignInsOf is the sign-ins of the profiles of the config file at path.
-func SignInsOf(path string) SignIns { return SignIns{filepath.Join(filepath.Dir(path), "sign-in")} }
+// SignInsOf is the sign-ins of the profiles of the config file at path; without
+// a keyring in files alone.
+func SignInsOf(path string, ring *Keyring) SignIns {
+	return SignIns{vault{filepath.Join(filepath.Dir(path), "sign-in"), ring}}
+}
 
 type signInFile struct {
 	ID           string `json:"id"`
 	Issuer       string `json:"issuer"`
+	Federation   string `json:"federation_id,omitempty"`
+	UserPool     string `json:"userpool_id,omitempty"`
+	Username     string `json:"username,omitempty"`
 	RefreshToken string `json:"refresh_token,omitempty"`
-	Bound        bool   `json:"dpop,omitempty"`
+	Key          string `json:"dpop_key,omitempty"` // PKCS #8, PEM
 }
 
 const keyBlock = "PRIVATE KEY"
+
+// Hold has one process at a time change the sign-in of a profile, until done is
+// called; alone tells whether this one does, for another may not let go in time.
+func (s SignIns) Hold(profile string) (done func(), alone bool) {
+	if CheckName(profile) == nil && s.prepare() == nil {
+		if unlock, err := lock(s.path(profile)+".lock", lockPatience); err == nil {
+			return unlock, true
+		}
+	}
+	return func() {}, false
+}
 
 // Get returns the sign-in of a profile, or nil when there is none.
 func (s SignIns) Get(profile string) (*SignIn, error) {
 	if CheckName(profile) != nil {
 		return nil, nil
 	}
-	text, err := readSmall(s.path(profile, ".json"))
+	text, err := s.get(profile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	var f signInFile
-	if err == nil {
-		err = json.Unmarshal(text, &f)
+	if errors.Is(err, errNoItem) {
+		return nil, fmt.Errorf("the sign-in of profile %q: %w: sign in again by init", profile, err)
 	}
-	if err != nil || f.ID == "" || f.Issuer == "" {
-		return nil, fmt.Errorf("the sign-in of profile %q cannot be read from %s: sign in again by init", profile, s.path(profile, ".json"))
+	if err != nil {
+		return nil, fmt.Errorf("the sign-in of profile %q cannot be read: %w", profile, err)
 	}
-	out := &SignIn{ID: f.ID, Issuer: f.Issuer, RefreshToken: iam.NewSecret(f.RefreshToken)}
-	if f.Bound {
-		if out.Key, err = readKey(s.path(profile, ".key")); err != nil {
-			return nil, fmt.Errorf("the key of profile %q cannot be read from %s: sign in again by init", profile, s.path(profile, ".key"))
-		}
+	in, err := parseSignIn(text)
+	if err != nil {
+		return nil, fmt.Errorf("the sign-in of profile %q, kept as %s, is damaged: %w; sign in again by init", profile, s.path(profile), err)
 	}
-	return out, nil
+	return in, nil
 }
 
-// Put keeps the sign-in of a profile in place of the one before.
+func parseSignIn(text []byte) (*SignIn, error) {
+	var f signInFile
+	if json.Unmarshal(text, &f) != nil || f.ID == "" || f.Issuer == "" {
+		return nil, errors.New("it is not what was written")
+	}
+	out := &SignIn{ID: f.ID, Issuer: f.Issuer, Federation: f.Federation, UserPool: f.UserPool, Username: f.Username, RefreshToken: iam.NewSecret(f.RefreshToken)}
+	if f.Key == "" {
+		return out, nil
+	}
+	var err error
+	out.Key, err = parseKey([]byte(f.Key))
+	return out, err
+}
+
+// Put keeps the sign-in of a profile in place of the one before, which stays
+// whole until then.
 func (s SignIns) Put(profile string, in *SignIn) error {
 	if err := CheckName(profile); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(s.folder, 0o700); err != nil {
-		return fmt.Errorf("keep sign-in: %w", err)
-	}
+	f := signInFile{ID: in.ID, Issuer: in.Issuer, Federation: in.Federation, UserPool: in.UserPool, Username: in.Username, RefreshToken: in.RefreshToken.Reveal()}
 	if in.Key != nil {
 		der, err := x509.MarshalPKCS8PrivateKey(in.Key)
-		if err == nil {
-			err = replace(s.path(profile, ".key"), pem.EncodeToMemory(&pem.Block{Type: keyBlock, Bytes: der}))
-		}
 		if err != nil {
 			return fmt.Errorf("keep sign-in: %w", err)
 		}
-	} else {
-		_ = os.Remove(s.path(profile, ".key"))
+		f.Key = string(pem.EncodeToMemory(&pem.Block{Type: keyBlock, Bytes: der}))
 	}
-	text, err := json.Marshal(signInFile{in.ID, in.Issuer, in.RefreshToken.Reveal(), in.Key != nil})
+	text, err := json.Marshal(f)
 	if err == nil {
-		err = replace(s.path(profile, ".json"), text)
+		err = s.put(profile, "propusk: sign-in of profile "+profile, text)
 	}
 	if err != nil {
 		return fmt.Errorf("keep sign-in: %w", err)
@@ -112,34 +135,18 @@ func (s SignIns) Put(profile string, in *SignIn) error {
 // Drop forgets the sign-in of a profile.
 func (s SignIns) Drop(profile string) {
 	if CheckName(profile) == nil {
-		_ = os.Remove(s.path(profile, ".json"))
-		_ = os.Remove(s.path(profile, ".key"))
+		s.drop(profile)
 	}
 }
 
-func (s SignIns) path(profile, suffix string) string { return filepath.Join(s.folder, profile+suffix) }
-
-func readSmall(path string) ([]byte, error) {
-	in, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer in.Close()
-	return io.ReadAll(io.LimitReader(in, 64<<10))
-}
-
-func readKey(path string) (*ecdsa.PrivateKey, error) {
-	text, err := readSmall(path)
-	if err != nil {
-		return nil, err
-	}
+func parseKey(text []byte) (*ecdsa.PrivateKey, error) {
 	block, _ := pem.Decode(text)
 	if block == nil || block.Type != keyBlock {
 		return nil, errors.New("no key")
 	}
 	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
-		return nil, err
+		return nil, errors.New("no key")
 	}
 	private, ok := key.(*ecdsa.PrivateKey)
 	if !ok || private.Curve != elliptic.P256() {
