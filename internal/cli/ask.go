@@ -29,6 +29,7 @@ func (s *session) ask(question string) (string, error) {
 			fmt.Fprintln(s.env.Stderr)
 			return "", misuse("nobody answers: standard input has ended")
 		case err != nil:
+			fmt.Fprintln(s.env.Stderr)
 			return "", err
 		case len(line) == mostTyped:
 			return "", misuse("the line is longer than %d bytes", mostTyped)

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
@@ -17,16 +16,17 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/resource"
 )
 
 const (
 	callLimit = time.Minute // for one call
 	pollEvery = time.Second // [client fact: operation polling]
 
-	mostAttempts = 5               // [API fact: --retry]
-	retryFor     = 2 * time.Minute // [API fact: --retry]
-	firstPause   = 100 * time.Millisecond
-	longestPause = 20 * time.Second
+	usualAttempts = 5               // [API fact: --retry]
+	retryFor      = 2 * time.Minute // [API fact: --retry]
+	firstPause    = 100 * time.Millisecond
+	longestPause  = 20 * time.Second
 )
 
 // call calls a method as the person who runs the command. A token that was kept
@@ -59,7 +59,13 @@ func (s *session) send(ctx context.Context, method string, request, into proto.M
 	if err != nil {
 		return err
 	}
-	headers = append(headers, clientRequestIDHeader, newUUID(), clientTraceIDHeader, newUUID())
+	if field := notUTF8(request.ProtoReflect()); field != "" {
+		return misuse("%s: not UTF-8", field)
+	}
+	if s.traceID == "" {
+		s.traceID = resource.NewUUID() // of the run; each call has an id of its own
+	}
+	headers = append(headers, clientRequestIDHeader, resource.NewUUID(), clientTraceIDHeader, s.traceID)
 	began := time.Now()
 	for attempt, pause := 1, firstPause; ; attempt, pause = attempt+1, min(2*pause, longestPause) {
 		answered, err := s.once(ctx, conn, address, method, request, into, headers)
@@ -67,20 +73,20 @@ func (s *session) send(ctx context.Context, method string, request, into proto.M
 		case err == nil:
 			return nil
 		case ctx.Err() != nil:
-			return ctx.Err() // the person has had enough
+			return s.interrupted(ctx, method) // the person has had enough
 		case status.Code(err) != codes.Unavailable || s.lastAttempt(attempt) || time.Since(began)+pause > retryFor:
 			return s.failureOf(err, answered, headers)
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return s.interrupted(ctx, method)
 		case <-time.After(pause/2 + mathrand.N(pause)):
 		}
 	}
 }
 
 func (s *session) lastAttempt(n int) bool {
-	return s.attempts >= 0 && n >= min(max(s.attempts, 1), mostAttempts)
+	return s.attempts >= 0 && n >= s.attempts
 }
 
 func (s *session) once(ctx context.Context, conn *grpc.ClientConn, address, method string, request, into proto.Message, headers []string) (metadata.MD, error) {
@@ -90,6 +96,9 @@ func (s *session) once(ctx context.Context, conn *grpc.ClientConn, address, meth
 	began := time.Now()
 	err := conn.Invoke(metadata.AppendToOutgoingContext(limited, headers...), method, request, into, grpc.Header(&header), grpc.Trailer(&trailer))
 	answered := metadata.Join(header, trailer)
+	s.hideSecretsOf(request.ProtoReflect())
+	s.hideSecretsOf(into.ProtoReflect())
+	s.remember(told{began, time.Since(began), address, method, err, answered, headers, request})
 	if s.debug && ctx.Err() == nil {
 		outcome := "OK"
 		if err != nil {
@@ -101,6 +110,8 @@ func (s *session) once(ctx context.Context, conn *grpc.ClientConn, address, meth
 			fmt.Fprintf(s.env.Stderr, "debug: sent %s\n", s.shown(masked(request)))
 			if err == nil {
 				fmt.Fprintf(s.env.Stderr, "debug: got %s\n", s.shown(masked(into)))
+			} else {
+				fmt.Fprintf(s.env.Stderr, "debug: got %s\n", s.shown(status.Convert(err).Message()))
 			}
 		}
 	}
@@ -111,7 +122,7 @@ func (s *session) once(ctx context.Context, conn *grpc.ClientConn, address, meth
 // prints what it came to; with --async the operation itself.
 func (s *session) change(ctx context.Context, method string, request proto.Message) error {
 	op := new(operationpb.Operation)
-	if err := s.call(metadata.AppendToOutgoingContext(ctx, "idempotency-key", newUUID()), method, request, op); err != nil {
+	if err := s.call(metadata.AppendToOutgoingContext(ctx, idempotencyHeader, resource.NewUUID()), method, request, op); err != nil {
 		return err
 	}
 	if s.async {
@@ -171,7 +182,7 @@ func (s *session) wait(ctx context.Context, op *operationpb.Operation) (*operati
 		select {
 		case <-ctx.Done():
 			s.progress("\n")
-			return nil, fmt.Errorf("operation %s goes on: %w", op.GetId(), ctx.Err())
+			return nil, s.goesOn(op, ctx.Err())
 		case <-time.After(pollEvery):
 		}
 		s.progress(".")
@@ -179,7 +190,7 @@ func (s *session) wait(ctx context.Context, op *operationpb.Operation) (*operati
 		err := s.call(ctx, operationpb.OperationService_Get_FullMethodName, &operationpb.GetOperationRequest{OperationId: op.GetId()}, next)
 		if err != nil {
 			s.progress("\n")
-			return nil, err
+			return nil, s.goesOn(op, err)
 		}
 		op = next
 	}
@@ -193,10 +204,4 @@ func (s *session) progress(text string) {
 	}
 }
 
-// newUUID makes a random UUID (RFC 9562 section 5.4), as other clients send.
-func newUUID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // crypto/rand.Read never fails: it ends the program instead
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
-}
+func newUUID() string { return resource.NewUUID() }

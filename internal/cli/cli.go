@@ -56,8 +56,21 @@ type command struct {
 	takes      string // what stands beside the flags, such as "ID"; "" for nothing
 	summary    string
 	changes    bool // it answers with an operation
+	needs      need
 	flags      func(f *flag.FlagSet) action
+	example    string // what may follow its words, one use a line; "" where that is plain
 }
+
+// need is what must be right before a command runs. What mends a profile does
+// not need that it is whole.
+type need int
+
+const (
+	theServer  need = iota // profile, endpoint, format
+	theProfile             // the file of profiles, with the one that is named
+	theFile                // the file of profiles, which can be read
+	nothing
+)
 
 // treeCommand is a command of the tree.
 type treeCommand struct {
@@ -124,9 +137,15 @@ func (c command) run(ctx context.Context, env *Environment, title string, tree b
 	case c.takes == "" && len(rest) > 0:
 		return misuse("unexpected argument %q", rest[0])
 	}
-	if err := s.check(f); err != nil {
+	switch c.needs {
+	case theServer:
+		err = s.check(f)
+	case theProfile, theFile:
+		err = s.readProfiles(c.needs == theProfile)
+	}
+	if err != nil {
 		return err
 	}
 	defer s.close()
-	return act(ctx, s, rest)
+	return s.keepLog(title, f, act(ctx, s, rest))
 }

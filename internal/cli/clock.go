@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -26,11 +27,16 @@ func (s *session) compareClocks(issued, began, now time.Time) {
 		return
 	}
 	s.skewTold = true
+	s.tell("%s. Set it, or what you sign will be refused", differs(skew))
+}
+
+// differs tells of a server's clock that is so much ahead of this machine's.
+func differs(skew time.Duration) string {
 	direction := "behind"
 	if skew < 0 {
 		direction = "ahead"
 	}
-	s.tell("your clock differs from the server's by %v: it is %s. Set it, or what you sign will be refused", skew.Abs().Round(time.Second), direction)
+	return fmt.Sprintf("your clock differs from the server's by %v (yours is %s)", skew.Abs().Round(time.Second), direction)
 }
 
 // aboutClock tells whether the server refused a JWT for its times.
@@ -38,14 +44,29 @@ func aboutClock(err error) bool {
 	return ahead(err) || behind(err)
 }
 
-func ahead(err error) bool { return refusedFor(err, "not valid yet") }
-func behind(err error) bool {
-	return refusedFor(err, "expired")
-}
+func ahead(err error) bool  { return refusedFor(err, "not valid yet") }
+func behind(err error) bool { return refusedFor(err, "expired") }
 
+// refusedFor reads the message, for there is no other sign. An account that has
+// expired is not the JWT.
 func refusedFor(err error, text string) bool {
 	f, ok := errors.AsType[*Failure](err)
-	return ok && f.Code == iam.Unauthenticated && strings.Contains(f.Message, text)
+	return ok && f.Code == iam.Unauthenticated && strings.Contains(f.Message, "JWT") && strings.Contains(f.Message, text)
+}
+
+// saidTime is the server's time, where its refusal of a JWT tells it.
+func saidTime(refused error) (time.Time, bool) {
+	f, ok := errors.AsType[*Failure](refused)
+	if !ok {
+		return time.Time{}, false
+	}
+	_, text, ok := strings.Cut(f.Message, "the time here is ")
+	if !ok {
+		return time.Time{}, false
+	}
+	text, _, _ = strings.Cut(text, " ")
+	at, err := time.Parse(time.RFC3339, text)
+	return at, err == nil
 }
 
 const (
@@ -53,9 +74,26 @@ const (
 	clockSteps = 27               // a day: a wrong time zone, and more
 )
 
-// exchangeShifted looks for the server's time by signing for other times, so
-// that a machine with a wrong clock works and is told by how much it is wrong.
+// exchangeShifted signs for the server's time, so that a machine with a wrong
+// clock works and is told by how much it is wrong. A server that does not tell
+// its time is tried with other times.
 func (s *session) exchangeShifted(ctx context.Context, key *keyfile.File, refused error) (profile.Token, error) {
+	began := s.env.Now()
+	if at, ok := saidTime(refused); ok {
+		got, err := s.exchangeAt(ctx, key, at)
+		if err != nil {
+			err = fmt.Errorf("%w\n%s", err, differs(at.Sub(began)))
+		}
+		return got, err
+	}
+	got, err := s.searchTime(ctx, key, refused)
+	if err != nil && aboutClock(err) {
+		err = fmt.Errorf("%w\nyour clock says %s and differs from the server's", err, began.UTC().Format(time.RFC3339))
+	}
+	return got, err
+}
+
+func (s *session) searchTime(ctx context.Context, key *keyfile.File, refused error) (profile.Token, error) {
 	step := clockStep
 	stillOff := behind
 	if ahead(refused) {

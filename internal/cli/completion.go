@@ -50,7 +50,7 @@ complete -c NAME -a '(_NAME_complete)'
 }
 
 func completionCommand() *treeCommand {
-	return &treeCommand{command: command{verb: "completion", takes: "bash|zsh|fish|powershell", summary: "print the completion of a shell: bash, zsh, fish or powershell; give it to your shell, such as by: source <(yc completion bash)",
+	return &treeCommand{command: command{verb: "completion", needs: nothing, takes: "bash|zsh|fish|powershell", summary: "print the completion of a shell: bash, zsh, fish or powershell; give it to your shell, such as by: source <(yc completion bash)",
 		flags: func(f *flag.FlagSet) action {
 			return func(_ context.Context, s *session, args []string) error {
 				if len(args) != 1 || shells[args[0]] == "" {
@@ -113,7 +113,7 @@ func complete(env *Environment, args []string) error {
 }
 
 func versionCommand() *treeCommand {
-	return &treeCommand{command: command{verb: "version", summary: "print the version", flags: func(*flag.FlagSet) action {
+	return &treeCommand{command: command{verb: "version", summary: "print the version", needs: nothing, flags: func(*flag.FlagSet) action {
 		return func(_ context.Context, s *session, _ []string) error {
 			_, err := fmt.Fprintln(s.env.Stdout, s.env.Version)
 			return err

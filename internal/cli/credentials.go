@@ -234,10 +234,7 @@ func (s *session) exchangeKey(ctx context.Context, key *keyfile.File) (profile.T
 	if err == nil || !aboutClock(err) {
 		return got, err
 	}
-	if shifted, serr := s.exchangeShifted(ctx, key, err); serr == nil {
-		return shifted, nil
-	}
-	return got, fmt.Errorf("%w\nyour clock says %s and differs from the server's", err, s.env.Now().UTC().Format(time.RFC3339))
+	return s.exchangeShifted(ctx, key, err)
 }
 
 func (s *session) exchangeAt(ctx context.Context, key *keyfile.File, now time.Time) (profile.Token, error) {

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	statuspb "google.golang.org/genproto/googleapis/rpc/status"
@@ -20,6 +21,7 @@ const (
 	serverTraceIDHeader   = "x-server-trace-id"
 	clientRequestIDHeader = "x-client-request-id"
 	clientTraceIDHeader   = "x-client-trace-id"
+	idempotencyHeader     = "idempotency-key"
 )
 
 // Failure is an answer of the server that is an error.
@@ -45,14 +47,19 @@ func (f *Failure) Error() string {
 	return b.String()
 }
 
-// Block is the same as people know it from the command line tool: gRPC's form,
-// then the ids that there are [API fact: the error block].
-func (f *Failure) Block() string {
+// line is the same in gRPC's own form, as people know it from the command line
+// tool [API fact: the error block].
+func (f *Failure) line() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "rpc error: code = %s desc = %s", codes.Code(f.Code), f.Message)
 	for _, d := range f.Details {
 		fmt.Fprintf(&b, "\n  %s", d)
 	}
+	return b.String()
+}
+
+// ids are those that there are, for who asks about it.
+func (f *Failure) ids() string {
 	ids := ""
 	for _, id := range [...][2]string{{"server-request-id", f.RequestID}, {"client-request-id", f.ClientRequestID},
 		{"server-trace-id", f.ServerTraceID}, {"client-trace-id", f.ClientTraceID}} {
@@ -60,10 +67,10 @@ func (f *Failure) Block() string {
 			ids += id[0] + ": " + id[1] + "\n"
 		}
 	}
-	if f.RequestID != "" {
-		fmt.Fprintf(&b, "\n\n\n%s\nQuote these ids to whoever runs the server.", ids)
+	if ids == "" {
+		return ""
 	}
-	return b.String()
+	return "\n\n\n" + ids + "\nQuote these ids to whoever runs the server."
 }
 
 // failureOf is a call's error, with what the server answered and what was sent,
@@ -75,6 +82,9 @@ func (s *session) failureOf(err error, answered metadata.MD, sent []string) erro
 func (s *session) failureOfStatus(st *statuspb.Status, answered, sent metadata.MD) error {
 	f := &Failure{Code: iam.Kind(st.GetCode()), Message: s.shown(st.GetMessage()), RequestID: s.shown(first(answered, requestIDHeader)),
 		ServerTraceID: s.shown(first(answered, serverTraceIDHeader)), ClientRequestID: first(sent, clientRequestIDHeader), ClientTraceID: first(sent, clientTraceIDHeader)}
+	if strings.Contains(f.Message, "certificate has expired or is not yet valid") {
+		f.Details = append(f.Details, "your clock says "+s.env.Now().UTC().Format(time.RFC3339)+": is it right?")
+	}
 	for _, any := range st.GetDetails() {
 		m, err := any.UnmarshalNew()
 		if err != nil {
@@ -101,12 +111,9 @@ func (s *session) failureOfStatus(st *statuspb.Status, answered, sent metadata.M
 }
 
 // shown makes a text of the server fit for a terminal and a log: no control
-// characters, and never the token, should somebody send it back.
+// characters, and no secret of this run, should somebody send it back.
 func (s *session) shown(text string) string {
-	if secret := s.bearer.Reveal(); secret != "" {
-		text = strings.ReplaceAll(text, secret, "***")
-	}
-	return printable(text)
+	return printable(s.concealed(text))
 }
 
 func first(md metadata.MD, key string) string {

@@ -106,6 +106,23 @@ func TestWrongClock(t *testing.T) {
 	if code, out, errs := f.tree(t, config(t, ""), environ, "iam create-token"); code != 0 || out != goodToken+"\n" || tries != 4 {
 		t.Errorf("%d after %d tries, %s, %s", code, tries, out, errs)
 	}
+	// A server that tells its time is asked once more, and the difference told.
+	for shift, want := range map[time.Duration][2]string{
+		time.Hour + 30*time.Second: {"your clock differs from the server's by 1h0m", "s (yours is behind)"},
+		-36 * time.Hour:            {"your clock differs from the server's by 36h0m", "s (yours is ahead)"},
+	} {
+		tries = 0
+		f.refuse = func() error {
+			if tries++; tries == 1 {
+				return status.Error(codes.Unauthenticated, "The JWT has expired: the time here is "+time.Now().Add(shift).UTC().Format(time.RFC3339))
+			}
+			return status.Error(codes.Unauthenticated, "The key is unknown")
+		}
+		code, _, errs := f.tree(t, config(t, ""), environ, "iam create-token")
+		if code != 1 || tries != 2 || !strings.Contains(errs, "The key is unknown\n"+want[0]) || !strings.Contains(errs, want[1]) {
+			t.Errorf("%d after %d tries, %s, want %s", code, tries, errs, want)
+		}
+	}
 	f.refuse = func() error { return status.Error(codes.Unauthenticated, "The JWT has expired") }
 	if code, _, errs := f.tree(t, config(t, ""), environ, "iam create-token"); code != 1 || !strings.Contains(errs, "and differs from the server's") {
 		t.Errorf("%d, %s", code, errs)

@@ -52,13 +52,13 @@ func configNodes() []node {
 
 func profileNodes() []node {
 	return []node{
-		leaf(local("activate", "NAME", "make a profile the active one", 1, func(s *session, args []string) error {
+		leaf(ofFile("activate", "NAME", "make a profile the active one", 1, func(s *session, args []string) error {
 			return s.changeProfiles("Profile '%s' activated\n", args[0], (*profile.File).Activate)
 		})),
-		leaf(local("create", "NAME", "make a profile and activate it", 1, func(s *session, args []string) error {
+		leaf(ofFile("create", "NAME", "make a profile and activate it", 1, func(s *session, args []string) error {
 			return s.changeProfiles("Profile '%s' created and activated\n", args[0], (*profile.File).Create)
 		})),
-		leaf(local("delete", "NAME", "delete a profile that is not the active one", 1, func(s *session, args []string) error {
+		leaf(ofFile("delete", "NAME", "delete a profile that is not the active one", 1, func(s *session, args []string) error {
 			if err := s.changeProfiles("Profile '%s' deleted\n", args[0], (*profile.File).Delete); err != nil {
 				return err
 			}
@@ -66,7 +66,7 @@ func profileNodes() []node {
 			s.tokens().DropOf(args[0])
 			return nil
 		})),
-		leaf(local("get", "NAME", "print a profile, without its secrets", 1, func(s *session, args []string) error {
+		leaf(ofFile("get", "NAME", "print a profile, without its secrets", 1, func(s *session, args []string) error {
 			f, err := profile.Read(s.configPath)
 			if err != nil {
 				return err
@@ -74,7 +74,7 @@ func profileNodes() []node {
 			text, err := f.List(args[0])
 			return s.raw(text, misused(err))
 		})),
-		leaf(local("list", "", "list the profiles", 0, func(s *session, _ []string) error {
+		leaf(ofFile("list", "", "list the profiles", 0, func(s *session, _ []string) error {
 			f, err := profile.Read(s.configPath)
 			if err != nil {
 				return err
@@ -92,10 +92,17 @@ func profileNodes() []node {
 	}
 }
 
+// ofFile is local for what concerns no profile in use.
+func ofFile(verb, takes, summary string, words int, do func(s *session, args []string) error) command {
+	c := local(verb, takes, summary, words, do)
+	c.needs = theFile
+	return c
+}
+
 // local is a command that works on this machine's file alone, with so many
 // words beside the flags.
 func local(verb, takes, summary string, words int, do func(s *session, args []string) error) command {
-	return command{verb: verb, takes: takes, summary: summary, flags: func(*flag.FlagSet) action {
+	return command{verb: verb, takes: takes, summary: summary, needs: theProfile, flags: func(*flag.FlagSet) action {
 		return func(_ context.Context, s *session, args []string) error {
 			if len(args) != words {
 				return misuse("%s is expected, and nothing else", takes)

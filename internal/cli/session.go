@@ -55,6 +55,10 @@ type session struct {
 	ring      *profile.Keyring
 	kept      string // under what the token in use was found kept
 	skewTold  bool
+	traceID   string   // of the run
+	hidden    []string // secrets of this run, beside bearer
+	told      []told   // the latest calls
+	untold    int      // calls before those
 	conns     map[string]*grpc.ClientConn
 	addresses map[string]string // of services, once the server has told
 
@@ -65,6 +69,7 @@ type session struct {
 
 const (
 	defaultEndpoint = "127.0.0.1:4430" // where serve and dev listen
+	userAgent       = "propusk-cli"
 
 	envConfig   = "YC_CONFIG"
 	envProfile  = "YC_PROFILE"
@@ -82,7 +87,7 @@ func (s *session) declare(f *flag.FlagSet) {
 	f.StringVar(&s.format, "format", "", "how answers are printed: text, yaml, json or json-rest; otherwise the profile's, otherwise text")
 	f.StringVar(&s.filter, "jq", "", "jq filter to print the answer through")
 	f.StringVar(&s.impersonate, "impersonate-service-account-id", "", "act as this service account")
-	f.IntVar(&s.attempts, "retry", mostAttempts, "how often to try while the server cannot be reached, at most 5 times; 0 for once, below 0 for two minutes long")
+	f.IntVar(&s.attempts, "retry", usualAttempts, "how often to try while the server cannot be reached, for two minutes at most; 0 for once, below 0 for as often as it takes")
 	f.BoolVar(&s.debugBodies, "debug-grpc", false, "the same as --debug, with what is sent and answered; secrets are left out")
 	f.BoolVar(&s.quiet, "no-user-output", false, "print nothing for people on standard error but errors")
 	f.BoolVar(&s.noBrowser, "no-browser", false, "do not open a browser: print the link")
@@ -102,7 +107,7 @@ func (s *session) declare(f *flag.FlagSet) {
 
 // declareServer declares who asks, and where.
 func (s *session) declareServer(f *flag.FlagSet) {
-	s.attempts = mostAttempts
+	s.attempts = usualAttempts
 	f.StringVar(&s.configPath, "config", "", "file of profiles; otherwise $"+envConfig+", otherwise ~/.config/propusk/config.yaml")
 	f.StringVar(&s.profileName, "profile", "", "profile to use; otherwise $"+envProfile+", otherwise the active one")
 	f.StringVar(&s.endpoint, "endpoint", "", "host:port of the API's gRPC; otherwise $"+envEndpoint+", otherwise the profile's, otherwise "+defaultEndpoint)
@@ -122,7 +127,7 @@ func (s *session) check(f *flag.FlagSet) error {
 		s.format = "text"
 	}
 	if err := output.CheckFormat(s.format); err != nil {
-		return misuse("--format: %w", err)
+		return misuse("%s: %w", s.source("format", given(f)["format"], ""), err)
 	}
 	if s.filter != "" {
 		if err := output.CheckFilter(s.filter); err != nil {
@@ -134,17 +139,18 @@ func (s *session) check(f *flag.FlagSet) error {
 }
 
 func (s *session) checkServer(f *flag.FlagSet) error {
-	if err := s.readProfiles(); err != nil {
+	if err := s.readProfiles(true); err != nil {
 		return err
 	}
 	s.caFile = s.setting(s.caFile, "", "ca-file")
 	if s.endpoint = s.setting(s.endpoint, envEndpoint, "endpoint"); s.endpoint == "" {
 		s.endpoint = defaultEndpoint
 	}
-	host, _, err := net.SplitHostPort(s.endpoint)
-	if err != nil {
-		return misuse("--endpoint: %q is not host:port", s.endpoint)
+	if err := profile.CheckEndpoint(s.endpoint); err != nil {
+		return misuse("%s: %w", s.source("endpoint", given(f)["endpoint"], envEndpoint), err)
 	}
+	host, _, _ := net.SplitHostPort(s.endpoint)
+	s.hide(s.token, s.env.variable(envToken), s.env.variable(envAnyToken))
 	s.plainGiven = given(f)["plaintext"]
 	switch {
 	case !s.plainGiven:
@@ -157,9 +163,20 @@ func (s *session) checkServer(f *flag.FlagSet) error {
 	return nil
 }
 
-// readProfiles finds the profile to work with. Without a home folder there is
-// none, which is told when it is missed.
-func (s *session) readProfiles() error {
+// source names where a setting comes from.
+func (s *session) source(property string, flagged bool, variable string) string {
+	switch {
+	case flagged:
+		return "--" + property
+	case variable != "" && s.env.variable(variable) != "":
+		return "$" + variable
+	}
+	return fmt.Sprintf("profile %q: %s", s.profileName, property)
+}
+
+// readProfiles finds the profile to work with, which must be there when it is
+// named. Without a home folder there is none, which is told when it is missed.
+func (s *session) readProfiles(must bool) error {
 	path, err := s.configFile()
 	if errors.Is(err, profile.ErrNoHome) && s.profileName == "" {
 		return nil
@@ -177,7 +194,7 @@ func (s *session) readProfiles() error {
 	if s.profileName = named; named == "" {
 		s.profileName = s.profiles.Current()
 	}
-	if named != "" && !s.profiles.Has(named) {
+	if must && named != "" && !s.profiles.Has(named) {
 		return misuse("there is no profile %q in %s", named, path)
 	}
 	if !s.silent() {
@@ -245,9 +262,13 @@ func (s *session) dial(address string) (*grpc.ClientConn, error) {
 	if err != nil {
 		return nil, misuse("%q is not host:port", address)
 	}
-	secure := insecure.NewCredentials()
+	proxy, err := s.proxyFor(address)
+	if err != nil {
+		return nil, err
+	}
+	secure, config := insecure.NewCredentials(), (*tls.Config)(nil)
 	if !s.plaintext || !isLoopback(host) {
-		config := &tls.Config{MinVersion: tls.VersionTLS12}
+		config = &tls.Config{MinVersion: tls.VersionTLS12}
 		if s.caFile != "" {
 			if config.RootCAs, err = readCertificates(s.caFile); err != nil {
 				return nil, &Misuse{err}
@@ -255,7 +276,7 @@ func (s *session) dial(address string) (*grpc.ClientConn, error) {
 		}
 		secure = credentials.NewTLS(config)
 	}
-	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(secure), grpc.WithUserAgent("propusk-cli"))
+	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(secure), grpc.WithUserAgent(userAgent), grpc.WithContextDialer(s.dialer(proxy, config)))
 	if err != nil {
 		return nil, misuse("--endpoint: %v", err)
 	}

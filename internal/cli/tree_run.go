@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/propusk/propusk/internal/cli/output"
 )
@@ -17,34 +18,76 @@ import (
 const (
 	exitFailed      = 1
 	exitMisused     = 2
-	exitInterrupted = 130
+	exitInterrupted = 130 // by SIGINT; 128 and its number by another signal
+	exitPipeClosed  = 141 // nobody reads what is printed, as shells count SIGPIPE
 )
+
+// ExitCodes is what they mean, for people.
+const ExitCodes = `Exit codes: 0 done, 1 failed, 2 the command line, the environment or the profile is wrong and nothing was changed,
+130 interrupted (143 by SIGTERM), 141 nobody reads what is printed any more.
+`
 
 // Main runs a command of the tree and returns the program's exit code. program
 // is how the person called it. What went wrong is said on standard error.
 func Main(ctx context.Context, env Environment, program string, args []string) int {
+	out := &watched{Writer: env.Stdout}
+	env.Stdout = out
+	if env.Stdin != nil {
+		env.Stdin = &interruptible{ctx, env.Stdin}
+	}
 	err := execute(ctx, &env, program, args)
+	if out.err != nil && (err == nil || errors.Is(err, flag.ErrHelp)) {
+		err = out.err // help, say, on a full disk
+	}
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return 0
-	case errors.Is(err, context.Canceled):
+	case ctx.Err() != nil, errors.Is(err, context.Canceled):
 		fmt.Fprintln(env.Stderr, "ERROR: interrupted")
-		if text, _, ok := strings.Cut(err.Error(), " goes on"); ok {
-			fmt.Fprintln(env.Stderr, text+" goes on")
+		if i, ok := errors.AsType[*Interrupted](err); ok && i.Left != "" {
+			fmt.Fprintln(env.Stderr, i.Left)
+		}
+		if by, ok := errors.AsType[*Signalled](context.Cause(ctx)); ok {
+			return 128 + by.Number
 		}
 		return exitInterrupted
+	case errors.Is(out.err, syscall.EPIPE):
+		return exitPipeClosed
 	}
-	text := err.Error()
-	if f, ok := errors.AsType[*Failure](err); ok {
-		text = strings.Replace(text, f.Error(), f.Block(), 1)
-	}
-	fmt.Fprintln(env.Stderr, "ERROR: "+text)
+	fmt.Fprintln(env.Stderr, "ERROR: "+errorBlock(err))
 	_, wrong := errors.AsType[*Misuse](err)
 	_, filter := errors.AsType[*output.FilterError](err)
 	if wrong || filter {
 		return exitMisused
 	}
 	return exitFailed
+}
+
+// errorBlock is an error as people know it from the command line tool: what
+// went wrong, the ids to ask about, and where more is told.
+func errorBlock(err error) string {
+	text := err.Error()
+	if f, ok := errors.AsType[*Failure](err); ok {
+		text = strings.Replace(text, f.Error(), f.line(), 1) + f.ids()
+	}
+	if l, ok := errors.AsType[*logged](err); ok {
+		text += "\nThe log of this run: " + l.path
+	}
+	return text
+}
+
+// watched remembers that something could not be written.
+type watched struct {
+	io.Writer
+	err error
+}
+
+func (w *watched) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	if err != nil && w.err == nil {
+		w.err = err
+	}
+	return n, err
 }
 
 // execute finds the command that the words name and runs it. Flags may stand
@@ -61,6 +104,10 @@ func execute(ctx context.Context, env *Environment, program string, args []strin
 	var before []string
 	for len(args) > 0 && at.run == nil {
 		word := args[0]
+		if word == "help" {
+			before, args = append(before, "--help"), args[1:]
+			continue
+		}
 		if strings.HasPrefix(word, "-") && word != "-" {
 			n, err := globalFlag(args)
 			if err != nil {
@@ -123,6 +170,9 @@ func (n *node) help(w io.Writer, path []string, columns int) {
 		entry(&b, columns, 24, c.word, c.summary)
 	}
 	fmt.Fprintf(&b, "\n`%s COMMAND --help` explains a command.\n", strings.Join(path, " "))
+	if n.word == "" {
+		b.WriteString(ExitCodes)
+	}
 	_, _ = io.WriteString(w, b.String())
 }
 

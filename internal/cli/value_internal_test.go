@@ -69,8 +69,8 @@ func TestClocks(t *testing.T) {
 	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
 	for issued, want := range map[time.Duration]string{
 		0: "", 30 * time.Second: "", -30 * time.Second: "",
-		time.Hour:  "your clock differs from the server's by 1h0m0s: it is behind",
-		-time.Hour: "your clock differs from the server's by 1h0m0s: it is ahead",
+		time.Hour:  "your clock differs from the server's by 1h0m0s (yours is behind)",
+		-time.Hour: "your clock differs from the server's by 1h0m0s (yours is ahead)",
 	} {
 		var b bytes.Buffer
 		s := &session{env: &Environment{Stderr: &b}}
