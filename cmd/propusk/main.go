@@ -36,6 +36,7 @@ type command struct {
 var commands = []command{
 	{"dev", "run a whole IAM on this machine, with everything made for you", runDev},
 	{"serve", "run the server", runServe},
+	{"metadata", "give the programs of this machine tokens at the metadata address", runMetadata},
 	{"bootstrap", "make an organization with an owner and the owner's key", runBootstrap},
 	{"user", "make, list, suspend and remove people, and make and revoke their OAuth tokens", runUser},
 	{"organization", "say whether an organization's members may have refresh tokens", runOrganization},

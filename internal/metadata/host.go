@@ -74,5 +74,10 @@ func hostOf(host string) (string, bool) {
 			return "", false
 		}
 	}
+	// What ends in a number is meant as an address in one of its odd spellings.
+	last := name[strings.LastIndexByte(name, '.')+1:]
+	if strings.Trim(last, "0123456789") == "" || strings.HasPrefix(last, "0x") {
+		return "", false
+	}
 	return name, true
 }

@@ -30,8 +30,9 @@ const (
 type ServerConfig struct {
 	Name    string // as in the door's Config
 	Address string // host:port
-	// Interfaces are the only ones from which connections are taken; none: all.
-	// Only Linux can tell them apart.
+	// Interfaces are the only ones from which connections are taken; only Linux
+	// can tell them apart. None: connections are taken from this machine alone,
+	// since a neighbour on the network can send to any address that it has.
 	Interfaces []string
 	// MaxConnections bounds open connections, 0: 1024; of one client, an eighth.
 	MaxConnections int
@@ -54,8 +55,11 @@ func Listen(ctx context.Context, c ServerConfig, d *Door) (*Server, error) {
 	if most == 0 {
 		most = defaultConnections
 	}
-	bounds := &bounds{most: most, each: max(1, most/8), of: map[netip.Addr]int{},
-		refused: func() { c.Metrics.connectionRefused(d.c.Name) }}
+	bounds := &bounds{most: most, each: max(1, most/8), of: map[netip.Addr]int{}, local: len(c.Interfaces) == 0,
+		refused: func(client netip.Addr, reason string) {
+			c.Metrics.connectionRefused(d.c.Name, reason)
+			d.log.closed(d.c.Name, client, reason)
+		}}
 	log := c.Log
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -168,22 +172,45 @@ func (s *Server) closeListeners() {
 // bounds counts open connections, of all clients and of each.
 type bounds struct {
 	most, each int
-	refused    func()
+	local      bool // clients of this machine alone
+	refused    func(client netip.Addr, reason string)
 
 	mu    sync.Mutex
 	total int
 	of    map[netip.Addr]int
 }
 
-func (b *bounds) enter(client netip.Addr) bool {
+// enter lets a client in, or says why not.
+func (b *bounds) enter(client netip.Addr) (refused string) {
+	if b.local && !isLocal(client) {
+		return "not_local"
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.total >= b.most || b.of[client] >= b.each {
-		return false
+		return "too_many"
 	}
 	b.total++
 	b.of[client]++
-	return true
+	return ""
+}
+
+// isLocal tells whether an address is this machine's. Whoever completes a
+// handshake under one is on it: answers to it leave by no interface.
+func isLocal(client netip.Addr) bool {
+	if client.IsLoopback() {
+		return true
+	}
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return false
+	}
+	for _, a := range all {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().Unmap() == client.WithZone("") {
+			return true
+		}
+	}
+	return false
 }
 
 func (b *bounds) leave(client netip.Addr) {
@@ -212,11 +239,12 @@ func (l *boundedListener) Accept() (net.Conn, error) {
 		if ap, err := netip.ParseAddrPort(c.RemoteAddr().String()); err == nil {
 			client = ap.Addr().Unmap()
 		}
-		if l.enter(client) {
+		refused := l.enter(client)
+		if refused == "" {
 			return &boundedConn{Conn: c, leave: sync.OnceFunc(func() { l.bounds.leave(client) })}, nil
 		}
-		l.refused()
 		_ = c.Close()
+		l.refused(client, refused)
 	}
 }
 

@@ -18,7 +18,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		waiters: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "propusk_metadata_waiters",
 			Help: "Requests that wait for a change."}, []string{"listener"}),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "propusk_metadata_connections_refused_total",
-			Help: "Connections closed at once because their client had too many."}, []string{"listener"}),
+			Help: "Connections closed at once, because there were too many or they came from another machine."}, []string{"listener", "reason"}),
 	}
 	r.MustRegister(m.requests, m.waiters, m.refused)
 	return m
@@ -44,8 +44,8 @@ func (m *Metrics) waiting(listener string) (done func()) {
 	return g.Dec
 }
 
-func (m *Metrics) connectionRefused(listener string) {
+func (m *Metrics) connectionRefused(listener, reason string) {
 	if m != nil {
-		m.refused.WithLabelValues(listener).Inc()
+		m.refused.WithLabelValues(listener, reason).Inc()
 	}
 }

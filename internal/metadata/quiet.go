@@ -42,6 +42,13 @@ func (q *quietLog) refused(r *http.Request, listener string, client netip.Addr, 
 	})
 }
 
+// closed logs a connection that was closed at once.
+func (q *quietLog) closed(listener string, client netip.Addr, reason string) {
+	q.write(context.Background(), reason, "connection refused", func() []any {
+		return []any{"listener", listener, "reason", reason, "client", client.String()}
+	})
+}
+
 // failed logs why a source gave nothing. Its errors hold no secrets.
 func (q *quietLog) failed(r *http.Request, listener string, err error) {
 	q.write(r.Context(), "source", "no credentials", func() []any {
