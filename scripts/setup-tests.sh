@@ -33,7 +33,14 @@ database() {
   echo postgresql
 }
 
-packages=$({ lacking; gitPackage; database; } | xargs)
+# keyring prints the Debian packages of a bus and of a keyring on it, in which the
+# client's tests keep secrets.
+keyring() {
+  command -v dbus-run-session >/dev/null && command -v dbus-daemon >/dev/null || echo dbus dbus-daemon
+  command -v gnome-keyring-daemon >/dev/null || echo gnome-keyring
+}
+
+packages=$({ lacking; gitPackage; database; keyring; } | xargs)
 if [[ -n $packages ]]; then
   if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
     echo "installing $packages"
@@ -41,7 +48,7 @@ if [[ -n $packages ]]; then
     apt-get update -qq
     # shellcheck disable=SC2086 # one word a package
     apt-get install -y -qq --no-install-recommends $packages >/dev/null
-    packages=$({ lacking; gitPackage; database; } | xargs)
+    packages=$({ lacking; gitPackage; database; keyring; } | xargs)
   else
     echo "cannot install Debian packages here (not root, or no apt-get): $packages"
   fi
