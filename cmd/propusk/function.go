@@ -13,6 +13,7 @@ import (
 
 	"github.com/propusk/propusk/internal/cli"
 	"github.com/propusk/propusk/internal/function"
+	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/resource"
 	"github.com/propusk/propusk/internal/server"
 )
@@ -112,14 +113,20 @@ func (r *functionRun) help() error {
 }
 
 func (r *functionRun) run(ctx context.Context) error {
-	calls := 0
+	calls, empty := 0, ""
 	r.flags.Visit(func(f *flag.Flag) {
 		if f.Name == "event" || f.Name == "data" || f.Name == "listen" {
 			calls++
 		}
+		if f.Name != "data" && f.Value.String() == "" && f.DefValue == "" && f.Name != "env" && f.Name != "pass-env" {
+			empty = f.Name // of a variable of the shell that is not set, maybe
+		}
 	})
-	if calls != 1 {
+	switch {
+	case calls != 1:
 		return misuse{errors.New("say how the function is called: one of --event, --data, --listen")}
+	case empty != "":
+		return misuse{fmt.Errorf("--%s is given, and empty", empty)}
 	}
 	listener, err := r.open()
 	if err != nil {
@@ -129,7 +136,7 @@ func (r *functionRun) run(ctx context.Context) error {
 		defer listener.Close()
 	}
 	if err := r.prepare(); err != nil {
-		return misuse{err}
+		return ofTheCommandLine(err)
 	}
 	defer r.caller.Close()
 	event, err := r.readEvent()
@@ -148,13 +155,21 @@ func (r *functionRun) run(ctx context.Context) error {
 	r.function.Environ = append(r.function.Environ, metadata.environ()...)
 	runner, err := function.Start(ctx, r.function)
 	if err != nil {
-		return err
+		return ofTheCommandLine(err)
 	}
 	defer runner.Close()
 	if listener != nil {
 		return r.serve(ctx, runner, listener)
 	}
 	return r.once(ctx, runner, event)
+}
+
+// ofTheCommandLine is an error whose cause the person has typed.
+func ofTheCommandLine(err error) error {
+	if e, ok := errors.AsType[*iam.Error](err); ok && e.Kind == iam.InvalidArgument {
+		return misuse{errors.New(e.Message)}
+	}
+	return err
 }
 
 // open listens before anything is asked of anybody.
