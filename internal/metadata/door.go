@@ -155,7 +155,8 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (d *Door) answer(r *request) *answer {
 	if refused := d.guard(r); refused != nil {
-		return refused
+		// What else is on that connection may be another request's disguise.
+		return refused.header("Connection", "close")
 	}
 	first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	if slices.Contains(ec2Versions, first) {

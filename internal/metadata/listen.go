@@ -67,9 +67,10 @@ func Listen(ctx context.Context, c ServerConfig, d *Door) (*Server, error) {
 	s := &Server{name: c.Name, door: d, http: &http.Server{
 		Handler:           d,
 		ReadHeaderTimeout: headerWait, ReadTimeout: requestWait, WriteTimeout: answerWait, IdleTimeout: idleWait,
-		MaxHeaderBytes: headerBytes,
-		ConnContext:    withConn,
-		Protocols:      new(http.Protocols),
+		MaxHeaderBytes:               headerBytes,
+		DisableGeneralOptionsHandler: true, // the door refuses those requests as all others
+		ConnContext:                  withConn,
+		Protocols:                    new(http.Protocols),
 		// Its lines are about clients that break off or speak garbage.
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}}
