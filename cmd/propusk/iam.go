@@ -27,7 +27,7 @@ func calledYC(name string) bool {
 func (p *program) tree(ctx context.Context, name string, args []string) int {
 	e := cli.Environment{Environ: p.environ, Stdin: os.Stdin, Stdout: p.stdout, Stderr: p.stderr, Now: time.Now,
 		Version: server.Version(), Columns: columns(os.Stdout)}
-	if info, err := os.Stdin.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+	if isTerminal(os.Stdin) { // /dev/null is a device too, and none
 		e.HideTyping = func() (func(), error) { return hideTyping(os.Stdin) }
 	}
 	return cli.Main(ctx, e, name, args)

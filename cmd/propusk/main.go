@@ -65,16 +65,29 @@ var commands = []command{
 }
 
 // Exit codes: 0 done, 1 failed, 2 misused; `propusk scan` has one more, and
-// client commands end with 130 when they are interrupted.
+// client commands those of cli.ExitCodes.
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// A second signal ends the program at once.
-	context.AfterFunc(ctx, stop)
+	ctx := untilSignal()
 	p := &program{name: "propusk", environ: os.Environ(), stdout: os.Stdout, stderr: os.Stderr}
 	if calledYC(os.Args[0]) {
 		os.Exit(p.tree(ctx, "yc", os.Args[1:]))
 	}
 	os.Exit(p.main(ctx, os.Args[1:]))
+}
+
+// untilSignal ends with the first SIGINT or SIGTERM, which is its cause; a
+// second one ends the program at once.
+func untilSignal() context.Context {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		by := <-signals
+		signal.Stop(signals)
+		number, _ := by.(syscall.Signal)
+		cancel(&cli.Signalled{Number: int(number)})
+	}()
+	return ctx
 }
 
 func (p *program) main(ctx context.Context, args []string) int {
@@ -103,7 +116,7 @@ func (p *program) usage(w io.Writer) {
 	for _, c := range commands {
 		fmt.Fprintf(w, "  %-20s %s\n", c.name, c.summary)
 	}
-	fmt.Fprintf(w, "\n`propusk COMMAND -h` explains a command. Linked as yc, the program has the client's commands alone.\n")
+	fmt.Fprintf(w, "\n`propusk COMMAND -h` explains a command. Linked as yc, the program has the client's commands alone.\n\n%s", cli.ExitCodes)
 }
 
 // misuse is an error of the person at the keyboard.

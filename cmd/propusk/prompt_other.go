@@ -1,4 +1,4 @@
-//go:build !linux
+//go:build !(linux || darwin || freebsd || netbsd || openbsd || dragonfly || windows)
 
 package main
 
@@ -10,3 +10,5 @@ import (
 func hideTyping(*os.File) (show func(), err error) {
 	return nil, errors.New("not on this system")
 }
+
+func isTerminal(*os.File) bool { return false }
