@@ -71,6 +71,7 @@ func TestClients(t *testing.T) {
 			suite.run(t, client+"/"+as.name, func(t *testing.T, _ string) { suite.testSignIn(t, client, as) })
 		}
 	}
+	suite.run(t, "registry", suite.testRegistry)
 	suite.run(t, "curl/oauth", func(t *testing.T, _ string) {
 		suite.build(t, "curl")
 		suite.exchange(t, suite.server.env["OAUTH_TOKEN"], "oauth")

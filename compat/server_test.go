@@ -24,8 +24,9 @@ var particulars = []string{"ENDPOINT", "HTTP_URL", "ORGANIZATION_ID", "CLOUD_ID"
 
 // server is a running `propusk dev`, known by its data folder.
 type server struct {
-	data string
-	env  map[string]string
+	data   string
+	env    map[string]string
+	binary string // the program
 }
 
 // environment tells a client where the server is and who it is itself.
@@ -50,12 +51,13 @@ func startServer(t *testing.T) *server {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return &server{data: data, env: env}
+		return &server{data: data, env: env, binary: propuskBinary(t)}
 	}
 	data := filepath.Join(t.TempDir(), "data")
 	var log output
-	cmd := exec.Command(propuskBinary(t), "dev", "--data", data,
-		"--http-listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0", "--access-listen", "127.0.0.1:0", "--debug-listen", "127.0.0.1:0")
+	binary := propuskBinary(t)
+	cmd := exec.Command(binary, append([]string{"dev", "--data", data,
+		"--http-listen", "127.0.0.1:0", "--grpc-listen", "127.0.0.1:0", "--access-listen", "127.0.0.1:0", "--debug-listen", "127.0.0.1:0"}, registryFlags...)...)
 	// The server takes every PROPUSK_ variable for a setting, ours too.
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "PROPUSK_") })
 	cmd.Stdout, cmd.Stderr = &log.stdout, &log.stderr
@@ -65,7 +67,7 @@ func startServer(t *testing.T) *server {
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	t.Cleanup(func() { stop(t, cmd, ended, &log) })
-	return &server{data: data, env: awaitEnv(t, data, ended)}
+	return &server{data: data, env: awaitEnv(t, data, ended), binary: binary}
 }
 
 func propuskBinary(t *testing.T) string {

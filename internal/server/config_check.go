@@ -35,6 +35,7 @@ func (c *Config) check(dev bool, at func(string) string) []string {
 	c.checkListeners(dev, bad)
 	c.checkAccess(dev, bad)
 	c.checkLeaks(bad)
+	c.checkRegistries(bad)
 	c.checkProviders(dev, bad)
 	c.checkAddresses(bad)
 	if _, err := ParseProxies(c.TrustedProxies); err != nil {

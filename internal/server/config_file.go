@@ -116,6 +116,8 @@ func (l *loading) leaf(path string, s setting, n *yaml.Node) {
 		entryNeeds = "name, certificate or service-account, and types"
 	case []LeakSource:
 		entryNeeds = "id and service-account"
+	case []Registry:
+		entryNeeds = "service, and perhaps resource and keys"
 	case []SignInProvider:
 		entryNeeds = "id, title, client-id and issuer or endpoints"
 	}

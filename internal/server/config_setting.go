@@ -61,6 +61,8 @@ var (
 	callersType  = reflect.TypeFor[[]AccessCaller]()
 	leaksType    = reflect.TypeFor[[]LeakSource]()
 
+	registriesType = reflect.TypeFor[[]Registry]()
+
 	providersType = reflect.TypeFor[[]SignInProvider]()
 )
 
@@ -120,6 +122,8 @@ func (s setting) add(text string) (err error) {
 		entry, err = parseAccessCaller(text)
 	case leaksType:
 		entry, err = parseLeakSource(text)
+	case registriesType:
+		entry, err = parseRegistry(text)
 	case providersType:
 		entry, err = parseSignInProvider(text)
 	}
@@ -156,6 +160,8 @@ func (s setting) texts() []string {
 	case []AccessCaller:
 		return textsOf(v)
 	case []LeakSource:
+		return textsOf(v)
+	case []Registry:
 		return textsOf(v)
 	case []SignInProvider:
 		return textsOf(v)

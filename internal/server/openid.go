@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net"
 	"slices"
 	"strings"
@@ -22,17 +23,23 @@ import (
 // somebody asks for one.
 func (s *Server) buildIDKeys() (err error) {
 	s.idKeys, err = mint.NewIDKeys(mint.IDKeysConfig{DB: s.db, Box: s.box, Now: s.now, RotateEvery: s.cfg.RotateEvery, Record: s.recordRotation})
-	if err == nil {
-		s.replica.OnApply(s.idKeys.Notice)
+	if err != nil {
+		return err
 	}
-	return err
+	s.replica.OnApply(s.idKeys.Notice)
+	return s.buildRegistryKeys()
 }
 
-// distrustIDKey stops trusting a key of ID tokens.
+// distrustIDKey stops trusting a key of ID tokens, or of registry tokens.
 func (s *Server) distrustIDKey(ctx context.Context, id string) error {
-	return s.idKeys.Distrust(ctx, id, func(tx *store.Tx) error {
+	record := func(tx *store.Tx) error {
 		return s.recordOperator(tx, "propusk.DistrustSigningKey", resource.Ref{Kind: "propusk.signingKey", ID: id})
-	})
+	}
+	err := s.idKeys.Distrust(ctx, id, record)
+	if errors.Is(err, iam.NotFound) {
+		err = s.registryKeys.Distrust(ctx, id, record)
+	}
+	return err
 }
 
 // issuer is the address that ID tokens name as theirs, and under which third

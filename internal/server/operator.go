@@ -106,7 +106,9 @@ func (s *Server) RotateKeys(ctx context.Context, r RotateKeysRequest) (*RotateKe
 			err = s.distrustIDKey(ctx, r.Distrust)
 		}
 	} else if err = s.keyring.Rotate(ctx); err == nil {
-		err = s.idKeys.Rotate(ctx)
+		if err = s.idKeys.Rotate(ctx); err == nil {
+			err = s.registryKeys.Rotate(ctx)
+		}
 	}
 	if err != nil {
 		return nil, err
@@ -125,7 +127,9 @@ func (s *Server) RotateKeys(ctx context.Context, r RotateKeysRequest) (*RotateKe
 	for _, k := range ids {
 		out.Keys = append(out.Keys, SigningKeyInfo{ID: k.ID, Signs: "ID tokens", SignsFrom: k.SignsFrom, SignsUntil: k.SignsUntil})
 	}
-	return out, nil
+	registry, err := s.listRegistryKeys(ctx)
+	out.Keys = append(out.Keys, registry...)
+	return out, err
 }
 
 // RootKeyResult is what a verifier pins.

@@ -28,6 +28,9 @@ func (s *Server) Run(ctx context.Context) error {
 		background("keys of ID tokens", func(ctx context.Context) error {
 			return s.every(ctx, time.Hour, "keys of ID tokens", s.idKeys.RotateDue)
 		}),
+		background("keys of registry tokens", func(ctx context.Context) error {
+			return s.every(ctx, time.Hour, "keys of registry tokens", s.registryKeys.RotateDue)
+		}),
 		background("revocations", func(ctx context.Context) error { s.revoked.Run(ctx); return nil }),
 		background("audit journal", s.runAudit),
 		s.used.component(),

@@ -87,6 +87,8 @@ type Server struct {
 
 	roles *rolebook // keeps checker's catalogue
 
+	registryKeys *mint.RegistryKeys
+
 	passwords *signin.Passwords
 	upstream  *upstream.Providers
 	places    signin.Places

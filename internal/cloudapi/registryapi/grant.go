@@ -149,18 +149,35 @@ func denied(who iam.Subject, missing []lack) error {
 	e := &iam.Error{Kind: iam.PermissionDenied, Reason: "denied"}
 	switch {
 	case l.what == "":
-		e.Message = fmt.Sprintf("What is asked for on %s does not exist here: repositories have pull, push and delete", thing)
+		e.Message = fmt.Sprintf("What is asked for on the %s does not exist here: repositories have pull, push and delete", thing)
 	case l.registry == "" && l.what == mayList:
-		e.Message = "The catalog lists every registry's repositories, and so nobody may read it here"
+		e.Message = "The catalog lists the repositories of everybody, and so nobody may read it here"
 	case l.registry == "":
 		e.Message = fmt.Sprintf("The name of the %s does not begin with a registry's id: it must be REGISTRY-ID/NAME", thing)
 	case l.scope:
-		e.Message = fmt.Sprintf("The API key has no scope that allows %s, which is needed for %s: make one with the scope %s", l.what, thing, scopeFor(l.what))
+		e.Message = fmt.Sprintf("The API key has no scope that allows %s, which is needed for the %s: make one with the scope %s", l.what, thing, scopeFor(l.what))
 	default:
-		e.Message = fmt.Sprintf("%s %s needs the permission %s on the registry %s for %s: the role %s has it; or there is no such registry",
-			kinds[who.Type], who.ID, l.what, l.registry, thing, roles[l.what])
+		what, role := together(missing)
+		e.Message = fmt.Sprintf("%s %s needs the permission %s on the registry %s for the %s, which the role %s has; or there is no such registry",
+			kinds[who.Type], who.ID, what, l.registry, thing, role)
 	}
 	return e
+}
+
+// together lists the permissions that are missing for the first thing, the
+// weightiest first, and the role that has them all.
+func together(missing []lack) (what string, role iam.RoleID) {
+	for _, p := range []iam.Permission{mayPush, mayDelete, mayPull, mayList} {
+		if !slices.ContainsFunc(missing, func(l lack) bool { return l.what == p && l.access.Name == missing[0].access.Name }) {
+			continue
+		}
+		if role == "" {
+			what, role = string(p), roles[p]
+			continue
+		}
+		what += " and " + string(p)
+	}
+	return what, role
 }
 
 var kinds = map[iam.SubjectType]string{iam.TypeServiceAccount: "Service account", iam.TypeUserAccount: "User account"}

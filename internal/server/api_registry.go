@@ -1,0 +1,80 @@
+package server
+
+import (
+	"context"
+	"slices"
+
+	iampb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1"
+
+	"github.com/propusk/propusk/internal/cloudapi/accessservice"
+	"github.com/propusk/propusk/internal/cloudapi/registryapi"
+	"github.com/propusk/propusk/internal/credential"
+	"github.com/propusk/propusk/internal/gate"
+	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/mint"
+	"github.com/propusk/propusk/internal/registry"
+	propuskpb "github.com/propusk/propusk/proto/propusk/v1"
+)
+
+// registryArea is tokens for container registries.
+var registryArea = area{
+	rules: slices.Concat(registryapi.Rules, registry.PublicRules),
+	register: func(s *Server, k kit, r *gate.Registrar) {
+		registry.Register(r)
+		propuskpb.RegisterRegistryServiceServer(r, &registryapi.Service{
+			Registries: s.cfg.registries(), Decide: k.decider.Decide, Mint: s.registryKeys.Mint, Issuer: s.issuer,
+			Scoped: func(scopes []string, p iam.Permission) bool { return s.checker.Catalogue().ScopeAllows(scopes, p) },
+		})
+	},
+	proofs: func(s *Server, _ kit) (map[string]bodyProof, error) {
+		return map[string]bodyProof{propuskpb.RegistryService_IssueToken_FullMethodName: s.registryUsers().Prove}, nil
+	},
+}
+
+// registryUsers proves who signs in to a registry. What IamTokenService.Create
+// takes is proved as it proves it.
+func (s *Server) registryUsers() *registryapi.Users {
+	bearer := &credential.IAMToken{Verifier: s.revoked, Accounts: s.replica, Now: s.now}
+	apiKey := s.proveAPIKey()
+	return &registryapi.Users{
+		IAMToken: func(ctx context.Context, text iam.Secret) (*credential.Identity, error) {
+			return bearer.Prove(ctx, text.Reveal())
+		},
+		OAuthToken: func(ctx context.Context, text iam.Secret) (*credential.Identity, error) {
+			return s.created(ctx, &iampb.CreateIamTokenRequest{Identity: &iampb.CreateIamTokenRequest_YandexPassportOauthToken{YandexPassportOauthToken: text.Reveal()}})
+		},
+		APIKey: func(ctx context.Context, text iam.Secret) (*credential.Identity, error) {
+			return apiKey(ctx, accessservice.Claim{Kind: accessservice.APIKey, Text: text})
+		},
+		JWT: func(ctx context.Context, text iam.Secret) (*credential.Identity, error) {
+			return s.created(ctx, &iampb.CreateIamTokenRequest{Identity: &iampb.CreateIamTokenRequest_Jwt{Jwt: text.Reveal()}})
+		},
+		Key: func(ctx context.Context, id string) error {
+			_, err := s.accountOfKey(ctx, id)
+			return err
+		},
+		Audience: s.audiences()[0], Now: s.now,
+	}
+}
+
+// buildRegistryKeys makes the rings of the keys of registry tokens, which read
+// them when somebody asks for one.
+func (s *Server) buildRegistryKeys() (err error) {
+	s.registryKeys, err = mint.NewRegistryKeys(mint.RegistryKeysConfig{DB: s.db, Box: s.box, Now: s.now, RotateEvery: s.cfg.RotateEvery, Record: s.recordRotation})
+	if err == nil {
+		s.replica.OnApply(s.registryKeys.Notice)
+	}
+	return err
+}
+
+// listRegistryKeys tells an operator of the keys of registry tokens.
+func (s *Server) listRegistryKeys(ctx context.Context) (out []SigningKeyInfo, err error) {
+	signing, roots, err := s.registryKeys.List(ctx)
+	for _, k := range signing {
+		out = append(out, SigningKeyInfo{ID: k.ID, Signs: "registry tokens", SignsFrom: k.SignsFrom, SignsUntil: k.SignsUntil})
+	}
+	for _, k := range roots {
+		out = append(out, SigningKeyInfo{ID: k.ID, Signs: "certificates of registry tokens", SignsFrom: k.SignsFrom, SignsUntil: k.SignsUntil})
+	}
+	return out, err
+}
