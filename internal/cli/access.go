@@ -9,7 +9,7 @@ import (
 
 // accessCommands are those about who may do what.
 func accessCommands() []command {
-	return []command{{"access", "explain", "", "tell why a subject may do something, or may not", false, explain}}
+	return []command{{noun: "access", verb: "explain", summary: "tell why a subject may do something, or may not", flags: explain}}
 }
 
 func explain(f *flag.FlagSet) action {

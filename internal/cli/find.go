@@ -94,6 +94,9 @@ func (s *session) find(ctx context.Context, by *finder, name string) (string, er
 			found = output.Field(row, "id")
 		}
 		next := output.Field(answer, "next_page_token")
+		if next != "" && next == output.Field(request, "page_token") {
+			return "", errSamePage
+		}
 		request.Set(fields.ByName("page_token"), protoreflect.ValueOfString(next))
 		more = next != ""
 	}
@@ -112,7 +115,7 @@ func (s *session) place(ctx context.Context, field string) (string, error) {
 	case "cloud_id":
 		id, flagged = s.setting(s.cloudID, envCloud, "cloud-id"), "--cloud-id, $"+envCloud+" or the profile's cloud-id"
 	case "organization_id":
-		id, flagged = s.setting("", "YC_ORGANIZATION_ID", "organization-id"), "--organization-id, $YC_ORGANIZATION_ID or the profile's organization-id"
+		id, flagged = s.setting(s.organizationID, "YC_ORGANIZATION_ID", "organization-id"), "--organization-id, $YC_ORGANIZATION_ID or the profile's organization-id"
 	}
 	if id == "" {
 		return "", misuse("say where: %s is missing", flagged)

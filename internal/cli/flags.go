@@ -34,6 +34,7 @@ func (c command) help(env *Environment, f *flag.FlagSet) {
 		fmt.Fprintf(&b, " %s", c.takes)
 	}
 	b.WriteString(" [flags]\n\n")
+	b.WriteString(c.examples(f.Name()))
 	everywhere := flag.NewFlagSet("", flag.ContinueOnError)
 	new(session).declare(everywhere)
 	own := flag.NewFlagSet("", flag.ContinueOnError)
@@ -65,7 +66,7 @@ func flagEntry(b *strings.Builder, columns int, v *flag.Flag) {
 		case v.DefValue != "" && v.DefValue != "0":
 			name += " (" + v.DefValue + ")"
 		default:
-			name += " text"
+			name += " " + kindOf(v)
 		}
 	}
 	entry(b, columns, 34, name, v.Usage)

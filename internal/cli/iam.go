@@ -16,9 +16,12 @@ import (
 // iamCommands are those about tokens.
 func iamCommands() []command {
 	return []command{
-		{"iam", "create-id-token", "", "make an ID token, by which a service account proves itself to third parties", false, createIDToken},
-		{"iam", "revoke-token", "[-]", "end an IAM token and all that was made with it", false, revokeToken},
-		{"iam", "revoke", "", "end the tokens and temporary keys of a subject, of a key, or of one session", false, revoke},
+		{noun: "iam", verb: "create-id-token", summary: "make an ID token, by which a service account proves itself to third parties", flags: createIDToken,
+			example: "--subject-id aje… --audience https://service.example.com"},
+		{noun: "iam", verb: "revoke-token", takes: "[-]", summary: "end an IAM token and all that was made with it", flags: revokeToken,
+			example: "- <token.txt"},
+		{noun: "iam", verb: "revoke", summary: "end the tokens and temporary keys of a subject, of a key, or of one session", flags: revoke,
+			example: "--subject-id aje…\n--session-token - <session.txt"},
 	}
 }
 

@@ -24,20 +24,10 @@ func (c command) named(about *subject) command {
 	c.flags = func(f *flag.FlagSet) action {
 		act := inner(f)
 		name := f.String("name", "", "name of the "+about.thing+"; may stand beside the flags")
-		var account *string
-		if f.Lookup("role") != nil {
-			account = f.String("service-account-name", "", "a service account, by its name")
-		}
+		organization := new(string)
+		about.where(f, organization)
 		return func(ctx context.Context, s *session, args []string) error {
-			if account != nil && *account != "" {
-				id, err := s.find(ctx, serviceAccounts(), *account)
-				if err != nil {
-					return err
-				}
-				if err := f.Set("subject", "serviceAccount:"+id); err != nil {
-					return err
-				}
-			}
+			s.organizationID = *organization
 			n := named{*name, "name"}
 			switch id := f.Lookup("id").Value.String(); {
 			case *name == "" && id != "", *name == "" && len(args) != 1:
@@ -60,7 +50,8 @@ func policyNodes(service string, about *subject) []node {
 		rpc{method: "/" + service + "/ListAccessPolicyBindings", subject: resource, columns: policyTable()}.
 			lists("list-access-policy-bindings", "list the access policies that are bound to it"),
 		leaf(command{verb: "bind-access-policy", takes: "NAME|ID", summary: "bind an access policy to it", changes: true,
-			flags: func(f *flag.FlagSet) action { return bindPolicy(f, service, resource) }}),
+			flags:   func(f *flag.FlagSet) action { return bindPolicy(f, service, resource) },
+			example: "ID --access-policy-template-id iam.denyServiceAccountCreation"}),
 		rpc{method: "/" + service + "/UnbindAccessPolicy", subject: resource, options: []option{
 			{name: "access-policy-template-id", field: "access_policy_template_id", usage: "the policy's template", required: true},
 		}}.changes("unbind-access-policy", "take an access policy from it"),
@@ -71,8 +62,8 @@ func bindPolicy(f *flag.FlagSet, service string, about *subject) action {
 	method := "/" + service + "/BindAccessPolicy"
 	q, err := rpc{method: method, subject: about}.declare(f)
 	var parameters labels
-	template := f.String("access-policy-template-id", "", "the policy's template; required")
-	f.Var(&parameters, "parameters", "key=value,key=value")
+	template := f.String("access-policy-template-id", "", "the policy's template; access-policy-template list says which there are; required")
+	f.Var(&parameters, "parameters", "what the template asks for")
 	return func(ctx context.Context, s *session, args []string) error {
 		if err != nil {
 			return err
@@ -80,7 +71,7 @@ func bindPolicy(f *flag.FlagSet, service string, about *subject) action {
 		if *template == "" {
 			return misuse("--access-policy-template-id is missing")
 		}
-		subjects, err := q.subjects(args)
+		subjects, err := q.subjects(s, args)
 		if err != nil {
 			return err
 		}

@@ -31,8 +31,8 @@ func keyNode() node {
 	about := &subject{thing: "key", field: "key_id"}
 	several := &subject{thing: "key", field: "key_id", many: true}
 	return node{word: "key", aliases: []string{"keys"}, summary: "authorized keys, with which service accounts get IAM tokens", below: []node{
-		leaf(command{verb: "create", summary: "make an authorized key", flags: createKey}),
-		rpc{method: iampb.KeyService_Get_FullMethodName, subject: about}.shows("get", "show the public half of a key"),
+		leaf(command{verb: "create", summary: "make an authorized key", flags: createKey, example: "--service-account-name my-robot -o key.json"}),
+		rpc{method: iampb.KeyService_Get_FullMethodName, subject: about}.gets("show the public half of a key"),
 		rpc{method: iampb.KeyService_List_FullMethodName, options: ofAccount(), columns: []output.Column{
 			{Title: "ID", Field: "id"}, {Title: "SUBJECT", Cell: keySubject}, {Title: "ALGORITHM", Field: "key_algorithm"}, {Title: "CREATED AT", Field: "created_at"},
 		}}.lists("list", "list the keys of a service account"),
@@ -55,7 +55,7 @@ func keySubject(m proto.Message) string {
 
 func createKey(f *flag.FlagSet) action {
 	r := rpc{method: iampb.KeyService_Create_FullMethodName, options: append(ofAccount(), description(),
-		option{name: "algorithm", field: "key_algorithm", usage: "rsa-2048 or rsa-4096; otherwise the server's choice"})}
+		option{name: "algorithm", field: "key_algorithm", usage: "otherwise the server's choice"})}
 	q, err := r.declare(f)
 	path := ""
 	for _, name := range [...]string{"output", "o"} {

@@ -12,17 +12,17 @@ import (
 // others be. get and update are methods of its service.
 func labelNodes(get, update string, about *subject) []node {
 	return []node{
-		leaf(command{verb: "add-labels", takes: "NAME|ID", summary: "give it labels, beside those that it has", changes: true, flags: func(f *flag.FlagSet) action {
+		leaf(command{verb: "add-labels", takes: "NAME|ID", summary: "give it labels, beside those that it has", changes: true, example: "ID --labels team=storage,stage=test", flags: func(f *flag.FlagSet) action {
 			var more labels
-			f.Var(&more, "labels", "key=value,key=value; required")
+			f.Var(&more, "labels", "what to add; required")
 			return relabel(f, get, update, about, func() bool { return len(more) > 0 }, func(all protoreflect.Map) {
 				for key, text := range more {
 					all.Set(protoreflect.ValueOfString(key).MapKey(), protoreflect.ValueOfString(text))
 				}
 			})
 		}}),
-		leaf(command{verb: "remove-labels", takes: "NAME|ID", summary: "take labels from it", changes: true, flags: func(f *flag.FlagSet) action {
-			keys := f.String("labels", "", "key,key; required")
+		leaf(command{verb: "remove-labels", takes: "NAME|ID", summary: "take labels from it", changes: true, example: "ID --labels team,stage", flags: func(f *flag.FlagSet) action {
+			keys := f.String("labels", "", "their keys, with commas; required")
 			return relabel(f, get, update, about, func() bool { return *keys != "" }, func(all protoreflect.Map) {
 				for key := range strings.SplitSeq(*keys, ",") {
 					key, _, _ = strings.Cut(strings.TrimSpace(key), "=")
@@ -42,7 +42,7 @@ func relabel(f *flag.FlagSet, get, update string, about *subject, said func() bo
 		if !said() {
 			return misuse("--labels is missing")
 		}
-		subjects, err := q.subjects(args)
+		subjects, err := q.subjects(s, args)
 		if err != nil {
 			return err
 		}

@@ -12,23 +12,29 @@ import (
 )
 
 func operationNode() node {
-	return node{word: "operation", aliases: []string{"operations"}, summary: "changes that are under way", below: []node{
-		rpc{method: operationpb.OperationService_Get_FullMethodName, subject: &subject{thing: "operation", field: "operation_id"}}.shows("get", "show an operation"),
-		leaf(command{verb: "wait", takes: "ID", summary: "wait for the end of an operation and show what it came to", flags: func(f *flag.FlagSet) action {
-			id := f.String("id", "", "id of the operation; may stand beside the flags")
-			return func(ctx context.Context, s *session, args []string) error {
-				operation, err := oneID(*id, args)
-				if err != nil {
-					return err
-				}
-				op := new(operationpb.Operation)
-				if err := s.call(ctx, operationpb.OperationService_Get_FullMethodName, &operationpb.GetOperationRequest{OperationId: operation}, op); err != nil {
-					return err
-				}
-				return s.finish(ctx, op)
-			}
-		}}),
+	return node{word: "operation", service: true, aliases: []string{"operations"}, summary: "changes that are under way", below: []node{
+		rpc{method: operationpb.OperationService_Get_FullMethodName, subject: &subject{thing: "operation", field: "operation_id"}}.gets("show an operation"),
+		leaf(command{verb: "wait", takes: "ID [ID…]", summary: "wait for the end of operations and show what they came to", flags: waitFor}),
+		rpc{method: operationpb.OperationService_Cancel_FullMethodName, subject: &subject{thing: "operation", field: "operation_id"}}.
+			shows("cancel", "take back what an operation is going to do, such as the deletion of a folder"),
 	}}
+}
+
+func waitFor(f *flag.FlagSet) action {
+	about := &subject{thing: "operation", field: "operation_id", many: true}
+	q, err := rpc{method: operationpb.OperationService_Get_FullMethodName, subject: about}.declare(f)
+	return func(ctx context.Context, s *session, args []string) error {
+		if err != nil {
+			return err
+		}
+		return q.each(ctx, s, args, func() error {
+			op := new(operationpb.Operation)
+			if err := s.call(ctx, q.method, q.message.Interface(), op); err != nil {
+				return err
+			}
+			return s.finish(ctx, op)
+		})
+	}
 }
 
 // operationTable is operationColumns for lists that are known by their

@@ -20,7 +20,7 @@ func organizationOption() option {
 }
 
 func organizationManagerNode() node {
-	return node{word: "organization-manager", summary: "organizations, their groups and members", below: []node{
+	return node{word: "organization-manager", service: true, summary: "organizations, their groups and members", below: []node{
 		organizationNode(), groupNode(), memberNode(),
 	}}
 }
@@ -30,7 +30,7 @@ func organizationNode() node {
 	about := &subject{thing: "organization", field: "organization_id", by: organizations()}
 	service := organizationpb.OrganizationService_ServiceDesc.ServiceName
 	return node{word: "organization", aliases: []string{"organizations"}, summary: "organizations, in which everything is", below: slices.Concat([]node{
-		rpc{method: get, subject: about}.shows("get", "show an organization"),
+		rpc{method: get, subject: about}.gets("show an organization"),
 		rpc{method: organizationpb.OrganizationService_List_FullMethodName, options: []option{filter()}, columns: []output.Column{
 			{Title: "ID", Field: "id"}, {Title: "NAME", Field: "name"}, {Title: "TITLE", Field: "title"}, {Title: "LABELS", Field: "labels"},
 		}}.lists("list", "list the organizations that you may see"),
@@ -45,11 +45,12 @@ func organizationNode() node {
 
 func leave(f *flag.FlagSet, about *subject) action {
 	q, err := rpc{method: organizationpb.UserService_DeleteMembership_FullMethodName, subject: about}.declare(f)
+	yes := yesFlag(f)
 	return func(ctx context.Context, s *session, args []string) error {
 		if err != nil {
 			return err
 		}
-		subjects, err := q.subjects(args)
+		subjects, err := q.subjects(s, args)
 		if err != nil {
 			return err
 		}
@@ -58,6 +59,9 @@ func leave(f *flag.FlagSet, about *subject) action {
 			return err
 		}
 		return s.subject(ctx, about, subjects[0], func(id string) error {
+			if err := s.agree(*yes, "you are going to be no member of "+printable(id)+" any more, and to lose what you may do there"); err != nil {
+				return err
+			}
 			return s.change(ctx, q.method, &organizationpb.DeleteMembershipRequest{OrganizationId: id, SubjectId: me})
 		})
 	}
@@ -70,7 +74,7 @@ func memberNode() node {
 				{Title: "ID", Field: "subject_claims.sub"}, {Title: "NAME", Field: "subject_claims.name"},
 				{Title: "LOGIN", Field: "subject_claims.preferred_username"}, {Title: "EMAIL", Field: "subject_claims.email"},
 			}}.lists("list", "list the members of an organization"),
-		rpc{method: organizationpb.UserService_DeleteMembership_FullMethodName, subject: &subject{thing: "person", field: "subject_id"},
+		rpc{method: organizationpb.UserService_DeleteMembership_FullMethodName, subject: &subject{thing: "person", field: "subject_id", flag: "subject-id"},
 			within: "organization_id", options: []option{organizationOption()}}.changes("remove", "take a member out of an organization"),
 	}}
 }
@@ -87,7 +91,7 @@ func groupNode() node {
 		{Title: "GROUP ID", Field: "group_id"}, {Title: "GROUP NAME", Field: "group_name"},
 	}, options: []option{{name: "subject-id", field: "subject_id", usage: "whose groups; otherwise yours"}, organizationOption(), filter()}}
 	return node{word: "group", aliases: []string{"groups"}, summary: "groups of an organization", below: slices.Concat([]node{
-		rpc{method: get, subject: about}.shows("get", "show a group"),
+		rpc{method: get, subject: about}.gets("show a group"),
 		rpc{method: organizationpb.GroupService_List_FullMethodName, within: "organization_id", options: []option{organizationOption(), filter()},
 			columns: []output.Column{
 				{Title: "ID", Field: "id"}, {Title: "NAME", Field: "name"}, {Title: "ORGANIZATION ID", Field: "organization_id"}, {Title: "DESCRIPTION", Field: "description"},
@@ -107,15 +111,15 @@ func groupNode() node {
 }
 
 func membersNode(verb, summary string, about *subject, what organizationpb.MemberDelta_MemberAction) node {
-	return leaf(command{verb: verb, takes: "NAME|ID", summary: summary, changes: true, flags: func(f *flag.FlagSet) action {
+	return leaf(command{verb: verb, takes: "NAME|ID", summary: summary, changes: true, example: "readers --subject-id aje…,aje…", flags: func(f *flag.FlagSet) action {
 		q, err := rpc{method: organizationpb.GroupService_UpdateMembers_FullMethodName, subject: about}.declare(f)
 		var ids texts
-		f.Var(&ids, "subject-id", "who: ID,ID; required")
+		f.Var(&ids, "subject-id", "who: an id, or several with commas; may stand there several times; required")
 		return func(ctx context.Context, s *session, args []string) error {
 			if err != nil {
 				return err
 			}
-			subjects, err := q.subjects(args)
+			subjects, err := q.subjects(s, args)
 			if err != nil {
 				return err
 			}

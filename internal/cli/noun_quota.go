@@ -12,10 +12,11 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/propusk/propusk/internal/cli/output"
+	"github.com/propusk/propusk/internal/iam"
 )
 
 func quotaManagerNode() node {
-	return node{word: "quota-manager", summary: "how much clouds and organizations may hold", below: []node{quotaLimitNode(), quotaRequestNode()}}
+	return node{word: "quota-manager", service: true, summary: "how much clouds and organizations may hold", below: []node{quotaLimitNode(), quotaRequestNode()}}
 }
 
 func quotaLimitNode() node {
@@ -51,12 +52,11 @@ func quotaRequestNode() node {
 	on, at := ofResource("resource"), orCloud("resource")
 	return node{word: "quota-request", aliases: []string{"quota-requests"}, summary: "requests for more", below: []node{
 		createQuotaRequest(),
-		rpc{method: quotapb.QuotaRequestService_Get_FullMethodName, subject: about}.shows("get", "show a request"),
+		rpc{method: quotapb.QuotaRequestService_Get_FullMethodName, subject: about}.gets("show a request"),
 		rpc{method: quotapb.QuotaRequestService_List_FullMethodName, complete: at, options: append([]option{filter()}, on...), columns: []output.Column{
 			{Title: "ID", Field: "id"}, {Title: "RESOURCE ID", Field: "resource.id"}, {Title: "CREATED AT", Field: "created_at"}, {Title: "STATUS", Field: "status"},
 		}}.lists("list", "list the requests for a resource"),
-		rpc{method: quotapb.QuotaRequestService_Cancel_FullMethodName, subject: about, options: []option{
-			{name: "quota-ids", field: "quota_ids", usage: "only of these: QUOTA,QUOTA"}}}.changes("cancel", "take a request back"),
+		cancelQuotaRequest(about),
 		operationsOf(quotapb.QuotaRequestService_ListOperations_FullMethodName, about),
 	}}
 }
@@ -78,10 +78,39 @@ func createQuotaRequest() node {
 		}
 		return orCloud("resource")(ctx, s, q)
 	}
-	return r.changes("create", "ask for more").with(func(f *flag.FlagSet) {
+	return r.changes("create", "ask for more").like("--desired-limit quota-id=iam.serviceAccounts.count,value=5000").with(func(f *flag.FlagSet) {
 		wanted = nil
 		f.Var(&wanted, "desired-limit", "quota-id=QUOTA,value=NUMBER; once for each quota")
 	}, nil)
+}
+
+// cancelQuotaRequest is the command that takes back the quotas that are named,
+// or all of a request that nobody has decided yet: the API wants them named.
+func cancelQuotaRequest(about *subject) node {
+	r := rpc{method: quotapb.QuotaRequestService_Cancel_FullMethodName, subject: about, options: []option{
+		{name: "quota-id", field: "quota_ids", usage: "only this quota; may stand there several times"},
+		{name: "quota-ids", field: "quota_ids", usage: "only these quotas"}}}
+	r.about = func(ctx context.Context, s *session, q *request) error {
+		m, _ := q.message.Interface().(*quotapb.CancelQuotaRequestRequest)
+		if len(m.GetQuotaIds()) > 0 {
+			return nil
+		}
+		was := new(quotapb.QuotaRequest)
+		err := s.call(ctx, quotapb.QuotaRequestService_Get_FullMethodName, &quotapb.GetQuotaRequestRequest{QuotaRequestId: m.GetQuotaRequestId()}, was)
+		if err != nil {
+			return err
+		}
+		for _, l := range was.GetQuotaLimits() {
+			if l.GetStatus() == quotapb.QuotaRequest_QuotaLimit_PENDING {
+				m.QuotaIds = append(m.QuotaIds, l.GetQuotaId())
+			}
+		}
+		if len(m.GetQuotaIds()) == 0 {
+			return &Failure{Code: iam.FailedPrecondition, Message: "nothing of quota request " + printable(m.GetQuotaRequestId()) + " waits for a decision"}
+		}
+		return nil
+	}
+	return r.changes("cancel", "take a request back")
 }
 
 // desiredLimit reads "quota-id=Q,value=N".

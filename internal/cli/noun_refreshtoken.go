@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"slices"
 	"strings"
 
 	iampb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1"
@@ -33,7 +34,7 @@ func listRefreshTokens() node {
 		filters = map[string]*string{
 			"client_id":            f.String("client-id", "", "only those of this client"),
 			"client_instance_info": f.String("client-instance-info", "", "only those of programs that call themselves so"),
-			"protection_level":     f.String("protection-level", "", "only those of this level: no-protection, insecure-key-dpop or secure-key-dpop"),
+			"protection_level":     f.String("protection-level", "", "only those of this level: "+strings.Join(choices(iampb.RefreshToken_ProtectionLevel(0).Descriptor()), ", ")),
 		}
 	}, nil)
 }
@@ -56,52 +57,58 @@ func conditions(fields map[string]*string) string {
 
 func revokeRefreshTokens() node {
 	r := rpc{method: iampb.RefreshTokenService_Revoke_FullMethodName, options: []option{
-		{name: "refresh-token", field: "refresh_token", usage: "the token itself", secret: true},
 		{name: "refresh-token-id", field: "refresh_token_id", usage: "the token's id"},
 		{name: "subject-id", field: "revoke_filter.subject_id", usage: "all of this person; otherwise yours"},
 		{name: "client-id", field: "revoke_filter.client_id", usage: "only those of this client"},
 		{name: "client-instance-info", field: "revoke_filter.client_instance_info", usage: "only those of programs that call themselves so"},
 	}}
-	r.complete = func(_ context.Context, _ *session, q *request) error {
+	var typed, yes *bool
+	ways := [...][]string{{"refresh-token"}, {"refresh-token-id"}, {"subject-id", "client-id", "client-instance-info"}}
+	r.complete = func(_ context.Context, s *session, q *request) error {
 		there := given(q.flags)
-		ways := 0
-		for _, way := range [][]string{{"refresh-token"}, {"refresh-token-id"}, {"subject-id", "client-id", "client-instance-info"}} {
-			for _, name := range way {
-				if there[name] {
-					ways++
-					break
-				}
+		n := 0
+		for _, way := range ways {
+			if slices.ContainsFunc(way, func(name string) bool { return there[name] }) {
+				n++
 			}
 		}
-		switch ways {
-		case 0: // all of the caller's: the method wants one way to be named
-			q.message.Mutable(q.field("revoke_filter"))
-		case 1:
-		default:
+		switch {
+		case n > 1:
 			return misuse("--refresh-token, --refresh-token-id and the others exclude each other")
+		case *typed:
+			text, err := s.secret("refresh-token", "-")
+			if err != nil {
+				return err
+			}
+			q.set("refresh_token", text)
+		case n == 0: // all of the caller's: the method wants one way to be named
+			if !*yes {
+				if err := s.sure("All your refresh tokens are going to be revoked. Continue? [y/N] "); err != nil {
+					return err
+				}
+			}
+			q.message.Mutable(q.field("revoke_filter"))
 		}
 		return nil
 	}
-	yes := new(bool)
-	return r.changes("revoke", "end refresh tokens, and what was made with them; without flags all of yours").with(func(f *flag.FlagSet) {
-		yes = f.Bool("yes", false, "do not ask")
-		f.BoolVar(yes, "y", false, "the same as --yes")
-	}, func(s *session, f *flag.FlagSet) error {
-		if *yes {
-			return nil
+	n := r.changes("revoke", "end refresh tokens, and what was made with them; without flags all of yours").like("--client-id yc.oauth.public-sdk\n--refresh-token <token.txt")
+	inner := n.run.flags
+	n.run.takes = "[-]"
+	n.run.flags = func(f *flag.FlagSet) action {
+		typed = f.Bool("refresh-token", false, "the token that standard input holds")
+		yes = yesFlag(f)
+		act := inner(f)
+		return func(ctx context.Context, s *session, args []string) error {
+			if *typed && len(args) == 1 && args[0] == "-" { // as elsewhere for standard input
+				args = nil
+			}
+			if len(args) > 0 { // and not repeated: it may be the token
+				return misuse("nothing stands beside the flags: a token there could be seen by others on the machine")
+			}
+			return act(ctx, s, args)
 		}
-		if f.Lookup("refresh-token").Value.String() == "-" {
-			return misuse("--yes is missing: standard input holds the token, and nobody can answer there")
-		}
-		answer, err := s.ask("Refresh tokens are going to be revoked. Continue? [y/N] ")
-		if err != nil {
-			return err
-		}
-		if a := strings.ToLower(answer); a != "y" && a != "yes" {
-			return misuse("nothing was revoked")
-		}
-		return nil
-	})
+	}
+	return n
 }
 
 // orSelf has a field name the caller when nobody is named.

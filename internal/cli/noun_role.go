@@ -13,7 +13,7 @@ import (
 
 func roleNode() node {
 	return node{word: "role", aliases: []string{"roles"}, summary: "the roles that there are", below: []node{
-		rpc{method: iampb.RoleService_Get_FullMethodName, subject: &subject{thing: "role", field: "role_id"}}.shows("get", "show a role"),
+		rpc{method: iampb.RoleService_Get_FullMethodName, subject: &subject{thing: "role", field: "role_id"}}.gets("show a role"),
 		rpc{method: iampb.RoleService_List_FullMethodName, options: []option{filter()}, columns: []output.Column{
 			{Title: "ID", Field: "id"}, {Title: "DESCRIPTION", Field: "description"},
 		}}.lists("list", "list the roles"),

@@ -15,12 +15,12 @@ func theServiceAccount() *subject {
 func serviceAccountNode() node {
 	const get, update = iampb.ServiceAccountService_Get_FullMethodName, iampb.ServiceAccountService_Update_FullMethodName
 	description := option{name: "description", field: "description", usage: "its description"}
-	labels := option{name: "labels", field: "labels", usage: "key=value,key=value"}
+	labels := option{name: "labels", field: "labels", usage: "its labels"}
 	expires := option{name: "expires-at", field: "expires_at", usage: "when it is suspended by itself, such as 2030-01-02T15:04:05Z"}
 	about := theServiceAccount()
 	several := &subject{thing: about.thing, field: about.field, by: about.by, many: true}
 	return node{word: "service-account", aliases: []string{"service-accounts", "sa"}, summary: "accounts that programs work with", below: slices.Concat([]node{
-		rpc{method: get, subject: about}.shows("get", "show a service account"),
+		rpc{method: get, subject: about}.gets("show a service account"),
 		rpc{method: iampb.ServiceAccountService_List_FullMethodName, within: "folder_id", columns: []output.Column{
 			{Title: "ID", Field: "id"}, {Title: "NAME", Field: "name"}, {Title: "LABELS", Field: "labels"},
 			{Title: "CREATED AT", Field: "created_at"}, {Title: "LAST AUTHENTICATED AT", Field: "last_authenticated_at"},
@@ -28,10 +28,10 @@ func serviceAccountNode() node {
 		rpc{method: iampb.ServiceAccountService_Create_FullMethodName, within: "folder_id", options: []option{
 			{name: "name", field: "name", usage: "its name, once in a cloud; may stand beside the flags", beside: true, required: true},
 			description, labels, expires,
-		}}.changes("create", "make a service account"),
+		}}.changes("create", "make a service account").like("my-robot --description 'writes backups' --labels team=storage"),
 		rpc{method: update, subject: about, name: get, options: []option{
 			{name: "new-name", field: "name", usage: "its new name"},
-			description, {name: "labels", field: "labels", usage: "key=value,key=value in place of all labels"}, expires,
+			description, {name: "labels", field: "labels", usage: "its labels, in place of all that it has"}, expires,
 		}}.changes("update", "change a service account"),
 		rpc{method: iampb.ServiceAccountService_Delete_FullMethodName, subject: several}.changes("delete", "delete service accounts with their keys, for good"),
 		rpc{method: iampb.ServiceAccountService_Suspend_FullMethodName, subject: about, options: []option{

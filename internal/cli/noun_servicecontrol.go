@@ -41,10 +41,10 @@ func orCloud(field string) func(context.Context, *session, *request) error {
 }
 
 func serviceControlNode() node {
-	about := &subject{thing: "service", field: "service_id"}
+	about := &subject{thing: "service", field: "service_id", many: true}
 	on, at := ofResource("resource"), orCloud("resource")
 	return node{word: "service-control", summary: "which services a cloud uses", below: []node{
-		rpc{method: iampb.ServiceControlService_Get_FullMethodName, subject: about, options: on, complete: at}.shows("get", "show whether a service is on"),
+		rpc{method: iampb.ServiceControlService_Get_FullMethodName, subject: about, options: on, complete: at}.gets("show whether a service is on"),
 		rpc{method: iampb.ServiceControlService_List_FullMethodName, options: on, complete: at, columns: []output.Column{
 			{Title: "SERVICE ID", Field: "service_id"}, {Title: "UPDATED AT", Field: "updated_at"}, {Title: "STATUS", Field: "status"},
 		}}.lists("list", "list the services and whether they are on"),
@@ -72,17 +72,29 @@ func accessAnalyzerNode() node {
 }
 
 func subjectDetailsNode() node {
-	more := append(ofResource("resource_context"), option{name: "field-mask", field: "field_mask", usage: "what to show: FIELD,FIELD"})
-	for i := range more {
-		if i < 2 {
-			more[i].usage = [...]string{"the organization or folder that asks", "its type"}[i]
-		}
+	more := []option{
+		{name: "organization-id", field: "resource_context.id", usage: "the organization that asks"},
+		{name: "resource-id", field: "resource_context.id", usage: "the organization or folder that asks"},
+		{name: "resource-type", field: "resource_context.type", usage: "its type; otherwise " + organizationType},
+		{name: "field-mask", field: "field_mask", usage: "what to show"},
 	}
-	about := &subject{thing: "subject", field: "subject_id"}
+	asks := func(_ context.Context, _ *session, q *request) error {
+		if output.Field(q.message, "resource_context.id") != "" && output.Field(q.message, "resource_context.type") == "" {
+			q.set("resource_context.type", organizationType)
+		}
+		return nil
+	}
+	about := &subject{thing: "subject", field: "subject_id", flag: "subject-id"}
+	columns := []output.Column{{Title: "ID", Field: "sub"}, {Title: "TYPE", Field: "type"}, {Title: "NAME", Field: "name"}}
+	some := option{name: "filter", field: "filter", usage: "condition in CEL"}
 	return node{word: "subject-details", summary: "what is known of people and service accounts", below: []node{
-		rpc{method: iampb.SubjectDetailsService_Get_FullMethodName, subject: about, options: more}.shows("get", "show a subject"),
-		rpc{method: iampb.SubjectDetailsService_BatchGet_FullMethodName, options: append([]option{
-			{name: "subject-ids", field: "subject_ids", usage: "ID,ID", required: true}, filter(),
-		}, more...), columns: []output.Column{{Title: "ID", Field: "sub"}, {Title: "TYPE", Field: "type"}, {Title: "NAME", Field: "name"}}}.lists("batch-get", "show several subjects"),
+		rpc{method: iampb.SubjectDetailsService_Get_FullMethodName, subject: about, options: more, complete: asks}.gets("show a subject"),
+		rpc{method: iampb.SubjectDetailsService_BatchGet_FullMethodName, complete: asks, columns: columns, options: append([]option{
+			{name: "subject-ids", field: "subject_ids", usage: "whom to show", required: true}, some,
+		}, more...)}.lists("batch-get", "show several subjects"),
+		rpc{method: iampb.SubjectDetailsService_List_FullMethodName, complete: asks, columns: columns, options: append([]option{some}, more...)}.
+			lists("list", "list the members of an organization"),
 	}}
 }
+
+const organizationType = "organization-manager.organization"

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"flag"
 
 	operationpb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
@@ -10,8 +11,11 @@ import (
 
 const largestPage = 1000
 
+// errSamePage keeps a list from going on for ever.
+var errSamePage = errors.New("the server gives the same page of the list again and again")
+
 func limitFlag(f *flag.FlagSet) *int64 {
-	return f.Int64("limit", largestPage, "at most so many rows")
+	return f.Int64("limit", largestPage, "how many rows to list at most")
 }
 
 // pages gathers a list, page by page, until it ends or the limit is reached.
@@ -28,6 +32,9 @@ func pages[T any](limit int64, page func(size int64, token string) ([]T, string,
 		all = append(all, rows...)
 		if next == "" || int64(len(all)) >= limit {
 			return all, nil
+		}
+		if next == token {
+			return nil, errSamePage
 		}
 		token = next
 	}

@@ -4,10 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"slices"
 	"strings"
+	"time"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/propusk/propusk/internal/cli/output"
 	"github.com/propusk/propusk/internal/iam"
@@ -30,26 +35,44 @@ func (q *request) each(ctx context.Context, s *session, args []string, send func
 		}
 		return send()
 	}
-	subjects, err := q.subjects(args)
+	subjects, err := q.subjects(s, args)
 	if err != nil {
 		return err
 	}
 	if err := q.fill(ctx, s); err != nil {
 		return err
 	}
-	for _, n := range subjects {
-		err := q.about(ctx, s, n, send)
-		if err != nil && len(subjects) > 1 {
-			return fmt.Errorf("%s: %w", printable(n.text), err)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.together(ctx, subjects, func(n named) error { return q.send(ctx, s, n, send) })
 }
 
-func (q *request) subjects(args []string) (out []named, err error) {
+// together does something with each of several things, until one fails, and
+// prints what came of them as one list; of one thing it is printed alone.
+func (s *session) together(ctx context.Context, all []named, do func(named) error) (err error) {
+	if len(all) == 1 {
+		return do(all[0])
+	}
+	s.gathering = true
+	for _, n := range all {
+		if err = do(n); err != nil {
+			err = fmt.Errorf("%s: %w", printable(n.text), err)
+			break
+		}
+	}
+	s.gathering = false
+	if s.format == "text" && s.filter == "" { // where nothing is no answer either
+		s.gathered = slices.DeleteFunc(s.gathered, func(m proto.Message) bool { return proto.Size(m) == 0 })
+	}
+	if len(s.gathered) == 0 {
+		return err
+	}
+	return errors.Join(err, s.printer().List(ctx, s.gathered, nil))
+}
+
+// subjects are what the command line says that the request is about.
+func (q *request) subjects(s *session, args []string) (out []named, err error) {
+	if s.organizationID == "" {
+		s.organizationID = q.organization
+	}
 	for _, a := range args {
 		out = append(out, named{a, ""})
 	}
@@ -101,19 +124,8 @@ func (q *request) fill(ctx context.Context, s *session) error {
 		}
 		filled[o.field] = o.name
 		changed = append(changed, o.field)
-		if o.secret {
-			text, err := s.secret(o.name, q.flags.Lookup(o.name).Value.String())
-			if err != nil {
-				return err
-			}
-			q.set(o.field, text)
-		}
-		if o.by != nil {
-			id, err := s.find(ctx, o.by, q.flags.Lookup(o.name).Value.String())
-			if err != nil {
-				return err
-			}
-			q.set(o.field, id)
+		if err := q.make(ctx, s, o); err != nil {
+			return err
 		}
 	}
 	for _, o := range q.options {
@@ -140,6 +152,82 @@ func (q *request) fill(ctx context.Context, s *session) error {
 	return nil
 }
 
+// make fills the field of an option whose text is not the value itself.
+func (q *request) make(ctx context.Context, s *session, o option) error {
+	text := q.flags.Lookup(o.name).Value.String()
+	var err error
+	switch o.reads() {
+	case itself:
+		return nil
+	case aSecret:
+		text, err = s.secret(o.name, text)
+	case aFile:
+		text, err = s.content(o.name, text)
+	case aName:
+		if o.by.within == "organization_id" && s.organizationID == "" {
+			s.organizationID = q.organization
+		}
+		text, err = s.find(ctx, o.by, text)
+	case aTimeAhead:
+		at, err := until(text, s.env.Now())
+		if err != nil {
+			return misuse("--%s: %w", o.name, err)
+		}
+		q.message.Set(q.field(o.field), protoreflect.ValueOfMessage(timestamppb.New(at).ProtoReflect()))
+		return nil
+	}
+	if err == nil {
+		q.set(o.field, text)
+	}
+	return err
+}
+
+// until reads a time, or how long it is until then. No time at all is long ago,
+// so that a server whose clock is behind has it behind itself too.
+func until(text string, now time.Time) (time.Time, error) {
+	if at, err := time.Parse(time.RFC3339, text); err == nil {
+		return at, nil
+	}
+	d, err := time.ParseDuration(text)
+	switch {
+	case err != nil || d < 0:
+		return time.Time{}, fmt.Errorf("%q is neither an RFC 3339 time such as 2030-01-02T15:04:05Z nor a duration such as 24h", text)
+	case d == 0:
+		return time.Unix(1, 0), nil
+	}
+	return now.Add(d), nil
+}
+
+// content is the value of a flag that may be the name of a file that holds it,
+// or - for standard input. JSON is the value itself.
+func (s *session) content(name, value string) (string, error) {
+	in := s.env.Stdin
+	switch {
+	case strings.HasPrefix(strings.TrimSpace(value), "{"):
+		return value, nil
+	case value == "":
+		return "", misuse("--%s is missing", name)
+	case value != "-":
+		file, err := os.Open(value)
+		if err != nil {
+			return "", misuse("--%s: it is no JSON, and %w", name, err)
+		}
+		defer file.Close()
+		in = file
+	}
+	text, err := io.ReadAll(io.LimitReader(in, mostContent+1))
+	switch {
+	case err != nil:
+		return "", misuse("--%s: %w", name, err)
+	case len(text) > mostContent:
+		return "", misuse("--%s: %s holds more than %d bytes", name, value, mostContent)
+	}
+	return string(text), nil
+}
+
+// mostContent is more than the API takes in any field.
+const mostContent = 64 << 10
+
 func setMask(m protoreflect.Message, mask protoreflect.FieldDescriptor, paths []string) {
 	v := m.NewField(mask).Message()
 	list := v.Mutable(v.Descriptor().Fields().ByName("paths")).List()
@@ -157,12 +245,17 @@ func (q *request) flagNames() string {
 	return strings.Join(all, ", ")
 }
 
-// about sends the request for one subject.
-func (q *request) about(ctx context.Context, s *session, n named, send func() error) error {
+// send sends the request for one subject.
+func (q *request) send(ctx context.Context, s *session, n named, send func() error) error {
 	return s.subject(ctx, q.subject, n, func(id string) error {
 		q.set(q.subject.field, id)
 		if err := q.carryName(ctx, s, id); err != nil {
 			return err
+		}
+		if q.about != nil {
+			if err := q.about(ctx, s, q); err != nil {
+				return err
+			}
 		}
 		return send()
 	})

@@ -16,12 +16,12 @@ import (
 func resourceCommands() []command {
 	const noun = "resource"
 	return slices.Concat([]command{
-		{noun, "create", "[NAME]", "register a resource of another service", true, createResource},
-		{noun, "get", "ID", "show a resource", false, getResource},
-		{noun, "list", "", "list what stands right below a folder or a resource", false, listResources},
-		{noun, "update", "ID", "change what is told of a resource", true, updateResource},
-		{noun, "delete", "ID…", "remove resources with all below them; their ids are never used again", true, deleteResources},
-		{noun, "list-operations", "ID", "list what was done to a resource", false, listResourceOperations},
+		{noun: noun, verb: "create", takes: "[NAME]", summary: "register a resource of another service", changes: true, flags: createResource},
+		{noun: noun, verb: "get", takes: "ID", summary: "show a resource", flags: getResource},
+		{noun: noun, verb: "list", summary: "list what stands right below a folder or a resource", flags: listResources},
+		{noun: noun, verb: "update", takes: "ID", summary: "change what is told of a resource", changes: true, flags: updateResource},
+		{noun: noun, verb: "delete", takes: "ID…", summary: "remove resources with all below them; their ids are never used again", changes: true, flags: deleteResources},
+		{noun: noun, verb: "list-operations", takes: "ID", summary: "list what was done to a resource", flags: listResourceOperations},
 	}, bindingCommands(noun, propuskpb.ResourceService_ServiceDesc.ServiceName))
 }
 

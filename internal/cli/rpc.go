@@ -26,6 +26,8 @@ type rpc struct {
 	columns []output.Column
 	// complete fills what no flag says, before the request is sent.
 	complete func(ctx context.Context, s *session, q *request) error
+	// about fills what depends on which thing the request is about.
+	about func(ctx context.Context, s *session, q *request) error
 }
 
 // subject is the thing that a command is about, which stands beside the flags.
@@ -34,6 +36,7 @@ type subject struct {
 	field string // of the request, for its id
 	by    *finder
 	many  bool
+	flag  string // another name of --id, when there is one
 }
 
 // option is a flag that fills a field.
@@ -44,6 +47,33 @@ type option struct {
 	beside      bool    // it may stand beside the flags instead
 	by          *finder // the value is a name, and the field takes the id
 	secret      bool    // - reads it from standard input
+	file        bool    // it may be the name of a file that holds it
+	ahead       bool    // of a time: it may be how long it is until then
+}
+
+func (o option) reads() reading {
+	switch {
+	case o.by != nil:
+		return aName
+	case o.secret:
+		return aSecret
+	case o.file:
+		return aFile
+	case o.ahead:
+		return aTimeAhead
+	}
+	return itself
+}
+
+// gets is a command that shows what it is about: one thing, or several one
+// after another. People know it by other words too [API fact: the reference].
+func (r rpc) gets(summary string) node {
+	about := *r.subject
+	about.many = true
+	r.subject = &about
+	n := r.shows("get", summary)
+	n.aliases = []string{"describe", "show"}
+	return n
 }
 
 func (r rpc) shows(verb, summary string) node   { return r.node(verb, summary, false, r.show) }
@@ -92,6 +122,8 @@ type request struct {
 	id      string
 	byName  string // --name of the subject
 	limit   *int64
+
+	organization string // in which the subject's name is looked for
 }
 
 // types finds what a method takes and answers.
@@ -120,12 +152,15 @@ func (r rpc) declare(f *flag.FlagSet) (*request, error) {
 	q := &request{rpc: r, flags: f, message: in.New(), answer: out}
 	if r.subject != nil {
 		f.StringVar(&q.id, "id", "", "id of the "+r.subject.thing+"; may stand beside the flags")
+		if r.subject.flag != "" {
+			f.StringVar(&q.id, r.subject.flag, "", "the same as --id")
+		}
 		if r.subject.by != nil {
 			f.StringVar(&q.byName, "name", "", "name of the "+r.subject.thing+"; may stand beside the flags")
 		}
 	}
 	for _, o := range r.options {
-		v := &value{into: q.message, deferred: o.by != nil || o.secret}
+		v := &value{into: q.message, reads: o.reads()}
 		if v.nested, v.field = q.path(o.field); v.field == nil {
 			return nil, fmt.Errorf("%s has no field %s for --%s", q.message.Descriptor().FullName(), o.field, o.name)
 		}
@@ -141,7 +176,18 @@ func (r rpc) declare(f *flag.FlagSet) (*request, error) {
 	if q.field("page_size") != nil {
 		q.limit = limitFlag(f)
 	}
+	if r.subject != nil {
+		r.subject.where(f, &q.organization)
+	}
 	return q, nil
+}
+
+// where declares in which organization a name is looked for, when that matters
+// and no flag says it yet.
+func (x *subject) where(f *flag.FlagSet, organization *string) {
+	if x.by != nil && x.by.within == "organization_id" && f.Lookup("organization-id") == nil {
+		f.StringVar(organization, "organization-id", "", "the organization in which a name is looked for; otherwise $YC_ORGANIZATION_ID, otherwise the profile's")
+	}
 }
 
 func (q *request) field(name string) protoreflect.FieldDescriptor {

@@ -12,6 +12,7 @@ type node struct {
 	summary string
 	below   []node
 	run     *treeCommand // of a word with nothing below
+	service bool         // v0 and v1 may stand below it, before the rest
 }
 
 // leaf is a command under its own verb.
@@ -23,7 +24,7 @@ func leaf(c command) node {
 func root() node {
 	return node{below: []node{
 		{word: "init", summary: "sign in and make a profile, step by step", run: initCommand()},
-		{word: "config", summary: "keep profiles: who you are, and where you work", below: configNodes()},
+		{word: "config", service: true, summary: "keep profiles: who you are, and where you work", below: configNodes()},
 		iamNode(),
 		resourceManagerNode(),
 		organizationManagerNode(),
@@ -36,19 +37,23 @@ func root() node {
 	}}
 }
 
-// child finds a word below, by its name or an alias.
+// child finds a word below, by its name or an alias. The version of a service's
+// commands may stand there [API fact: command versions]: both are the same here.
 func (n *node) child(word string) *node {
 	for i := range n.below {
 		if n.below[i].word == word || slices.Contains(n.below[i].aliases, word) {
 			return &n.below[i]
 		}
 	}
+	if n.service && (word == "v0" || word == "v1") {
+		return &node{word: word, summary: n.summary, below: n.below}
+	}
 	return nil
 }
 
 // iamNode is everything of IAM.
 func iamNode() node {
-	n := node{word: "iam", summary: "service accounts, their keys, tokens, roles and people", below: []node{
+	n := node{word: "iam", service: true, summary: "service accounts, their keys, tokens, roles and people", below: []node{
 		leaf(createToken()), leaf(whoami()),
 	}}
 	for _, c := range iamCommands() {

@@ -17,14 +17,27 @@ import (
 
 // value is a flag that fills a field of a request, whose type says how it is
 // written: labels as key=value,key=value, lists with commas, times by RFC 3339,
-// lengths of time as 1h30m, choices by their names.
+// lengths of time as 1h30m, choices by their names. Labels and lists may stand
+// there several times.
 type value struct {
-	into     protoreflect.Message
-	field    protoreflect.FieldDescriptor
-	nested   protoreflect.FieldDescriptor // in which the field stands, when it does not stand in the request itself
-	deferred bool                         // it is a name, which becomes an id later
-	text     string
+	into   protoreflect.Message
+	field  protoreflect.FieldDescriptor
+	nested protoreflect.FieldDescriptor // in which the field stands, when it does not stand in the request itself
+	reads  reading
+	text   string
 }
+
+// reading says what a flag's text is, when it is not the field's own value but
+// something of which the value is made when the request is filled.
+type reading int
+
+const (
+	itself     reading = iota
+	aName              // of a thing whose id the field takes
+	aSecret            // or - for standard input
+	aFile              // with the value in it, or the value
+	aTimeAhead         // a time, or how long it is until then
+)
 
 // String implements flag.Value.
 func (v *value) String() string { return v.text }
@@ -37,7 +50,7 @@ func (v *value) IsBoolFlag() bool {
 // Set implements flag.Value.
 func (v *value) Set(text string) error {
 	v.text = text
-	if v.deferred {
+	if v.reads != itself {
 		return nil
 	}
 	if v.nested != nil {
@@ -49,11 +62,10 @@ func (v *value) Set(text string) error {
 		if err := pairs.Set(text); err != nil {
 			return err
 		}
-		made := v.into.NewField(v.field)
+		all := v.into.Mutable(v.field).Map()
 		for key, label := range pairs {
-			made.Map().Set(protoreflect.ValueOfString(key).MapKey(), protoreflect.ValueOfString(label))
+			all.Set(protoreflect.ValueOfString(key).MapKey(), protoreflect.ValueOfString(label))
 		}
-		v.into.Set(v.field, made)
 		return nil
 	case v.field.IsList():
 		list := v.into.Mutable(v.field).List()
@@ -137,17 +149,21 @@ func wellKnown(name protoreflect.FullName, text string) (proto.Message, error) {
 // the API spells it.
 func choice(enum protoreflect.EnumDescriptor, text string) (protoreflect.Value, error) {
 	wanted := strings.ToUpper(strings.ReplaceAll(text, "-", "_"))
-	var names []string
+	if v := enum.Values().ByName(protoreflect.Name(wanted)); v != nil {
+		return protoreflect.ValueOfEnum(v.Number()), nil
+	}
+	return protoreflect.Value{}, fmt.Errorf("%q is none of %s", text, strings.Join(choices(enum), ", "))
+}
+
+// choices are an enum's values as one writes them, but for the one that means
+// that none is chosen.
+func choices(enum protoreflect.EnumDescriptor) (all []string) {
 	for i := range enum.Values().Len() {
-		v := enum.Values().Get(i)
-		if string(v.Name()) == wanted {
-			return protoreflect.ValueOfEnum(v.Number()), nil
-		}
-		if v.Number() != 0 || !strings.HasSuffix(string(v.Name()), "UNSPECIFIED") {
-			names = append(names, strings.ToLower(strings.ReplaceAll(string(v.Name()), "_", "-")))
+		if v := enum.Values().Get(i); v.Number() != 0 || !strings.HasSuffix(string(v.Name()), "UNSPECIFIED") {
+			all = append(all, strings.ToLower(strings.ReplaceAll(string(v.Name()), "_", "-")))
 		}
 	}
-	return protoreflect.Value{}, fmt.Errorf("%q is none of %s", text, strings.Join(names, ", "))
+	return all
 }
 
 // printTexts prints a list of texts.
