@@ -207,13 +207,26 @@ func check(n *yaml.Node, depth int) error {
 	return nil
 }
 
-// spoken is what the YAML reader complains of, without the text it read.
+// spoken is what the YAML reader complains of, without the text it read, and
+// with the line where a person looks for it: the reader counts that from 0 where
+// it is the grammar that is broken, and leaves it out where it is the first.
 func spoken(err error) error {
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	if i := strings.IndexAny(text, "`'\""); i >= 0 {
+	line, n := "", 0
+	if _, serr := fmt.Sscanf(text, "line %d:", &n); serr == nil {
+		line, text, _ = strings.Cut(text, ": ")
+	}
+	grammar := false
+	for _, what := range [...]string{"document start>", "',' or ']'", "',' or '}'", "'-' indicator", "key", "node content"} {
+		grammar = grammar || strings.HasPrefix(text, "did not find expected ") && strings.HasSuffix(text, what)
+	}
+	if line == "" || grammar {
+		n++
+	}
+	if i := strings.IndexAny(text, "`'\""); i >= 0 && !grammar {
 		text = strings.TrimRight(text[:i], " :")
 	}
-	return errors.New("broken YAML: " + text)
+	return fmt.Errorf("broken YAML: line %d: %s", n, text)
 }
 
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!null" }
