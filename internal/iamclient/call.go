@@ -58,7 +58,7 @@ func (c *Client) once(ctx context.Context, method string, request, into proto.Me
 		return false, nil
 	}
 	st := status.Convert(err)
-	if st.Code() == codes.DeadlineExceeded && limited.Err() != nil && ctx.Err() == nil {
+	if st.Code() == codes.DeadlineExceeded && ctx.Err() == nil { // of this try alone, at whichever end it was noticed
 		st = status.New(codes.Unavailable, "no answer within "+c.attempt.String())
 	}
 	return st.Code() == codes.Unavailable, refusalOf(st, metadata.Join(header, trailer), secrets)

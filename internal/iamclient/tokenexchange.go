@@ -160,9 +160,11 @@ func NewToken(text string, expiresIn int64, now time.Time) (Token, error) {
 	return Token{Text: iam.NewSecret(text), ReceivedAt: now, ExpiresAt: now.Add(life)}, nil
 }
 
-// oauthKinds are the errors of RFC 6749 section 5.2 and RFC 8693 section 2.2.2.
+// oauthKinds are the errors of RFC 6749 section 5.2 and RFC 8693 section 2.2.2,
+// by which invalid_request is what is said of a subject token that is good for
+// nothing.
 var oauthKinds = map[string]iam.Kind{
-	"invalid_request": iam.InvalidArgument, "invalid_scope": iam.InvalidArgument, "unsupported_grant_type": iam.Unimplemented,
+	"invalid_request": iam.Unauthenticated, "invalid_scope": iam.InvalidArgument, "unsupported_grant_type": iam.Unimplemented,
 	"invalid_grant": iam.Unauthenticated, "invalid_client": iam.Unauthenticated, "invalid_token": iam.Unauthenticated,
 	"invalid_target": iam.PermissionDenied, "unauthorized_client": iam.PermissionDenied, "access_denied": iam.PermissionDenied,
 	"temporarily_unavailable": iam.Unavailable,
