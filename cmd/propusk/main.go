@@ -52,6 +52,8 @@ var commands = []command{
 	{"resource-manager", "clouds and folders", treeOf("resource-manager")},
 	{"organization-manager", "organizations, their groups and members", treeOf("organization-manager")},
 	{"quota-manager", "quotas of clouds and organizations, and requests for more", treeOf("quota-manager")},
+	{"container", "have docker ask this program for passwords of registries: container registry configure-docker", treeOf("container")},
+	{"docker-credential", "give docker, helm and their like an IAM token for the registries that they are told of", treeOf("docker-credential")},
 	{"git-credential", "give git an IAM token for the hosts that it is told of", treeOf("git-credential")},
 	{"k8s", "tokens and settings for kubectl: k8s create-token", treeOf("k8s")},
 	{"operation", "show changes that are under way, and wait for their end", treeOf("operation")},
@@ -71,6 +73,9 @@ func main() {
 	p := &program{name: "propusk", environ: os.Environ(), stdout: os.Stdout, stderr: os.Stderr}
 	if calledYC(os.Args[0]) {
 		os.Exit(p.tree(ctx, "yc", os.Args[1:]))
+	}
+	if helper, ok := calledDocker(os.Args[0]); ok {
+		os.Exit(p.dockerHelper(ctx, helper, os.Args[1:]))
 	}
 	os.Exit(p.main(ctx, os.Args[1:]))
 }

@@ -31,7 +31,9 @@ func root() node {
 		quotaManagerNode(),
 		operationNode(),
 		kubernetesNode(),
+		containerNode(),
 		leaf(gitCredential()),
+		leaf(dockerCredential()),
 		{word: "completion", summary: "print the completion of a shell: bash, zsh, fish or powershell", run: completionCommand()},
 		{word: "version", summary: "print the version", run: versionCommand()},
 	}}
