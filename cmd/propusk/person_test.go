@@ -86,7 +86,7 @@ func (v *visitor) visit(link string) (string, error) {
 func (v *visitor) answer(page string) (*http.Response, error) {
 	tag, form := "", ""
 	for _, part := range strings.SplitAfter(page, "</form>") {
-		if tag = formTag.FindString(part); strings.Contains(tag, `method="post"`) && !strings.Contains(tag, "logout") {
+		if tag = formTag.FindString(part); strings.Contains(tag, `method="post"`) && !strings.Contains(tag, "/logout") && !strings.Contains(tag, "/language") {
 			form = part[strings.Index(part, tag):]
 			break
 		}

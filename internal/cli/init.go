@@ -163,6 +163,9 @@ func (s *session) signIn(ctx context.Context, b *beginning) error {
 	if err != nil {
 		return err
 	}
+	if pages := firstOf(b.pages, s.pagesOfProfile()); pages != "" {
+		keep["federation-endpoint"] = pages
+	}
 	if err := s.begin(b, keep); err != nil {
 		return err
 	}
@@ -171,8 +174,11 @@ func (s *session) signIn(ctx context.Context, b *beginning) error {
 }
 
 func (s *session) signInOnPages(ctx context.Context, b *beginning, way int) error {
-	at := s.federationEndpoint(b.pages)
-	i, err := s.issuerAt(ctx, at)
+	pages := b.pages
+	if pages == "" {
+		pages = s.pagesOfProfile()
+	}
+	i, err := s.issuerAt(ctx, s.federationEndpoint(pages))
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,9 @@ func (s *session) pickProfile(b *beginning) error {
 		case err != nil || n == 0:
 			return err
 		case n == 1:
+			if b.pages == "" { // of the same server
+				b.pages = s.pagesOfProfile()
+			}
 			return s.nameProfile()
 		case n < len(choices)-1:
 			return s.switchTo(others[n-2], b)

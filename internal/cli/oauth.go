@@ -44,10 +44,19 @@ type issuer struct {
 	sleep  func(context.Context, time.Duration) error
 }
 
+// pagesOfProfile is what the profile says of the server's pages, unless another
+// server is asked this time.
+func (s *session) pagesOfProfile() string {
+	if s.profiles == nil || firstOf(s.profiles.Get(s.profileName, "endpoint"), defaultEndpoint) != s.endpoint {
+		return ""
+	}
+	return s.profiles.Get(s.profileName, "federation-endpoint")
+}
+
 // federationEndpoint is the URL of the server's pages: what is said, or else
 // where the API is, for one address may serve both.
 func (s *session) federationEndpoint(said string) string {
-	if said = s.setting(said, "", "federation-endpoint"); said != "" {
+	if said != "" {
 		if strings.Contains(said, "://") {
 			return said
 		}
@@ -145,6 +154,9 @@ func clipped(text string) string {
 
 // plain is an error of a request without its address, which may hold a secret.
 func plain(err error) error {
+	if strings.Contains(err.Error(), "malformed HTTP response") {
+		return errors.New("what answers there is no HTTP server")
+	}
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		if op, ok := errors.AsType[*net.OpError](u.Err); ok {
 			return op

@@ -64,7 +64,7 @@ func (s *session) refresh(ctx context.Context, in *profile.SignIn) (profile.Toke
 func (s *session) signInAgain(ctx context.Context, in *profile.SignIn) (profile.Token, error) {
 	at := in.Issuer
 	if at == "" {
-		at = s.federationEndpoint("")
+		at = s.federationEndpoint(s.pagesOfProfile())
 	}
 	i, err := s.issuerAt(ctx, at)
 	if err != nil {
