@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/base64"
@@ -9,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"golang.org/x/net/http/httpproxy"
@@ -20,15 +22,21 @@ const dialLimit = 20 * time.Second // [client fact: the command line tool's]
 // and $NO_PROXY; nil for none, as for every address of this machine. Its error
 // never quotes the variable, which may hold a password.
 func (s *session) proxyFor(address string) (*url.URL, error) {
-	config := httpproxy.Config{HTTPSProxy: s.env.variable("HTTPS_PROXY"), NoProxy: s.env.variable("NO_PROXY")}
-	if config.HTTPSProxy == "" {
-		config.HTTPSProxy = s.env.variable("https_proxy")
+	text := cmp.Or(s.env.variable("HTTPS_PROXY"), s.env.variable("https_proxy"))
+	if text == "" {
+		return nil, nil
 	}
-	if config.NoProxy == "" {
-		config.NoProxy = s.env.variable("no_proxy")
+	// What is excluded is asked with a proxy that can be read, because one that
+	// cannot would count as none.
+	config := httpproxy.Config{HTTPSProxy: "http://proxy", NoProxy: cmp.Or(s.env.variable("NO_PROXY"), s.env.variable("no_proxy"))}
+	if through, err := config.ProxyFunc()(&url.URL{Scheme: "https", Host: address}); err == nil && through == nil {
+		return nil, nil
 	}
-	proxy, err := config.ProxyFunc()(&url.URL{Scheme: "https", Host: address})
-	if err != nil || proxy != nil && (proxy.Hostname() == "" || proxy.Scheme != "http" && proxy.Scheme != "https") {
+	if !strings.Contains(text, "://") {
+		text = "http://" + text
+	}
+	proxy, err := url.Parse(text)
+	if err != nil || proxy.Hostname() == "" || proxy.Scheme != "http" && proxy.Scheme != "https" {
 		return nil, misuse("$HTTPS_PROXY is no address of the form http://host:port or https://user:password@host:port")
 	}
 	return proxy, nil
