@@ -7,25 +7,27 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"slices"
 
 	"github.com/propusk/propusk/internal/metadata"
 	"github.com/propusk/propusk/internal/server"
 )
 
-const metadataHelp = `Gives programs the tokens of a service account at the metadata address, as a
-virtual machine does: in Google's and in EC2's manner (IMDSv2).
+const metadataHelp = `
+Gives programs the tokens of a service account at the metadata address, as a
+virtual machine does: in Google's and in EC2's manner (IMDSv2). The address must
+be this machine's first: ip addr add 169.254.169.254/32 dev lo
 
-The address must be this machine's first: ip addr add 169.254.169.254/32 dev lo
+A file for --config, with everything that there is:
 
 `
 
 // metadataFlags are the flags of `propusk metadata`.
 type metadataFlags struct {
-	file, listen, keyFile, debug, endpoint, ca, exchange, logFormat string
-	plaintext                                                       bool
-	interfaces                                                      []string
-	given                                                           map[string]bool
+	file, listen, keyFile, debug, endpoint, ca, exchange, node, logFormat string
+
+	plaintext  bool
+	interfaces []string
+	given      map[string]bool
 }
 
 func (f *metadataFlags) set() *flag.FlagSet {
@@ -41,6 +43,7 @@ func (f *metadataFlags) set() *flag.FlagSet {
 	fs.StringVar(&f.ca, "ca-file", "", "a PEM file with the authority of IAM's certificate; without it, the system's")
 	fs.BoolVar(&f.plaintext, "plaintext", false, "speak to IAM without TLS, on loopback alone")
 	fs.StringVar(&f.exchange, "exchange-url", "", "IAM's public address, for accounts that have a token of another issuer")
+	fs.StringVar(&f.node, "node", "", "the node of a Kubernetes cluster whose pods are told apart")
 	fs.StringVar(&f.debug, "debug-listen", "", "the host:port for /metrics, /healthz and /readyz; without it, there is none")
 	fs.StringVar(&f.logFormat, "log-format", server.LogText, "\"text\" or \"json\"")
 	return fs
@@ -63,10 +66,10 @@ func runMetadata(ctx context.Context, p *program, args []string) error {
 func (p *program) metadataSettings(args []string) (*metadataSettings, *slog.Logger, error) {
 	f := &metadataFlags{given: map[string]bool{}}
 	fs := f.set()
-	if slices.ContainsFunc(args, func(a string) bool { return a == "-h" || a == "--help" || a == "-help" }) {
-		fmt.Fprint(p.stdout, metadataHelp)
-	}
 	if err := p.parse(fs, args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			fmt.Fprint(p.stdout, metadataHelp, metadata.Example)
+		}
 		return nil, nil, err
 	}
 	fs.Visit(func(g *flag.Flag) { f.given[g.Name] = true })
@@ -106,9 +109,9 @@ func (f *metadataFlags) settings() (*metadata.Settings, error) {
 			return nil, err
 		}
 	}
-	for name, to := range map[string]*string{"endpoint": &s.Endpoint, "ca-file": &s.CAFile, "exchange-url": &s.ExchangeURL, "debug-listen": &s.DebugListen} {
+	for name, to := range map[string]*string{"endpoint": &s.Endpoint, "ca-file": &s.CAFile, "exchange-url": &s.ExchangeURL, "debug-listen": &s.DebugListen, "node": &s.Kubernetes.Node} {
 		if f.given[name] {
-			*to = map[string]string{"endpoint": f.endpoint, "ca-file": f.ca, "exchange-url": f.exchange, "debug-listen": f.debug}[name]
+			*to = map[string]string{"endpoint": f.endpoint, "ca-file": f.ca, "exchange-url": f.exchange, "debug-listen": f.debug, "node": f.node}[name]
 		}
 	}
 	s.Plaintext = s.Plaintext || f.plaintext

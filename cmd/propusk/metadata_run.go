@@ -86,6 +86,9 @@ func (m *metadataProgram) openDebug(ctx context.Context, registry *prometheus.Re
 func (m *metadataProgram) run(ctx context.Context) error {
 	g := server.NewGroup(metadataPatience)
 	parts := []server.Component{m.debug.Component(), {Name: "settings", Run: m.reloadOnSignal}}
+	if w := m.sources.watcher; w != nil {
+		parts = append(parts, server.Component{Name: "pods", Run: func(ctx context.Context) error { w.Run(ctx); return nil }})
+	}
 	var at []string
 	for _, s := range m.servers {
 		at = append(at, s.Addr())

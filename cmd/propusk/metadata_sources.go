@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 
 	"github.com/propusk/propusk/internal/iamclient"
 	"github.com/propusk/propusk/internal/metadata"
+	"github.com/propusk/propusk/internal/metadata/pods"
 	"github.com/propusk/propusk/internal/metadata/source"
 )
 
@@ -16,12 +18,15 @@ type metadataSources struct {
 	exchanger *iamclient.Exchanger // nil without exchange-url
 	policy    source.Policy
 	accounts  map[string]*source.Renewer
+	origins   map[string]source.Origin
+	watcher   *pods.Watcher // nil when no listener tells pods apart
+	pools     []*source.Pool
 }
 
 // openSources makes all accounts. None waits for IAM: what is away now may be
 // there when it is asked for.
 func openSources(s *metadata.Settings, log *slog.Logger) (_ *metadataSources, err error) {
-	m := &metadataSources{accounts: map[string]*source.Renewer{},
+	m := &metadataSources{accounts: map[string]*source.Renewer{}, origins: map[string]source.Origin{},
 		policy: source.Policy{MinimumLife: s.MinimumLife, Recheck: s.Recheck, KeyLife: s.KeyLife, Log: log}}
 	defer func() {
 		if err != nil {
@@ -43,13 +48,14 @@ func openSources(s *metadata.Settings, log *slog.Logger) (_ *metadataSources, er
 		if err != nil {
 			return nil, fmt.Errorf("account %s: %w", a.Name, err)
 		}
+		m.origins[a.Name] = origin
 		p := m.policy
 		p.Log = log.With("account", a.Name)
 		if m.accounts[a.Name], err = source.NewRenewer(origin, m.keys(), p); err != nil {
 			return nil, fmt.Errorf("account %s: %w", a.Name, err)
 		}
 	}
-	return m, nil
+	return m, m.openPods(s, log)
 }
 
 // keys makes access keys, or nothing does when IAM's address is not known.
@@ -84,6 +90,8 @@ func (m *metadataSources) accountsOf(l *metadata.ListenerSettings) (metadata.Acc
 			routes = append(routes, metadata.Route{From: r.From, Account: m.account(r.Account)})
 		}
 		return metadata.ByAddress(routes)
+	case len(l.ByPod) > 0 || l.Annotated.Account != "":
+		return m.accountsOfPods(l), nil
 	case l.Account == metadata.NoAccount:
 		return nil, nil
 	}
@@ -113,10 +121,16 @@ func (m *metadataSources) ready(context.Context) error {
 			return fmt.Errorf("account %s has no token: %s", name, s.Token.Failure)
 		}
 	}
+	if m.watcher != nil && m.watcher.Age() > podsStale {
+		return errors.New("the cluster has not told of its pods")
+	}
 	return nil
 }
 
 func (m *metadataSources) close() {
+	for _, p := range m.pools {
+		p.Close()
+	}
 	for _, r := range m.accounts {
 		if r != nil {
 			r.Close()

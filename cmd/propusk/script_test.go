@@ -32,12 +32,15 @@ func TestMain(m *testing.M) {
 //	rest METHOD URL [BODY]      sends a request with $TOKEN; stdout has the answer; with ! it must fail
 //	setvar VAR FILE             puts the last line of a file (or stdout) into a variable
 //	modes FOLDER                prints mode and name of everything in a folder
+//	metadata NAME ARG…          starts `propusk metadata ARG…`, as metadata_test.go tells
+//	fetch METHOD URL [HEADER]…  sends a request; stdout has status, headers and body
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "start": start, "quit": quit, "cut": cut,
 			"exchange": exchange, "rest": rest, "setvar": setvar, "modes": modes,
+			"metadata": startMetadata, "fetch": fetch,
 		},
 		Condition: func(name string) (bool, error) {
 			program, ok := strings.CutPrefix(name, "tool:")

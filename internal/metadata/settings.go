@@ -1,11 +1,17 @@
 package metadata
 
 import (
+	_ "embed"
 	"fmt"
 	"net/netip"
 	"strings"
 	"time"
 )
+
+// Example is a file with every setting, explained.
+//
+//go:embed example.yaml
+var Example string
 
 // DefaultListen is where clients look without being told.
 const DefaultListen = "169.254.169.254:80"
@@ -26,8 +32,10 @@ type Settings struct {
 	// TrustedInterfaces are network interfaces at which nobody can speak under an
 	// address of someone else.
 	TrustedInterfaces []string
-	Accounts          []AccountSettings // in the order of the file
-	Listeners         []ListenerSettings
+
+	Kubernetes KubernetesSettings
+	Accounts   []AccountSettings // in the order of the file
+	Listeners  []ListenerSettings
 }
 
 // AccountSettings say what an account's tokens are made of: exactly one of
@@ -41,12 +49,21 @@ type AccountSettings struct {
 	Impersonate      string // id of the service account for which the owner of these acts; "": for itself
 }
 
+// KubernetesSettings say which node's pods are told apart, and where to ask.
+type KubernetesSettings struct {
+	Node              string
+	Server            string // "": as a pod finds its own cluster
+	CAFile, TokenFile string // with Server
+}
+
 // ListenerSettings are one address.
 type ListenerSettings struct {
 	Name, Listen string
 	Interfaces   []string
-	Account      string         // "none" or of Accounts; "": as ByAddress says
+	Account      string         // "none" or of Accounts; "": as the next ones say
 	ByAddress    []AddressRoute // in the order of the file
+	ByPod        []PodRoute     // in the order of the file
+	Annotated    AnnotatedPods
 	Hosts        []string
 	Function     bool
 	HopLimit     int
@@ -62,6 +79,18 @@ type ListenerSettings struct {
 type AddressRoute struct {
 	From    netip.Prefix
 	Account string
+}
+
+// PodRoute leads the pods of a Kubernetes service account to an account.
+type PodRoute struct{ Namespace, ServiceAccount, Account string }
+
+// AnnotatedPods lets the service accounts of namespaces name, by annotation, the
+// account whose tokens their pods get. They are made by Account, which must be
+// allowed to act for all of those: whoever may change service accounts in these
+// namespaces may choose among them.
+type AnnotatedPods struct {
+	Account    string // "": nothing goes by annotations
+	Namespaces []string
 }
 
 // NoAccount is the name by which a listener has no account.

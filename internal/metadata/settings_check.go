@@ -39,7 +39,7 @@ func (s *Settings) Check() error {
 	if len(s.Listeners) == 0 {
 		s.Listeners = []ListenerSettings{{}}
 	}
-	if l := &s.Listeners[0]; len(s.Listeners) == 1 && l.Account == "" && len(l.ByAddress) == 0 && len(s.Accounts) == 1 {
+	if l := &s.Listeners[0]; len(s.Listeners) == 1 && l.Account == "" && !l.apart() && len(s.Accounts) == 1 {
 		l.Account = s.Accounts[0].Name
 	}
 	names := map[string]bool{}
@@ -97,16 +97,7 @@ func (c *checking) listener(l *ListenerSettings) {
 		c.bad(where, "is no name of a listener: up to 63 lower-case letters, digits, dots, dashes and underscores")
 	}
 	c.address(where, l)
-	switch {
-	case l.Account != "" && len(l.ByAddress) > 0:
-		c.bad(where, "account and accounts-by-address exclude each other")
-	case l.Account == "" && len(l.ByAddress) == 0:
-		c.bad(where, "must say whose tokens it gives: account (which may be %q) or accounts-by-address", NoAccount)
-	case len(l.ByAddress) > 0:
-		c.byAddress(where, l)
-	default:
-		c.known(where+".account", l.Account)
-	}
+	c.whose(where, l)
 	if l.HopLimit == 0 {
 		l.HopLimit = 1
 	}
@@ -121,6 +112,66 @@ func (c *checking) listener(l *ListenerSettings) {
 	_, err := New(Config{Instance: l.Instance, Hosts: l.Hosts, HopLimit: l.HopLimit, MaxWaiters: l.MaxWaiters})
 	if err != nil {
 		c.bad(where, "%v", spoken(err))
+	}
+}
+
+// apart tells whether the listener's clients are told apart.
+func (l *ListenerSettings) apart() bool {
+	return len(l.ByAddress) > 0 || len(l.ByPod) > 0 || l.Annotated.Account != ""
+}
+
+func (c *checking) whose(where string, l *ListenerSettings) {
+	byPod := len(l.ByPod) > 0 || l.Annotated.Account != ""
+	given := 0
+	for _, is := range []bool{l.Account != "", len(l.ByAddress) > 0, byPod} {
+		if is {
+			given++
+		}
+	}
+	switch {
+	case given > 1:
+		c.bad(where, "account, accounts-by-address and accounts-by-pod exclude each other")
+	case given == 0:
+		c.bad(where, "must say whose tokens it gives: account (which may be %q), accounts-by-address or accounts-by-pod", NoAccount)
+	case l.Account != "":
+		c.known(where+".account", l.Account)
+	default:
+		c.trusted(where, l)
+	}
+	if len(l.ByAddress) > 0 {
+		c.byAddress(where, l)
+	}
+	if byPod {
+		c.byPod(where, l)
+	} else if len(l.Annotated.Namespaces) > 0 {
+		c.bad(where+".annotated-pods", "account must be given")
+	}
+}
+
+// byPod demands a cluster to ask, and that annotations count in namespaces alone
+// that were named.
+func (c *checking) byPod(where string, l *ListenerSettings) {
+	if c.Kubernetes.Node == "" {
+		c.bad("kubernetes.node", "the name of this node must be given: in the file or by --node")
+	}
+	if c.Kubernetes.Server == "" && c.Kubernetes.CAFile+c.Kubernetes.TokenFile != "" {
+		c.bad("kubernetes.server", "ca-file and token-file go with it")
+	}
+	for _, r := range l.ByPod {
+		c.known(fmt.Sprintf("%s.accounts-by-pod.%s/%s", where, r.Namespace, r.ServiceAccount), r.Account)
+	}
+	if l.Annotated.Account == "" {
+		return
+	}
+	if l.Annotated.Account == NoAccount {
+		c.bad(where+".annotated-pods.account", "must be an account that may act for others")
+	}
+	c.known(where+".annotated-pods.account", l.Annotated.Account)
+	if c.Endpoint == "" {
+		c.bad(where+".annotated-pods", "needs endpoint, IAM's host:port")
+	}
+	if len(l.Annotated.Namespaces) == 0 || slices.ContainsFunc(l.Annotated.Namespaces, func(n string) bool { return !kubernetesName(n) }) {
+		c.bad(where+".annotated-pods.namespaces", "must be names of namespaces: whoever may annotate service accounts there chooses their tokens")
 	}
 }
 
@@ -154,17 +205,20 @@ func (c *checking) address(where string, l *ListenerSettings) {
 	l.Listen = net.JoinHostPort(host, strconv.FormatUint(n, 10))
 }
 
-// byAddress demands interfaces that the operator trusts: elsewhere a client may
+// trusted demands interfaces that the operator trusts: elsewhere a client may
 // speak under any address.
-func (c *checking) byAddress(where string, l *ListenerSettings) {
+func (c *checking) trusted(where string, l *ListenerSettings) {
 	if len(l.Interfaces) == 0 {
-		c.bad(where, "accounts-by-address needs interfaces: an address proves nothing elsewhere")
+		c.bad(where, "telling clients apart needs interfaces: an address proves nothing elsewhere")
 	}
 	for _, name := range l.Interfaces {
 		if !slices.Contains(c.TrustedInterfaces, name) {
-			c.bad(where, "accounts-by-address on interface %q needs it in trusted-interfaces: say that nobody there can speak under an address of someone else", name)
+			c.bad(where, "telling clients apart on interface %q needs it in trusted-interfaces: say that nobody there can speak under an address of someone else", name)
 		}
 	}
+}
+
+func (c *checking) byAddress(where string, l *ListenerSettings) {
 	for _, r := range l.ByAddress {
 		c.known(fmt.Sprintf("%s.accounts-by-address.%s", where, r.From), r.Account)
 	}

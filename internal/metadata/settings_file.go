@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -39,7 +40,9 @@ func ParseSettings(path string, text []byte) (*Settings, error) {
 		}),
 		"recheck": r.duration(&s.Recheck), "key-life": r.duration(&s.KeyLife),
 		"trusted-interfaces": r.texts(&s.TrustedInterfaces),
-		"accounts":           r.accounts(&s.Accounts),
+		"kubernetes": r.fields(map[string]field{"node": r.text(&s.Kubernetes.Node), "server": r.text(&s.Kubernetes.Server),
+			"ca-file": r.text(&s.Kubernetes.CAFile), "token-file": r.text(&s.Kubernetes.TokenFile)}),
+		"accounts": r.accounts(&s.Accounts),
 		"listeners": r.list(func(n *yaml.Node, name string) {
 			l := ListenerSettings{}
 			r.listener(&l)(n, name)
@@ -83,8 +86,27 @@ func (r *reader) listener(l *ListenerSettings) field {
 				l.ByAddress = append(l.ByAddress, route)
 			})
 		},
-		"options":  r.options(&l.Options),
-		"instance": r.instance(&l.Instance, &l.UserDataFile),
+		"accounts-by-pod": func(n *yaml.Node, name string) {
+			r.each(n, name, func(key, value *yaml.Node, path string) {
+				route := PodRoute{}
+				var ok bool
+				if route.Namespace, route.ServiceAccount, ok = strings.Cut(key.Value, "/"); !ok || !kubernetesName(route.Namespace) || !kubernetesName(route.ServiceAccount) {
+					r.bad(key, path, "%q is not namespace/service-account", key.Value)
+				}
+				r.text(&route.Account)(value, path)
+				l.ByPod = append(l.ByPod, route)
+			})
+		},
+		"annotated-pods": r.fields(map[string]field{"account": r.text(&l.Annotated.Account), "namespaces": r.texts(&l.Annotated.Namespaces)}),
+		"options":        r.options(&l.Options),
+		"instance":       r.instance(&l.Instance, &l.UserDataFile),
+	})
+}
+
+// kubernetesName tells whether it could be a name there (RFC 1123 section 2.1).
+func kubernetesName(s string) bool {
+	return s != "" && len(s) <= 253 && !strings.ContainsFunc(s, func(r rune) bool {
+		return r != '-' && r != '.' && (r < '0' || r > '9') && (r < 'a' || r > 'z')
 	})
 }
 

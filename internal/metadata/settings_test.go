@@ -80,6 +80,30 @@ func TestSettings(t *testing.T) {
 	}
 }
 
+// The example is what it says, and leaves nothing out.
+func TestExample(t *testing.T) {
+	s, err := metadata.ParseSettings("example.yaml", []byte(metadata.Example))
+	if err == nil {
+		err = s.Check()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = metadata.ParseSettings("f", []byte("x: 1\nkubernetes: {x: 1}\naccounts: {a: {x: 1}}\nlisteners: [{x: 1, annotated-pods: {x: 1}, options: {x: 1}, instance: {x: 1}}]"))
+	problems, ok := errors.AsType[*metadata.SettingsError](err)
+	if !ok || len(problems.Problems) != 7 {
+		t.Fatal(err)
+	}
+	for _, p := range problems.Problems {
+		_, known, _ := strings.Cut(p, "there are ")
+		for name := range strings.SplitSeq(known, ", ") {
+			if name != "plaintext" && !strings.Contains(metadata.Example, name+":") { // it goes with no ca-file
+				t.Errorf("the example does not have %s", name)
+			}
+		}
+	}
+}
+
 // One listener and one account find each other.
 func TestSettingsOfOne(t *testing.T) {
 	s, err := metadata.ParseSettings("f", []byte("accounts: {vm: {metadata: '10.0.0.1:80'}}"))
@@ -98,47 +122,55 @@ func TestSettingsOfOne(t *testing.T) {
 func TestSettingsAreRefused(t *testing.T) {
 	const vm = "accounts: {vm: {metadata: 'a:80'}}\n"
 	for name, c := range map[string]struct{ text, want string }{
-		"unknown key":           {"endpiont: x", `f:1: "endpiont": no such setting; there are accounts`},
-		"unknown inner key":     {"accounts:\n  a:\n    key: x", `f:3: "accounts.a.key": no such setting`},
-		"twice":                 {"endpoint: a\nendpoint: b", `f:2: "endpoint": given twice`},
-		"broken":                {"a: [", "f: line 1"},
-		"two documents":         {"endpoint: a\n---\nendpoint: b", "more than one document"},
-		"a list":                {"- a", "must be a mapping"},
-		"a list for a text":     {"endpoint: [a]", `"endpoint": must be a single value`},
-		"a text for a list":     {"trusted-interfaces: br0", "must be a list"},
-		"an anchor":             {"endpoint: &a x\nca-file: *a", "anchors are not taken"},
-		"a switch":              {"listeners: [{options: {gce-http-token: on}}]", `"on" is neither enabled nor disabled`},
-		"a bool":                {"plaintext: yes", `"yes" is neither true nor false`},
-		"a life":                {"minimum-life: 1.5", "above 0 and at most 0.9"},
-		"no life":               {"minimum-life: .nan", "no part of a life"},
-		"a duration":            {"recheck: -1s", "is not a duration"},
-		"a hop limit":           {"listeners: [{hop-limit: 0}]", "no number from 1 to 255"},
-		"an address":            {"listeners: [{accounts-by-address: {10.0.0: a}}]", "neither an address nor a network"},
-		"bits after the mask":   {"listeners: [{accounts-by-address: {10.0.0.1/8: a}}]", "the network is 10.0.0.0/8"},
-		"two sources":           {"endpoint: a:1\naccounts: {a: {metadata: 'a:1', service-account-key-file: k}}", "exactly one of"},
-		"no source":             {"accounts: {a: {}}", "exactly one of"},
-		"no endpoint":           {"accounts: {a: {service-account-key-file: k}}", "needs endpoint"},
-		"no exchange":           {"accounts: {a: {token-file: k}}", "needs exchange-url"},
-		"an id of a key":        {"endpoint: a:1\naccounts: {a: {service-account-key-file: k, service-account-id: x}}", "goes with token-file"},
-		"the account none":      {"accounts: {none: {metadata: 'a:1'}}", "is no name of an account"},
-		"an unknown account":    {vm + "listeners: [{account: other}]", `there is no account "other"`},
-		"no account":            {vm + "listeners: [{}, {account: vm, listen: '127.0.0.1:1'}]", "must say whose tokens"},
-		"both":                  {vm + "listeners: [{account: vm, accounts-by-address: {10.0.0.1: vm}}]", "exclude each other"},
-		"one name":              {vm + "listeners: [{account: vm, name: a}, {account: vm, name: a}]", `two are named "a"`},
-		"open to all":           {vm + "listeners: [{account: vm, listen: ':80'}]", "may be reached from other machines"},
-		"open to a network":     {vm + "listeners: [{account: vm, listen: '10.0.0.1:80'}]", "may be reached from other machines"},
-		"a host name":           {vm + "listeners: [{account: vm, listen: 'example.com:80'}]", "must name an address"},
-		"no port":               {vm + "listeners: [{account: vm, listen: '127.0.0.1'}]", "is not address:port"},
-		"anyone's address":      {vm + "listeners: [{accounts-by-address: {10.0.0.1: vm}}]", "needs interfaces"},
-		"untrusted interface":   {vm + "listeners: [{interfaces: [eth0], accounts-by-address: {10.0.0.1: vm}}]", "needs it in trusted-interfaces"},
-		"one of them":           {vm + "trusted-interfaces: [br0]\nlisteners: [{interfaces: [br0, eth0], accounts-by-address: {10.0.0.1: vm}}]", `"eth0" needs it`},
-		"one network twice":     {vm + "trusted-interfaces: [br0]\nlisteners: [{interfaces: [br0], accounts-by-address: {10.0.0.1: vm, 10.0.0.1/32: vm}}]", "given twice"},
-		"a bad instance":        {vm + "listeners: [{account: vm, instance: {zone: a/b}}]", "instance.zone"},
-		"a bad host":            {vm + "listeners: [{account: vm, hosts: ['a b']}]", "neither a host name"},
-		"user data not there":   {vm + "listeners: [{account: vm, instance: {user-data-file: /nowhere/x}}]", "user-data-file"},
-		"plaintext with a CA":   {vm + "plaintext: true\nca-file: x", "ca-file means nothing"},
-		"two problems at once":  {"endpiont: x\nplaintext: maybe", "2 problems"},
-		"two problems of sense": {"accounts: {a: {}, b: {}}", "problems"},
+		"unknown key":            {"endpiont: x", `f:1: "endpiont": no such setting; there are accounts`},
+		"unknown inner key":      {"accounts:\n  a:\n    key: x", `f:3: "accounts.a.key": no such setting`},
+		"twice":                  {"endpoint: a\nendpoint: b", `f:2: "endpoint": given twice`},
+		"broken":                 {"a: [", "f: line 1"},
+		"two documents":          {"endpoint: a\n---\nendpoint: b", "more than one document"},
+		"a list":                 {"- a", "must be a mapping"},
+		"a list for a text":      {"endpoint: [a]", `"endpoint": must be a single value`},
+		"a text for a list":      {"trusted-interfaces: br0", "must be a list"},
+		"an anchor":              {"endpoint: &a x\nca-file: *a", "anchors are not taken"},
+		"a switch":               {"listeners: [{options: {gce-http-token: on}}]", `"on" is neither enabled nor disabled`},
+		"a bool":                 {"plaintext: yes", `"yes" is neither true nor false`},
+		"a life":                 {"minimum-life: 1.5", "above 0 and at most 0.9"},
+		"no life":                {"minimum-life: .nan", "no part of a life"},
+		"a duration":             {"recheck: -1s", "is not a duration"},
+		"a hop limit":            {"listeners: [{hop-limit: 0}]", "no number from 1 to 255"},
+		"an address":             {"listeners: [{accounts-by-address: {10.0.0: a}}]", "neither an address nor a network"},
+		"bits after the mask":    {"listeners: [{accounts-by-address: {10.0.0.1/8: a}}]", "the network is 10.0.0.0/8"},
+		"two sources":            {"endpoint: a:1\naccounts: {a: {metadata: 'a:1', service-account-key-file: k}}", "exactly one of"},
+		"no source":              {"accounts: {a: {}}", "exactly one of"},
+		"no endpoint":            {"accounts: {a: {service-account-key-file: k}}", "needs endpoint"},
+		"no exchange":            {"accounts: {a: {token-file: k}}", "needs exchange-url"},
+		"an id of a key":         {"endpoint: a:1\naccounts: {a: {service-account-key-file: k, service-account-id: x}}", "goes with token-file"},
+		"the account none":       {"accounts: {none: {metadata: 'a:1'}}", "is no name of an account"},
+		"an unknown account":     {vm + "listeners: [{account: other}]", `there is no account "other"`},
+		"no account":             {vm + "listeners: [{}, {account: vm, listen: '127.0.0.1:1'}]", "must say whose tokens"},
+		"pods without a node":    {vm + "trusted-interfaces: [cni0]\nlisteners: [{interfaces: [cni0], accounts-by-pod: {a/b: vm}}]", "kubernetes.node"},
+		"pods anywhere":          {vm + "kubernetes: {node: n}\nlisteners: [{accounts-by-pod: {a/b: vm}}]", "needs interfaces"},
+		"pods of nothing":        {vm + "listeners: [{accounts-by-pod: {ab: vm}}]", "is not namespace/service-account"},
+		"pods of no account":     {vm + "kubernetes: {node: n}\nlisteners: [{accounts-by-pod: {a/b: other}}]", `there is no account "other"`},
+		"any annotation":         {vm + "endpoint: 'a:1'\nkubernetes: {node: n}\nlisteners: [{annotated-pods: {account: vm}}]", "must be names of namespaces"},
+		"annotations of nobody":  {vm + "listeners: [{annotated-pods: {namespaces: [a]}, account: vm}]", "account must be given"},
+		"annotations and no IAM": {vm + "kubernetes: {node: n}\nlisteners: [{annotated-pods: {account: vm, namespaces: [a]}}]", "needs endpoint"},
+		"a file and no server":   {vm + "kubernetes: {node: n, token-file: x}\nlisteners: [{accounts-by-pod: {a/b: vm}}]", "kubernetes.server"},
+		"both":                   {vm + "listeners: [{account: vm, accounts-by-address: {10.0.0.1: vm}}]", "exclude each other"},
+		"one name":               {vm + "listeners: [{account: vm, name: a}, {account: vm, name: a}]", `two are named "a"`},
+		"open to all":            {vm + "listeners: [{account: vm, listen: ':80'}]", "may be reached from other machines"},
+		"open to a network":      {vm + "listeners: [{account: vm, listen: '10.0.0.1:80'}]", "may be reached from other machines"},
+		"a host name":            {vm + "listeners: [{account: vm, listen: 'example.com:80'}]", "must name an address"},
+		"no port":                {vm + "listeners: [{account: vm, listen: '127.0.0.1'}]", "is not address:port"},
+		"anyone's address":       {vm + "listeners: [{accounts-by-address: {10.0.0.1: vm}}]", "needs interfaces"},
+		"untrusted interface":    {vm + "listeners: [{interfaces: [eth0], accounts-by-address: {10.0.0.1: vm}}]", "needs it in trusted-interfaces"},
+		"one of them":            {vm + "trusted-interfaces: [br0]\nlisteners: [{interfaces: [br0, eth0], accounts-by-address: {10.0.0.1: vm}}]", `"eth0" needs it`},
+		"one network twice":      {vm + "trusted-interfaces: [br0]\nlisteners: [{interfaces: [br0], accounts-by-address: {10.0.0.1: vm, 10.0.0.1/32: vm}}]", "given twice"},
+		"a bad instance":         {vm + "listeners: [{account: vm, instance: {zone: a/b}}]", "instance.zone"},
+		"a bad host":             {vm + "listeners: [{account: vm, hosts: ['a b']}]", "neither a host name"},
+		"user data not there":    {vm + "listeners: [{account: vm, instance: {user-data-file: /nowhere/x}}]", "user-data-file"},
+		"plaintext with a CA":    {vm + "plaintext: true\nca-file: x", "ca-file means nothing"},
+		"two problems at once":   {"endpiont: x\nplaintext: maybe", "2 problems"},
+		"two problems of sense":  {"accounts: {a: {}, b: {}}", "problems"},
 	} {
 		s, err := metadata.ParseSettings("f", []byte(c.text))
 		if err == nil {
