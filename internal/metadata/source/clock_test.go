@@ -31,7 +31,7 @@ func TestClocksJump(t *testing.T) {
 		t.Run(name+", IAM away", func(t *testing.T) {
 			inBubble(t, source.Policy{}, func(t *testing.T, w *world, r *source.Renewer) {
 				w.set(func(w *world) { w.err = away(); w.wallAhead += tc.jump })
-				text, left, err := token(t, w, r)
+				text, left, err := tokenOf(t, w, r)
 				if tc.left == 0 {
 					if iam.KindOf(err) != iam.Unavailable {
 						t.Fatalf("%q with %v left, %v; want UNAVAILABLE", text, left, err)
@@ -47,7 +47,7 @@ func TestClocksJump(t *testing.T) {
 			inBubble(t, source.Policy{}, func(t *testing.T, w *world, r *source.Renewer) {
 				w.set(func(w *world) { w.wallAhead += tc.jump })
 				time.Sleep(time.Minute)
-				if _, left, err := token(t, w, r); err != nil || left < tokenLife/2 {
+				if _, left, err := tokenOf(t, w, r); err != nil || left < tokenLife/2 {
 					t.Fatalf("%v left, %v; want half of a life at least", left, err)
 				}
 				asked, _, _ := w.counts()

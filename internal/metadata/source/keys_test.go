@@ -40,7 +40,7 @@ func TestAccessKeysAreMadeWhenAskedFor(t *testing.T) {
 // Somebody has ended the one token that is held: the account is as good as before.
 func TestEndedTokenMakesNoKeysButAnotherDoes(t *testing.T) {
 	inBubble(t, source.Policy{}, func(t *testing.T, w *world, r *source.Renewer) {
-		text, _, err := token(t, w, r)
+		text, _, err := tokenOf(t, w, r)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -48,7 +48,7 @@ func TestEndedTokenMakesNoKeysButAnotherDoes(t *testing.T) {
 		if _, err := r.AccessKey(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if now, _, err := token(t, w, r); err != nil || now == text {
+		if now, _, err := tokenOf(t, w, r); err != nil || now == text {
 			t.Errorf("the ended token is still served: %v", err)
 		}
 	})
@@ -64,7 +64,7 @@ func TestKeysAloneAreRefused(t *testing.T) {
 		if _, err := r.AccessKey(t.Context()); !errors.Is(err, source.ErrNoAccount) {
 			t.Errorf("got %v, want ErrNoAccount", err)
 		}
-		if _, _, err := token(t, w, r); err != nil {
+		if _, _, err := tokenOf(t, w, r); err != nil {
 			t.Errorf("tokens are not refused, but: %v", err)
 		}
 		w.set(func(w *world) { w.keyErr = away() })

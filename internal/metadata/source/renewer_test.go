@@ -27,7 +27,7 @@ func TestHalfOfTheLifeIsAlwaysLeft(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, tc.policy, func(t *testing.T, w *world, r *source.Renewer) {
 				for began := time.Now(); time.Since(began) < 72*time.Hour; time.Sleep(tc.every) {
-					_, left, err := token(t, w, r)
+					_, left, err := tokenOf(t, w, r)
 					if err != nil || left < tc.least {
 						t.Fatalf("after %v: %v left (%v), want at least %v", time.Since(began), left, err, tc.least)
 					}
@@ -88,7 +88,7 @@ func TestOneRenewalServesAll(t *testing.T) {
 
 func TestServesWhileIAMIsAway(t *testing.T) {
 	inBubble(t, source.Policy{}, func(t *testing.T, w *world, r *source.Renewer) {
-		first, _, err := token(t, w, r)
+		first, _, err := tokenOf(t, w, r)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,7 +96,7 @@ func TestServesWhileIAMIsAway(t *testing.T) {
 		got := time.Now()
 		for time.Since(got) < tokenLife-8*time.Minute {
 			began := time.Now()
-			text, left, err := token(t, w, r)
+			text, left, err := tokenOf(t, w, r)
 			if err != nil || text != first || left <= 0 {
 				t.Fatalf("after %v: %q with %v left, %v; want the first token", time.Since(got), text, left, err)
 			}
@@ -113,7 +113,7 @@ func TestServesWhileIAMIsAway(t *testing.T) {
 			t.Errorf("%d lines about one outage, want one", n)
 		}
 		time.Sleep(20 * time.Minute)
-		if _, _, err := token(t, w, r); iam.KindOf(err) != iam.Unavailable || errors.Is(err, source.ErrNoAccount) {
+		if _, _, err := tokenOf(t, w, r); iam.KindOf(err) != iam.Unavailable || errors.Is(err, source.ErrNoAccount) {
 			t.Errorf("after the token's end: %v, want UNAVAILABLE", err)
 		}
 		if st := r.Status().Token; st.Remaining != 0 || st.Stale {
@@ -126,7 +126,7 @@ func TestServesWhileIAMIsAway(t *testing.T) {
 
 		w.set(func(w *world) { w.err = nil })
 		time.Sleep(2 * time.Minute)
-		if text, left, err := token(t, w, r); err != nil || text == first || left < tokenLife-5*time.Minute {
+		if text, left, err := tokenOf(t, w, r); err != nil || text == first || left < tokenLife-5*time.Minute {
 			t.Errorf("after the outage: %q with %v left, %v", text, left, err)
 		}
 		if st := r.Status().Token; st.Failure != "" || st.Stale || w.logged("renewed again") != 1 {
@@ -142,7 +142,7 @@ func TestIAMHangs(t *testing.T) {
 		w.set(func(w *world) { w.hangs = true })
 		for range 1000 {
 			began := time.Now()
-			if _, _, err := token(t, w, r); err != nil {
+			if _, _, err := tokenOf(t, w, r); err != nil {
 				t.Fatal(err)
 			}
 			if waited := time.Since(began); waited > 700*time.Millisecond {
@@ -176,7 +176,7 @@ func TestRefusedAccountIsServedNoMore(t *testing.T) {
 				w.set(func(w *world) { w.err = refusal(kind) })
 				began := time.Now()
 				for ; ; time.Sleep(5 * time.Second) {
-					_, _, err := token(t, w, r)
+					_, _, err := tokenOf(t, w, r)
 					if errors.Is(err, source.ErrNoAccount) {
 						break
 					}
@@ -196,7 +196,7 @@ func TestRefusedAccountIsServedNoMore(t *testing.T) {
 				}
 				w.set(func(w *world) { w.err = nil })
 				time.Sleep(90 * time.Second)
-				if _, _, err := token(t, w, r); err != nil {
+				if _, _, err := tokenOf(t, w, r); err != nil {
 					t.Errorf("90 s after the account is back: %v", err)
 				}
 				if _, err := r.AccessKey(t.Context()); err != nil {
@@ -219,7 +219,7 @@ func TestOtherRefusals(t *testing.T) {
 			inBubble(t, source.Policy{}, func(t *testing.T, w *world, r *source.Renewer) {
 				w.set(func(w *world) { w.err = err })
 				for range 60 {
-					if _, _, err := token(t, w, r); err != nil {
+					if _, _, err := tokenOf(t, w, r); err != nil {
 						t.Fatal(err)
 					}
 					time.Sleep(time.Minute)
@@ -231,14 +231,14 @@ func TestOtherRefusals(t *testing.T) {
 		inBubble(t, source.Policy{}, func(t *testing.T, w *world, r *source.Renewer) {
 			w.set(func(w *world) { w.err = refusal(iam.Unauthenticated) })
 			for r.Status().Token.Failures == 0 {
-				if _, _, err := token(t, w, r); err != nil {
+				if _, _, err := tokenOf(t, w, r); err != nil {
 					t.Fatal(err)
 				}
 				time.Sleep(time.Second)
 			}
 			w.set(func(w *world) { w.err = nil })
 			for range 60 {
-				if _, _, err := token(t, w, r); err != nil {
+				if _, _, err := tokenOf(t, w, r); err != nil {
 					t.Fatalf("a refusal that was not confirmed stopped it: %v", err)
 				}
 				time.Sleep(time.Second)

@@ -135,8 +135,8 @@ func inBubble(t *testing.T, p source.Policy, test func(t *testing.T, w *world, r
 	})
 }
 
-// token asks for a token as a patient program does.
-func token(t *testing.T, w *world, r *source.Renewer) (text string, left time.Duration, err error) {
+// tokenOf asks for a token as a patient program does.
+func tokenOf(t *testing.T, w *world, r *source.Renewer) (text string, left time.Duration, err error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
