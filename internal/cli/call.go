@@ -203,5 +203,3 @@ func (s *session) progress(text string) {
 		fmt.Fprint(s.env.Stderr, text)
 	}
 }
-
-func newUUID() string { return resource.NewUUID() }

@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"github.com/propusk/propusk/internal/resource"
 )
 
 // jwk is a public key of P-256 (RFC 7517), its members in the order of RFC 7638.
@@ -60,7 +62,7 @@ func proofOf(key *ecdsa.PrivateKey, method, url string, now time.Time) (string, 
 		Method string `json:"htm"`
 		URL    string `json:"htu"`
 		Issued int64  `json:"iat"`
-	}{newUUID(), method, url, now.Unix()})
+	}{resource.NewUUID(), method, url, now.Unix()})
 	if err != nil {
 		return "", err
 	}

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	"github.com/propusk/propusk/internal/cli/output"
+	"github.com/propusk/propusk/internal/resource"
 )
 
 // rpc is a command that is one call of a method: what it takes and how flags
@@ -229,7 +230,7 @@ func (r rpc) change(ctx context.Context, s *session, q *request) error {
 // once gives a call a key by which the server does it once, however often it
 // arrives.
 func once(ctx context.Context) context.Context {
-	return metadata.AppendToOutgoingContext(ctx, "idempotency-key", newUUID())
+	return metadata.AppendToOutgoingContext(ctx, idempotencyHeader, resource.NewUUID())
 }
 
 // list gathers and prints a list: of messages as a table, of texts as a list.
