@@ -55,12 +55,7 @@ func systemRing(variable func(string) string) (ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &secretRing{conn: conn}
-	if err := r.begin(); err != nil {
-		_ = conn.Close()
-		return nil, err
-	}
-	return r, nil
+	return &secretRing{conn: conn}, nil
 }
 
 func connect(address string) (*dbus.Conn, error) {
@@ -89,8 +84,7 @@ func connect(address string) (*dbus.Conn, error) {
 	}
 }
 
-// begin finds out whether there is a service and opens a session, in which
-// secrets travel as they are: over a socket of this machine.
+// begin finds out whether there is a service that keeps new secrets.
 func (r *secretRing) begin() error {
 	ctx, cancel := context.WithTimeout(context.Background(), busLimit)
 	defer cancel()
@@ -104,17 +98,23 @@ func (r *secretRing) begin() error {
 			return errNoKeyring
 		}
 	}
-	var output dbus.Variant
-	if err := r.call(secretPath, secretService+"OpenSession", []any{"plain", dbus.MakeVariant("")}, &output, &r.session); err != nil {
-		return err
-	}
 	if err := r.call(secretPath, secretService+"ReadAlias", []any{"default"}, &r.collection); err != nil {
 		return err
 	}
 	if r.collection == nowhere {
 		return errNoKeyring
 	}
-	return nil
+	return r.openSession()
+}
+
+// openSession opens a session, in which secrets travel as they are: over a
+// socket of this machine.
+func (r *secretRing) openSession() error {
+	if r.session != "" {
+		return nil
+	}
+	var output dbus.Variant
+	return r.call(secretPath, secretService+"OpenSession", []any{"plain", dbus.MakeVariant("")}, &output, &r.session)
 }
 
 // call calls a method and stores what it answers.
@@ -130,6 +130,8 @@ func (r *secretRing) call(path dbus.ObjectPath, method string, args []any, into 
 		return errors.New("the system's keyring does not answer")
 	case errors.As(err, &refused) && refused.Name == "org.freedesktop.Secret.Error.IsLocked":
 		return errLocked
+	case errors.As(err, &refused) && refused.Name == "org.freedesktop.DBus.Error.ServiceUnknown":
+		return errNoKeyring
 	}
 	return fmt.Errorf("the system's keyring: %w", err)
 }
@@ -152,8 +154,15 @@ func (r *secretRing) find(item string) ([]dbus.ObjectPath, error) {
 	return nil, errNoItem
 }
 
+// get asks for a session and for the item at once: this is on the way of every
+// command.
 func (r *secretRing) get(item string) ([]byte, error) {
+	opened := make(chan error, 1)
+	go func() { opened <- r.openSession() }()
 	found, err := r.find(item)
+	if oerr := <-opened; err == nil {
+		err = oerr
+	}
 	if errors.Is(err, errNoItem) && r.isLocked() { // one that hides what it has while it is locked
 		return nil, errLocked
 	}
@@ -168,6 +177,9 @@ func (r *secretRing) get(item string) ([]byte, error) {
 }
 
 func (r *secretRing) isLocked() bool {
+	if r.collection == "" && r.begin() != nil {
+		return false
+	}
 	var locked dbus.Variant
 	err := r.call(r.collection, "org.freedesktop.DBus.Properties.Get", []any{strings.TrimSuffix(secretCollection, "."), "Locked"}, &locked)
 	is, ok := locked.Value().(bool)
@@ -175,6 +187,9 @@ func (r *secretRing) isLocked() bool {
 }
 
 func (r *secretRing) put(item, label string, value []byte) error {
+	if err := r.begin(); err != nil {
+		return err
+	}
 	if r.isLocked() {
 		return errLocked
 	}
