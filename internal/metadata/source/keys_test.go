@@ -3,6 +3,7 @@ package source_test
 import (
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/propusk/propusk/internal/iam"
@@ -71,6 +72,19 @@ func TestKeysAloneAreRefused(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		if _, err := r.AccessKey(t.Context()); iam.KindOf(err) != iam.Unavailable {
 			t.Errorf("got %v, want UNAVAILABLE", err)
+		}
+	})
+}
+
+func TestNoKeysAreMade(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, err := source.NewRenewer(&world{}, nil, source.Policy{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		if _, err := r.AccessKey(t.Context()); !errors.Is(err, source.ErrNoAccount) {
+			t.Errorf("got %v, want ErrNoAccount", err)
 		}
 	})
 }

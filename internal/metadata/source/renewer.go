@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -25,10 +26,15 @@ type Renewer struct {
 	keys   *keeper[iamclient.AccessKey]
 	end    context.CancelFunc
 	ended  sync.WaitGroup
+
+	hasKeys bool
 }
 
+var errNoKeys = fmt.Errorf("%w of which access keys are made", ErrNoAccount)
+
 // NewRenewer starts to serve an origin's account and makes its first token at
-// once; Close ends it. Keys may be nil: then there are none. It fails as
+// once; Close ends it. Keys may be nil: then there are none, and AccessKey fails
+// with ErrNoAccount. It fails as
 // Policy.Check.
 func NewRenewer(origin Origin, keys Keys, policy Policy) (*Renewer, error) {
 	return newRenewer(origin, keys, policy, uptime)
@@ -40,7 +46,7 @@ func newRenewer(origin Origin, keys Keys, policy Policy, mono func() time.Durati
 	}
 	p := policy.withDefaults()
 	ctx, end := context.WithCancel(context.Background())
-	r := &Renewer{origin: origin, policy: p, end: end}
+	r := &Renewer{origin: origin, policy: p, end: end, hasKeys: keys != nil}
 	c := clock{wall: p.Now, mono: mono}
 	log := p.Log
 	r.tokens = &keeper[iamclient.Token]{
@@ -117,6 +123,9 @@ func (r *Renewer) Token(ctx context.Context) (iamclient.Token, error) { return r
 // AccessKey is an ephemeral access key, as Account says. It is made when it is
 // first asked for, and renewed while it is asked for at least once an hour.
 func (r *Renewer) AccessKey(ctx context.Context) (iamclient.AccessKey, error) {
+	if !r.hasKeys {
+		return iamclient.AccessKey{}, errNoKeys
+	}
 	if _, err := r.tokens.get(ctx); err != nil {
 		return iamclient.AccessKey{}, err // a key of an account that is gone is not served
 	}
