@@ -27,6 +27,12 @@ lacking() {
 # to scan, unless it is there.
 gitPackage() { command -v git >/dev/null || echo git; }
 
+# shells prints the Debian packages of the shells in which the tests complete words.
+shells() {
+  local shell
+  for shell in zsh fish; do command -v "$shell" >/dev/null || echo "$shell"; done
+}
+
 # database prints the Debian package of PostgreSQL unless a server is there.
 database() {
   if command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; then return; fi

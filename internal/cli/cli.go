@@ -125,7 +125,7 @@ func (c command) run(ctx context.Context, env *Environment, title string, tree b
 	s := &session{env: env, discovers: tree}
 	s.declare(f)
 	if c.changes {
-		f.BoolVar(&s.async, "async", false, "print the operation instead of waiting for its end")
+		f.BoolVar(&s.async, "async", false, asyncUsage)
 	}
 	rest, err := parse(f, args)
 	switch {
