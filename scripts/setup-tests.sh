@@ -46,7 +46,7 @@ keyring() {
   command -v gnome-keyring-daemon >/dev/null || echo gnome-keyring
 }
 
-packages=$({ lacking; gitPackage; database; keyring; } | xargs)
+packages=$({ lacking; gitPackage; shells; database; keyring; } | xargs)
 if [[ -n $packages ]]; then
   if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
     echo "installing $packages"
@@ -54,7 +54,7 @@ if [[ -n $packages ]]; then
     apt-get update -qq
     # shellcheck disable=SC2086 # one word a package
     apt-get install -y -qq --no-install-recommends $packages >/dev/null
-    packages=$({ lacking; gitPackage; database; keyring; } | xargs)
+    packages=$({ lacking; gitPackage; shells; database; keyring; } | xargs)
   else
     echo "cannot install Debian packages here (not root, or no apt-get): $packages"
   fi
