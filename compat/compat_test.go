@@ -72,6 +72,7 @@ func TestClients(t *testing.T) {
 		}
 	}
 	suite.run(t, "registry", suite.testRegistry)
+	suite.run(t, "kubernetes/cluster", suite.testKubernetes)
 	suite.run(t, "curl/oauth", func(t *testing.T, _ string) {
 		suite.build(t, "curl")
 		suite.exchange(t, suite.server.env["OAUTH_TOKEN"], "oauth")

@@ -119,7 +119,13 @@ func (s *suite) token(t *testing.T) string { return s.tokenOf(t, "key.json") }
 // tokenOf is an IAM token of the account that a key file of the server is of.
 func (s *suite) tokenOf(t *testing.T, name string) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(s.server.data, name))
+	return s.tokenFrom(t, filepath.Join(s.server.data, name))
+}
+
+// tokenFrom is an IAM token of the account that a key file is of.
+func (s *suite) tokenFrom(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -102,7 +102,7 @@ func (s *session) kubeconfig(name, server, authority, program string) kubeconfig
 	cluster.Cluster.Server, cluster.Cluster.CA = server, authority
 	in.Context.Cluster, in.Context.User = name, name
 	args := []string{"k8s", "create-token"}
-	if s.profileName != "" {
+	if s.profiles != nil && s.profiles.Has(s.profileName) {
 		args = append(args, "--profile="+s.profileName)
 	}
 	if s.configSaid() {

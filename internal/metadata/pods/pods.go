@@ -136,7 +136,7 @@ func (w *Watcher) Age() time.Duration {
 
 const (
 	firstPause = 500 * time.Millisecond
-	mostPause  = 30 * time.Second
+	mostPause  = 10 * time.Second
 )
 
 // pause waits before the next attempt, longer each time, and not in step with
