@@ -28,7 +28,8 @@ import (
 // client is the peer's own address, never one that a header tells.
 type Accounts func(r *http.Request, client netip.Addr) (source.Account, error)
 
-// ErrUnknownClient is a source.ErrNoAccount for an address that nobody set up.
+// ErrUnknownClient is a source.ErrNoAccount for an address that nobody set up. To
+// such a client everything is 404.
 var ErrUnknownClient = fmt.Errorf("%w for this address", source.ErrNoAccount)
 
 // Config says what one door answers. Its zero value serves no account.
@@ -137,8 +138,10 @@ func (d *Door) Close() { d.stop.Do(func() { close(d.stopping) }) }
 // request is one request that the guard has let in.
 type request struct {
 	*http.Request
-	client netip.Addr
-	w      http.ResponseWriter
+	client  netip.Addr
+	w       http.ResponseWriter
+	account source.Account // what Accounts said
+	failed  error
 }
 
 // ServeHTTP implements http.Handler.
@@ -157,6 +160,11 @@ func (d *Door) answer(r *request) *answer {
 	if refused := d.guard(r); refused != nil {
 		// What else is on that connection may be another request's disguise.
 		return refused.header("Connection", "close")
+	}
+	if r.account, r.failed = d.c.Accounts(r.Request, r.client); errors.Is(r.failed, ErrUnknownClient) {
+		// Where clients are told apart, what the machine keeps in its attributes and
+		// user data is for those who are known.
+		return noAccount(r.failed)
 	}
 	first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	if slices.Contains(ec2Versions, first) {
@@ -185,14 +193,13 @@ func (d *Door) recover(w http.ResponseWriter, r *http.Request) {
 
 // account is whose credentials r gets, or the answer that there are none.
 func (d *Door) account(r *request) (source.Account, *answer) {
-	a, err := d.c.Accounts(r.Request, r.client)
-	if err != nil {
-		return nil, d.sourceFailed(r, err)
+	if r.failed != nil {
+		return nil, d.sourceFailed(r, r.failed)
 	}
-	if a == nil {
+	if r.account == nil {
 		return nil, noAccount(nil)
 	}
-	return a, nil
+	return r.account, nil
 }
 
 // sourceFailed turns an account's error into an answer. Why IAM gave nothing is

@@ -308,34 +308,6 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-func TestByAddress(t *testing.T) {
-	one, wide := &account{id: "one", token: "t1.one.x", life: time.Hour}, &account{id: "wide", token: "t1.wide.x", life: time.Hour}
-	byAddress, err := metadata.ByAddress([]metadata.Route{
-		{netip.MustParsePrefix("10.0.0.0/8"), wide}, {netip.MustParsePrefix("10.0.0.5/32"), one}, {netip.MustParsePrefix("fd00::/8"), one}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := door(t, metadata.Config{Accounts: byAddress})
-	for client, want := range map[string]string{
-		"10.0.0.5:1": "t1.one.x", "10.0.0.6:1": "t1.wide.x", "[::ffff:10.0.0.5]:1": "t1.one.x", "11.0.0.1:1": "",
-		"[fd00::1]:1": "t1.one.x", "[fd00::1%eth0]:1": "t1.one.x", "[fe80::1%eth0]:1": "",
-	} {
-		w := askFrom(d, client, "GET", "/computeMetadata/v1/instance/service-accounts/default/token", flavour)
-		if want == "" && w.Code != 404 || want != "" && !strings.Contains(w.Body.String(), want) {
-			t.Errorf("%s: %d %s, want %q", client, w.Code, w.Body, want)
-		}
-	}
-	for _, wrong := range []string{"10.0.0.0/8 10.1.0.0/8", "::ffff:10.0.0.0/104"} {
-		var routes []metadata.Route
-		for p := range strings.FieldsSeq(wrong) {
-			routes = append(routes, metadata.Route{From: netip.MustParsePrefix(p)})
-		}
-		if _, err := metadata.ByAddress(routes); err == nil {
-			t.Errorf("%s is taken", wrong)
-		}
-	}
-}
-
 func TestNewRefuses(t *testing.T) {
 	for _, c := range []metadata.Config{
 		{Hosts: []string{"a b"}}, {Hosts: []string{"a..b"}}, {Hosts: []string{"fe80::1%eth0"}}, {Hosts: []string{"host:80"}},

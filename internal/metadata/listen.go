@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"sync"
 	"time"
 
@@ -34,7 +35,8 @@ type ServerConfig struct {
 	// can tell them apart. None: connections are taken from this machine alone,
 	// since a neighbour on the network can send to any address that it has.
 	Interfaces []string
-	// MaxConnections bounds open connections, 0: 1024; of one client, an eighth.
+	// MaxConnections bounds open connections, 0: 1024; with Interfaces, an eighth of
+	// it those of one client.
 	MaxConnections int
 	Log            *slog.Logger
 	Metrics        *Metrics
@@ -60,6 +62,9 @@ func Listen(ctx context.Context, c ServerConfig, d *Door) (*Server, error) {
 			c.Metrics.connectionRefused(d.c.Name, reason)
 			d.log.closed(d.c.Name, client, reason)
 		}}
+	if bounds.local { // all are one machine, often under one address
+		bounds.each = most
+	}
 	log := c.Log
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -100,16 +105,20 @@ func bind(ctx context.Context, address, from string) (net.Listener, error) {
 			return nil, iam.Errorf(iam.FailedPrecondition, "this system cannot keep a listener to interface %s: that needs Linux", from)
 		}
 	}
-	l, err := config.Listen(ctx, "tcp", address)
+	host, port, _ := net.SplitHostPort(address)
+	network := "tcp"
+	if a, err := netip.ParseAddr(host); err == nil && a.Is4() {
+		network = "tcp4" // 0.0.0.0 is no word for IPv6
+	}
+	l, err := config.Listen(ctx, network, address)
 	if err == nil {
 		return l, nil
 	}
-	host, port, _ := net.SplitHostPort(address)
 	switch {
 	case errors.Is(err, errAddressElsewhere):
 		return nil, iam.Wrap(err, iam.FailedPrecondition,
 			"%s is no address of this machine; to give it to the machine: ip addr add %s dev lo", host, single(host))
-	case errors.Is(err, errNotPermitted):
+	case errors.Is(err, os.ErrPermission):
 		return nil, iam.Wrap(err, iam.FailedPrecondition,
 			"this user may not listen on port %s: run as root, give the program the capability CAP_NET_BIND_SERVICE (and CAP_NET_RAW for interfaces), or choose a port above 1023", port)
 	case errors.Is(err, errAddressTaken):

@@ -8,7 +8,6 @@ import (
 
 const (
 	errAddressElsewhere = unix.EADDRNOTAVAIL
-	errNotPermitted     = unix.EACCES
 	errAddressTaken     = unix.EADDRINUSE
 )
 

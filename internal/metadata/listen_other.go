@@ -6,7 +6,6 @@ import "syscall"
 
 const (
 	errAddressElsewhere = syscall.EADDRNOTAVAIL
-	errNotPermitted     = syscall.EACCES
 	errAddressTaken     = syscall.EADDRINUSE
 )
 

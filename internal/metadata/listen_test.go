@@ -92,7 +92,7 @@ func TestWire(t *testing.T) {
 }
 
 func TestConnectionsAreBounded(t *testing.T) {
-	_, address := serve(t, full(t), metadata.ServerConfig{MaxConnections: 16}) // 2 of one client
+	_, address := serve(t, full(t), metadata.ServerConfig{MaxConnections: 2})
 	open := func() net.Conn {
 		c, err := net.Dial("tcp", address)
 		if err != nil {

@@ -1,0 +1,85 @@
+package metadata
+
+import (
+	"bytes"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestBounds(t *testing.T) {
+	one, other, here := netip.MustParseAddr("10.0.0.5"), netip.MustParseAddr("10.0.0.6"), netip.MustParseAddr("127.0.0.1")
+	b := &bounds{most: 4, each: 2, of: map[netip.Addr]int{}}
+	for i, want := range []string{"", "", "too_many"} {
+		if got := b.enter(one); got != want {
+			t.Errorf("connection %d of one client: %q, want %q", i+1, got, want)
+		}
+	}
+	if b.enter(other) != "" || b.enter(other) != "" || b.enter(here) != "too_many" {
+		t.Error("all together are not four")
+	}
+	b.leave(one)
+	b.leave(one)
+	if len(b.of) != 1 || b.enter(here) != "" {
+		t.Error("places that became free are not given again")
+	}
+	local := &bounds{most: 4, each: 4, local: true, of: map[netip.Addr]int{}}
+	// 192.0.2.1 is nobody's (RFC 5737).
+	if local.enter(netip.MustParseAddr("192.0.2.1")) != "not_local" || local.enter(netip.Addr{}) != "not_local" || local.enter(here) != "" {
+		t.Error("who is of this machine is told wrongly")
+	}
+}
+
+func TestSlowClientsAreCut(t *testing.T) {
+	d, err := New(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Listen(t.Context(), ServerConfig{Address: "127.0.0.1:0"}, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for name, limit := range map[string]time.Duration{"header": s.http.ReadHeaderTimeout, "request": s.http.ReadTimeout, "answer": s.http.WriteTimeout, "idle": s.http.IdleTimeout} {
+		if limit <= 0 || limit > time.Minute {
+			t.Errorf("%s: %s", name, limit)
+		}
+	}
+	if s.http.Protocols.HTTP2() || s.http.Protocols.UnencryptedHTTP2() {
+		t.Error("HTTP/2 is spoken")
+	}
+}
+
+// A stream of refusals leaves a few lines, and then a number.
+func TestQuietLog(t *testing.T) {
+	var out bytes.Buffer
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	d, err := New(Config{Log: slog.New(slog.NewTextHandler(&out, nil)), Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	refuse := func(host string) {
+		r := httptest.NewRequest(http.MethodGet, "/computeMetadata/v1/t1.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA.BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB", nil)
+		r.Host, r.RemoteAddr = host, "10.0.0.5:1"
+		d.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	for range 1000 {
+		refuse("evil.example\nlevel=ERROR")
+	}
+	if n := strings.Count(out.String(), "\n"); n != quietLines {
+		t.Errorf("%d lines, want %d", n, quietLines)
+	}
+	if strings.Contains(out.String(), "BBBBBBBB") {
+		t.Error("what looks like a token is in the log")
+	}
+	refuse("localhost") // another reason has lines of its own
+	now = now.Add(quietEvery)
+	refuse("evil.example")
+	if !strings.Contains(out.String(), "reason=no_flavour") || !strings.Contains(out.String(), "not_logged_before=995") {
+		t.Error(out.String())
+	}
+}

@@ -1,0 +1,18 @@
+package metadata_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/propusk/propusk/internal/metadata"
+)
+
+// A listener that is kept to an interface serves who comes by it.
+func TestInterface(t *testing.T) {
+	_, address := serve(t, full(t), metadata.ServerConfig{Interfaces: []string{"lo"}})
+	answer := speak(t, address, "GET /computeMetadata/v1/instance/id HTTP/1.1\r\nHost: "+address+"\r\nMetadata-Flavor: Google\r\n\r\n")
+	if !strings.HasPrefix(answer, "HTTP/1.1 200 "+http.StatusText(200)) || !strings.HasSuffix(answer, "epd1") {
+		t.Errorf("%q", answer)
+	}
+}
