@@ -243,9 +243,10 @@ var File_propusk_v1_registry_service_proto protoreflect.FileDescriptor
 const file_propusk_v1_registry_service_proto_rawDesc = "" +
 	"\n" +
 	"!propusk/v1/registry_service.proto\x12\n" +
-	"propusk.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dyandex/cloud/validation.proto\"\xf0\x01\n" +
-	"\x19IssueRegistryTokenRequest\x12\x1d\n" +
-	"\x04user\x18\x01 \x01(\tB\t\x8a\xc81\x05<=256R\x04user\x12&\n" +
+	"propusk.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dyandex/cloud/validation.proto\"\xf1\x01\n" +
+	"\x19IssueRegistryTokenRequest\x12\x1e\n" +
+	"\x04user\x18\x01 \x01(\tB\n" +
+	"\x8a\xc81\x06<=8192R\x04user\x12&\n" +
 	"\bpassword\x18\x02 \x01(\tB\n" +
 	"\x8a\xc81\x06<=8192R\bpassword\x12'\n" +
 	"\aservice\x18\x03 \x01(\tB\r\xe8\xc71\x01\x8a\xc81\x05<=255R\aservice\x12;\n" +
