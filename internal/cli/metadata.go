@@ -63,5 +63,5 @@ func (s *session) fromMetadata(ctx context.Context) (profile.Token, error) {
 		return profile.Token{}, errors.New("the metadata address answers with no token")
 	}
 	now := s.env.Now()
-	return profile.Token{Text: iam.NewSecret(text), IssuedAt: now, ExpiresAt: now.Add(time.Duration(min(max(got.ExpiresIn, 0), int64(longestLife/time.Second))) * time.Second)}, nil
+	return profile.Token{Text: iam.NewSecret(text), IssuedAt: now, ExpiresAt: now.Add(seconds(got.ExpiresIn, longestLife))}, nil
 }

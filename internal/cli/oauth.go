@@ -261,6 +261,5 @@ func (i *issuer) take(in *profile.SignIn, answer *oauthAnswer, began time.Time) 
 	if next != "" {
 		in.RefreshToken = iam.NewSecret(next)
 	}
-	life := time.Duration(min(max(answer.ExpiresIn, 0), int64(longestLife/time.Second))) * time.Second
-	return i.s.received(text, timestamppb.New(i.s.env.Now().Add(life)), began), nil
+	return i.s.received(text, timestamppb.New(i.s.env.Now().Add(seconds(answer.ExpiresIn, longestLife))), began), nil
 }
