@@ -60,6 +60,10 @@ func TestClients(t *testing.T) {
 	for _, client := range folders(t, "sts") {
 		suite.run(t, client, suite.testSTS)
 	}
+	metadata := startMetadata(t, suite.server)
+	for _, client := range folders(t, "metadata") {
+		suite.run(t, client, func(t *testing.T, client string) { suite.testMetadata(t, client, metadata) })
+	}
 	for _, client := range folders(t, "s3") {
 		suite.run(t, client, suite.testS3)
 	}
@@ -73,6 +77,7 @@ func TestClients(t *testing.T) {
 	}
 	suite.run(t, "registry", suite.testRegistry)
 	suite.run(t, "kubernetes/cluster", suite.testKubernetes)
+	suite.run(t, "git", suite.testGit)
 	suite.run(t, "curl/oauth", func(t *testing.T, _ string) {
 		suite.build(t, "curl")
 		suite.exchange(t, suite.server.env["OAUTH_TOKEN"], "oauth")
