@@ -1,0 +1,109 @@
+//go:build unix
+
+package compat_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// metadataConfig is one account of the server's, for programs of this machine.
+const metadataConfig = `endpoint: %s
+ca-file: %s
+accounts:
+  app: {service-account-key-file: %s}
+listeners:
+  - {name: machine, listen: "%s", account: app, instance: {id: epd00000000000000000}}
+`
+
+// startMetadata runs `propusk metadata` for the server's account until the test
+// ends, and returns its host:port.
+func startMetadata(t *testing.T, s *server) string {
+	t.Helper()
+	config := filepath.Join(t.TempDir(), "metadata.yaml")
+	text := fmt.Sprintf(metadataConfig, s.env["ENDPOINT"], filepath.Join(s.data, "ca.pem"), filepath.Join(s.data, "key.json"), "127.0.0.1:0")
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return runMetadata(t, exec.Command(s.binary, "metadata", "--config", config))
+}
+
+var servingMetadata = regexp.MustCompile(`msg="serving metadata" listen=(\S+)`)
+
+// runMetadata starts a command that is to serve metadata, and returns where it does.
+func runMetadata(t *testing.T, cmd *exec.Cmd) string {
+	t.Helper()
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "PROPUSK_") })
+	log, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var lines strings.Builder
+	at := make(chan string, 1)
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		for scan := bufio.NewScanner(io.LimitReader(log, 1<<20)); scan.Scan(); {
+			mu.Lock()
+			lines.WriteString(scan.Text() + "\n")
+			mu.Unlock()
+			if found := servingMetadata.FindStringSubmatch(scan.Text()); found != nil {
+				at <- found[1]
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		<-read
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("propusk metadata ended with %v", err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if t.Failed() {
+			t.Logf("propusk metadata's log:\n%s", lines.String())
+		}
+		if strings.Contains(lines.String(), "t1.") || strings.Contains(lines.String(), "s1.") {
+			t.Error("there is a token in the log of propusk metadata")
+		}
+	})
+	select {
+	case address := <-at:
+		return address
+	case <-read:
+	case <-time.After(startLimit):
+	}
+	t.Fatal("propusk metadata does not serve")
+	return ""
+}
+
+// testMetadata has a client of the metadata address find its token there, and
+// call the server with it. The program itself checks what it gets.
+func (s *suite) testMetadata(t *testing.T, client, address string) {
+	environment := []string{"METADATA=" + address, "STS_URL=" + s.server.env["HTTP_URL"]}
+	if by, err := os.ReadFile(filepath.Join(client, "built-by")); err == nil { // another client's build has what it needs
+		name := strings.TrimSpace(string(by))
+		s.build(t, name)
+		environment = append(environment, "BUILD_CACHE="+filepath.Join(cacheRoot(t), name))
+	}
+	s.build(t, client)
+	out, err := s.execute(t, client, "./run", "", environment...)
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", client, err, out.all())
+	}
+}
