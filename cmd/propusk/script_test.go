@@ -17,7 +17,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"propusk": main, "yc": main, "person": person})
+	testscript.Main(m, map[string]func(){"propusk": main, "yc": main, "docker-credential-propusk": main, "docker-credential-yc": main, "person": person})
 }
 
 // TestScript runs testdata/script/*.txtar. Beside testscript's own commands:
