@@ -107,3 +107,13 @@ func (s *suite) testMetadata(t *testing.T, client, address string) {
 		t.Fatalf("%s: %v\n%s", client, err, out.all())
 	}
 }
+
+// testLinkLocal has guests of a machine find it at 169.254.169.254, in network
+// namespaces that the program makes.
+func (s *suite) testLinkLocal(t *testing.T, client string) {
+	s.build(t, client)
+	out, err := s.execute(t, client, "./run", "", "BINARY="+s.server.binary, "FOLDER="+t.TempDir())
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", client, err, out.all())
+	}
+}
