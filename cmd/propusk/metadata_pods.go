@@ -51,7 +51,7 @@ func (m *metadataSources) accountsOfPods(l *metadata.ListenerSettings) metadata.
 			policy.Log = policy.Log.With("account", id)
 			return source.NewRenewer(origin, m.keys(), policy)
 		}})
-		m.pools = append(m.pools, annotated)
+		m.pools[l.Name] = annotated
 	}
 	return metadata.ByPod(m.watcher.AccountOf, func(p pods.Pod) (source.Account, error) {
 		if account, ok := given[name{p.Namespace, p.ServiceAccount}]; ok {

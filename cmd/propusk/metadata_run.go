@@ -49,6 +49,9 @@ func openMetadata(ctx context.Context, s *metadataSettings, log *slog.Logger) (_
 			return nil, fmt.Errorf("listener %s: %w", s.Listeners[i].Name, err)
 		}
 	}
+	for name, pool := range m.sources.pools {
+		metadata.WatchPool(registry, name, pool.Statuses)
+	}
 	return m, m.openDebug(ctx, registry)
 }
 

@@ -19,14 +19,14 @@ type metadataSources struct {
 	policy    source.Policy
 	accounts  map[string]*source.Renewer
 	origins   map[string]source.Origin
-	watcher   *pods.Watcher // nil when no listener tells pods apart
-	pools     []*source.Pool
+	watcher   *pods.Watcher           // nil when no listener tells pods apart
+	pools     map[string]*source.Pool // by listener
 }
 
 // openSources makes all accounts. None waits for IAM: what is away now may be
 // there when it is asked for.
 func openSources(s *metadata.Settings, log *slog.Logger) (_ *metadataSources, err error) {
-	m := &metadataSources{accounts: map[string]*source.Renewer{}, origins: map[string]source.Origin{},
+	m := &metadataSources{accounts: map[string]*source.Renewer{}, origins: map[string]source.Origin{}, pools: map[string]*source.Pool{},
 		policy: source.Policy{MinimumLife: s.MinimumLife, Recheck: s.Recheck, KeyLife: s.KeyLife, Log: log}}
 	defer func() {
 		if err != nil {

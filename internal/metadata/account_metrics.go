@@ -61,3 +61,39 @@ func (m *accountMetrics) collect(to chan<- prometheus.Metric, name, credential s
 		send(m.states, prometheus.GaugeValue, v, state)
 	}
 }
+
+// poolMetrics counts accounts that come and go, of which there may be too many
+// to name.
+type poolMetrics struct {
+	statuses func() []source.Status
+	live     *prometheus.Desc
+}
+
+// WatchPool adds to the metrics how many accounts a listener made for its
+// clients are there, by how they are.
+func WatchPool(r prometheus.Registerer, listener string, statuses func() []source.Status) {
+	r.MustRegister(&poolMetrics{statuses, prometheus.NewDesc("propusk_metadata_client_accounts",
+		"Accounts made for clients of a listener: well, stale (what is served should have been renewed) or without a token.",
+		[]string{"state"}, prometheus.Labels{"listener": listener})})
+}
+
+// Describe implements prometheus.Collector.
+func (m *poolMetrics) Describe(to chan<- *prometheus.Desc) { to <- m.live }
+
+// Collect implements prometheus.Collector.
+func (m *poolMetrics) Collect(to chan<- prometheus.Metric) {
+	counts := map[string]int{"well": 0, "stale": 0, "without": 0}
+	for _, s := range m.statuses() {
+		switch {
+		case s.Token.Remaining <= 0:
+			counts["without"]++
+		case s.Token.Stale:
+			counts["stale"]++
+		default:
+			counts["well"]++
+		}
+	}
+	for state, n := range counts {
+		to <- prometheus.MustNewConstMetric(m.live, prometheus.GaugeValue, float64(n), state)
+	}
+}

@@ -323,3 +323,17 @@ func TestNewRefuses(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkToken(b *testing.B) {
+	d := full(b)
+	r := httptest.NewRequest("GET", tokenPath, nil)
+	r.Host, r.RemoteAddr = "169.254.169.254", "10.0.0.5:1"
+	r.Header.Set("Metadata-Flavor", "Google")
+	b.ReportAllocs()
+	for b.Loop() {
+		w := httptest.NewRecorder()
+		if d.ServeHTTP(w, r); w.Code != 200 {
+			b.Fatal(w.Code)
+		}
+	}
+}

@@ -220,6 +220,9 @@ func (c *checking) trusted(where string, l *ListenerSettings) {
 
 func (c *checking) byAddress(where string, l *ListenerSettings) {
 	for _, r := range l.ByAddress {
+		if len(l.Interfaces) > 1 && r.From.Addr().IsLinkLocalUnicast() {
+			c.bad(fmt.Sprintf("%s.accounts-by-address.%s", where, r.From), "is another client on each interface: give each a listener of its own")
+		}
 		c.known(fmt.Sprintf("%s.accounts-by-address.%s", where, r.From), r.Account)
 	}
 	routes := make([]Route, len(l.ByAddress))

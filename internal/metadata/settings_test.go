@@ -165,6 +165,7 @@ func TestSettingsAreRefused(t *testing.T) {
 		"untrusted interface":    {vm + "listeners: [{interfaces: [eth0], accounts-by-address: {10.0.0.1: vm}}]", "needs it in trusted-interfaces"},
 		"one of them":            {vm + "trusted-interfaces: [br0]\nlisteners: [{interfaces: [br0, eth0], accounts-by-address: {10.0.0.1: vm}}]", `"eth0" needs it`},
 		"one network twice":      {vm + "trusted-interfaces: [br0]\nlisteners: [{interfaces: [br0], accounts-by-address: {10.0.0.1: vm, 10.0.0.1/32: vm}}]", "given twice"},
+		"link-local twice":       {vm + "trusted-interfaces: [a, b]\nlisteners: [{interfaces: [a, b], accounts-by-address: {'fe80::1': vm}}]", "another client on each interface"},
 		"a bad instance":         {vm + "listeners: [{account: vm, instance: {zone: a/b}}]", "instance.zone"},
 		"a bad host":             {vm + "listeners: [{account: vm, hosts: ['a b']}]", "neither a host name"},
 		"user data not there":    {vm + "listeners: [{account: vm, instance: {user-data-file: /nowhere/x}}]", "user-data-file"},

@@ -1,6 +1,7 @@
 package metadata
 
 import (
+	"errors"
 	"net/http"
 	"net/netip"
 	"sync"
@@ -85,6 +86,10 @@ func (d *Door) await(r *request, q query, look func() *answer) *answer {
 		case <-r.Context().Done():
 			a.outcome = "gone"
 			return a
+		}
+		// Meanwhile the client's account may have become another.
+		if r.account, r.failed = d.c.Accounts(r.Request, r.client); errors.Is(r.failed, ErrUnknownClient) {
+			return noAccount(r.failed)
 		}
 		if b := look(); b.status != http.StatusOK || b.tag != a.tag {
 			return b

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/iamclient"
 	"github.com/propusk/propusk/internal/metadata"
+	"github.com/propusk/propusk/internal/metadata/source"
 )
 
 // turning is an account whose token changes at a moment.
@@ -87,6 +89,23 @@ func TestWaitForAToken(t *testing.T) {
 		w, took := waiting(t, d, tokenPath+"?wait_for_change=true&last_etag="+tag)
 		if !strings.Contains(w.Body.String(), "t1.new.x") || took > 12*time.Second || took < 9*time.Second {
 			t.Errorf("%q after %s", w.Body, took)
+		}
+	})
+}
+
+// Who is told apart no longer gets nothing more of what he waits for.
+func TestWaitOfOneWhoIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		until := time.Now().Add(5 * time.Second)
+		d := door(t, metadata.Config{Instance: machine(), Now: time.Now, Accounts: func(*http.Request, netip.Addr) (source.Account, error) {
+			if time.Now().Before(until) {
+				return good(), nil
+			}
+			return nil, metadata.ErrUnknownClient
+		}})
+		w, took := waiting(t, d, "/computeMetadata/v1/instance/zone?wait_for_change=true")
+		if w.Code != 404 || took > 7*time.Second {
+			t.Errorf("%d after %s", w.Code, took)
 		}
 	})
 }
