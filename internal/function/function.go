@@ -64,6 +64,7 @@ type Runner struct {
 	idle    []*instance
 	waiting int
 	closed  bool
+	close   sync.Once
 }
 
 // Start makes a function ready: it finds the handler's interpreter, or builds what
@@ -99,9 +100,11 @@ func Start(ctx context.Context, f Function) (*Runner, error) {
 
 func (r *Runner) home() string { return filepath.Join(r.folder, "home") }
 
-// Close ends every process of the function and removes what Start has made.
-// Calls under way fail.
-func (r *Runner) Close() {
+// Close ends every process of the function and removes what Start has made. It
+// waits for calls under way, which their contexts end.
+func (r *Runner) Close() { r.close.Do(r.end) }
+
+func (r *Runner) end() {
 	r.mu.Lock()
 	r.closed = true
 	idle := r.idle
@@ -114,6 +117,9 @@ func (r *Runner) Close() {
 	wait.Wait()
 	for range cap(r.slots) { // a call under way ends its own process
 		r.slots <- struct{}{}
+	}
+	for range cap(r.slots) { // later ones are refused
+		<-r.slots
 	}
 	_ = os.RemoveAll(r.folder)
 }
@@ -136,6 +142,12 @@ func (r *Runner) Invoke(ctx context.Context, c Call) ([]byte, error) {
 		return nil, err
 	}
 	defer release()
+	r.mu.Lock()
+	closed := r.closed
+	r.mu.Unlock()
+	if closed {
+		return nil, stopped()
+	}
 	began := r.f.Now()
 	told, err := r.told(ctx, c, began)
 	if err != nil {
@@ -226,7 +238,11 @@ func (r *Runner) take() (*instance, error) {
 		last.kill()
 	}
 	if r.closed {
-		return nil, &Failure{Status: 503, Type: "ServiceUnavailable", Message: "the function is being stopped"}
+		return nil, stopped()
 	}
 	return r.start()
+}
+
+func stopped() *Failure {
+	return &Failure{Status: 503, Type: "ServiceUnavailable", Message: "the function is being stopped"}
 }

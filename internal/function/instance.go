@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -90,8 +91,8 @@ func (i *instance) exchange(ctx context.Context, t *told, event []byte) (answer 
 		return nil, false, i.outcome()
 	case err != nil:
 		return nil, false, err
-	case h.Kind == "error":
-		return nil, healthy, failureOf(body)
+	case h.Kind != "answer":
+		return nil, healthy && h.Kind == "error", failureOf(body)
 	}
 	return body, healthy, nil
 }
@@ -106,7 +107,7 @@ func (i *instance) read(id string) (head, []byte, error) {
 		return h, nil, err
 	}
 	garbled := &Failure{Status: 502, Own: true, Type: "RuntimeError", Message: "the handler's process answers what nobody asked"}
-	if err != nil || json.Unmarshal(line, &h) != nil || h.ID != id || h.Kind != "answer" && h.Kind != "error" || h.Length < 0 {
+	if err != nil || json.Unmarshal(line, &h) != nil || h.ID != id || !slices.Contains([]string{"answer", "error", "fatal"}, h.Kind) || h.Length < 0 {
 		return h, nil, garbled
 	}
 	if h.Length > mostBytes {

@@ -1,7 +1,7 @@
 // Runs a Node.js handler: calls come on descriptor 3, answers leave on 4. A call
 // is a line of JSON, {"context": …, "length": n}, and n bytes of event. An answer
-// is a line of JSON, {"id": …, "kind": "answer" or "error", "length": n}, and n
-// bytes. What the handler prints is its log and no part of the answer.
+// is a line of JSON, {"id": …, "kind": "answer", "error" or "fatal", "length": n},
+// and n bytes; after "fatal" the process ends. What the handler prints is its log and no part of the answer.
 'use strict';
 
 const fs = require('node:fs');
@@ -112,7 +112,7 @@ async function serve(call, event) {
   try {
     body = await run(call.context, event);
   } catch (e) {
-    [kind, body] = ['error', describe(e)];
+    [kind, body] = [handler ? 'error' : 'fatal', describe(e)];
   }
   if (current !== id) return; // what nobody caught has been its end already
   current = undefined;
@@ -125,7 +125,7 @@ function fatal(e) {
   const id = current;
   current = undefined;
   const body = describe(e);
-  if (id) answer(id, 'error', body);
+  if (id) answer(id, 'fatal', body);
   process.exit(1);
 }
 process.on('uncaughtException', fatal);

@@ -1,8 +1,8 @@
 """Runs a Python handler: calls come on descriptor 3, answers leave on 4.
 
 A call is a line of JSON, {"context": ..., "length": n}, and n bytes of event.
-An answer is a line of JSON, {"id": ..., "kind": "answer" or "error", "length": n},
-and n bytes. What the handler prints is its log and no part of the answer.
+An answer is a line of JSON, {"id": ..., "kind": "answer", "error" or "fatal",
+"length": n}, and n bytes; after "fatal" the process ends. What the handler prints is its log and no part of the answer.
 """
 
 import asyncio
@@ -59,7 +59,7 @@ class Runtime:
                     self.load()
                 self.answer(context.request_id, "answer", encode(self.run(decode(event), context)))
             except BaseException as e:  # SystemExit of a handler ends the call, not the instance
-                self.answer(context.request_id, "error", describe(e))
+                self.answer(context.request_id, "error" if self.handler else "fatal", describe(e))
                 if self.handler is None:
                     sys.exit(1)
 
