@@ -85,7 +85,9 @@ func (l *labels) String() string { return "" }
 
 // Set implements flag.Value.
 func (l *labels) Set(text string) error {
-	*l = labels{}
+	if *l == nil {
+		*l = labels{}
+	}
 	if text == "" {
 		return nil
 	}
