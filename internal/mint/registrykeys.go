@@ -55,6 +55,8 @@ type RegistryKeys struct {
 	signing, root *IDKeys
 	now           func() time.Time
 
+	roots sync.Map // certificates by the ids of their keys
+
 	mu    sync.Mutex
 	known *leaf // the certificate in use
 }
@@ -132,18 +134,18 @@ func (k *RegistryKeys) Certificates(ctx context.Context) ([]byte, error) {
 	}
 	var out []byte
 	for _, key := range k.root.published(keys) {
-		_, der, err := rootCertificate(key)
+		root, err := k.rootOf(key)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
+		out = append(out, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Raw})...)
 	}
 	return out, nil
 }
 
 // rootCertificate is a function of the key and its row alone (RSA signatures of
 // PKCS #1 v1.5 are), so that it need not be kept and is the same on all nodes.
-func rootCertificate(key *idKey) (*x509.Certificate, []byte, error) {
+func rootCertificate(key *idKey) (*x509.Certificate, error) {
 	serial := sha256.Sum256([]byte(key.ID))
 	template := &x509.Certificate{
 		SerialNumber: new(big.Int).SetBytes(serial[1:17]),
@@ -155,10 +157,21 @@ func rootCertificate(key *idKey) (*x509.Certificate, []byte, error) {
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.private.PublicKey, key.private)
 	if err != nil {
-		return nil, nil, iam.Wrap(err, iam.Internal, "The certificate of registry tokens could not be made")
+		return nil, iam.Wrap(err, iam.Internal, "The certificate of registry tokens could not be made")
 	}
-	made, err := x509.ParseCertificate(der)
-	return made, der, err
+	return x509.ParseCertificate(der)
+}
+
+// rootOf is a root's certificate, made once: everybody may ask for it.
+func (k *RegistryKeys) rootOf(key *idKey) (*x509.Certificate, error) {
+	if made, ok := k.roots.Load(key.ID); ok {
+		return made.(*x509.Certificate), nil
+	}
+	made, err := rootCertificate(key)
+	if err == nil {
+		k.roots.Store(key.ID, made)
+	}
+	return made, err
 }
 
 // certificate is the current one of a signing key.
@@ -173,7 +186,7 @@ func (k *RegistryKeys) certificate(ctx context.Context, keyID string, public *rs
 	if c := k.known; c != nil && c.keyID == keyID && c.rootID == root.ID && c.ends.Sub(now) > leafRenew {
 		return c.der, nil
 	}
-	parent, _, err := rootCertificate(root)
+	parent, err := k.rootOf(root)
 	if err != nil {
 		return nil, err
 	}

@@ -49,11 +49,7 @@ func (s *Server) registryUsers() *registryapi.Users {
 		JWT: func(ctx context.Context, text iam.Secret) (*credential.Identity, error) {
 			return s.created(ctx, &iampb.CreateIamTokenRequest{Identity: &iampb.CreateIamTokenRequest_Jwt{Jwt: text.Reveal()}})
 		},
-		Key: func(ctx context.Context, id string) error {
-			_, err := s.accountOfKey(ctx, id)
-			return err
-		},
-		Audience: s.audiences()[0], Now: s.now,
+		AccountOf: s.accountOfKey, Audience: s.audiences()[0], Now: s.now,
 	}
 }
 

@@ -1,10 +1,10 @@
 package registryapi
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
-	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -24,8 +24,9 @@ type Users struct {
 	IAMToken, OAuthToken, APIKey Prove
 	// JWT proves what a key file's owner signs.
 	JWT Prove
-	// Key fails with iam.NotFound when no authorized key has an id.
-	Key func(ctx context.Context, id string) error
+	// AccountOf is the account that an authorized key belongs to; iam.NotFound when
+	// no key has an id.
+	AccountOf func(ctx context.Context, keyID string) (string, error)
 	// Audience is one that JWT takes.
 	Audience string
 	Now      func() time.Time
@@ -69,19 +70,23 @@ func (u *Users) Prove(ctx context.Context, m proto.Message) (*credential.Identit
 // keyFile proves a service account by its whole key file. The private key is used
 // once, for the JWT that its owner would have signed, and kept nowhere.
 //
-// Nothing is computed for a key that is not one of this server's: its id is looked
-// up before its numbers, which are the sender's and may be of any size that the
-// message has room for, are looked at.
+// Nothing is computed for a key that is not one of this server's: it is looked up
+// before its numbers, which are the sender's and may be of any size that the
+// message has room for, are looked at. Who does not know whose key it is hears no
+// more than that it is unknown.
 func (u *Users) keyFile(ctx context.Context, text iam.Secret) (*credential.Identity, error) {
 	var named struct {
-		ID string `json:"id"`
+		ID      string `json:"id"`
+		Account string `json:"service_account_id"`
+		Camel   string `json:"serviceAccountId"`
 	}
 	if json.Unmarshal([]byte(text.Reveal()), &named) != nil || named.ID == "" {
 		return nil, notKeyFile(text)
 	}
-	if err := u.Key(ctx, named.ID); errors.Is(err, iam.NotFound) {
+	switch account, err := u.AccountOf(ctx, named.ID); {
+	case errors.Is(err, iam.NotFound), err == nil && account != cmp.Or(named.Account, named.Camel):
 		return nil, errUnknownKey
-	} else if err != nil {
+	case err != nil:
 		return nil, err
 	}
 	file, err := keyfile.Parse([]byte(text.Reveal()))
@@ -91,9 +96,6 @@ func (u *Users) keyFile(ctx context.Context, text iam.Secret) (*credential.Ident
 			return nil, notKeyFile(text)
 		}
 		return nil, refuse("registry_key_file", "The key file is not right: "+e.Fields[0].Field+" "+e.Fields[0].Description)
-	}
-	if strings.ContainsAny(file.ServiceAccountID, "\r\n") || len(file.ServiceAccountID) > 50 {
-		return nil, errUnknownKey
 	}
 	jwt, err := keyfile.SignJWT(file, u.Audience, u.Now(), time.Minute)
 	if err != nil {
