@@ -121,7 +121,7 @@ func (p *program) usage(w io.Writer) {
 	for _, c := range commands {
 		fmt.Fprintf(w, "  %-20s %s\n", c.name, c.summary)
 	}
-	fmt.Fprintf(w, "\n`propusk COMMAND -h` explains a command. Linked as yc, the program has the client's commands alone.\n\n%s", cli.ExitCodes)
+	fmt.Fprintf(w, "\n`propusk COMMAND -h` explains a command. Linked as yc, the program has the client's commands alone.\n\n%s", cli.ExitCodes(0))
 }
 
 // misuse is an error of the person at the keyboard.

@@ -22,10 +22,16 @@ const (
 	exitPipeClosed  = 141 // nobody reads what is printed, as shells count SIGPIPE
 )
 
-// ExitCodes is what they mean, for people.
-const ExitCodes = `Exit codes: 0 done, 1 failed, 2 the command line, the environment or the profile is wrong and nothing was changed,
-130 interrupted (143 by SIGTERM), 141 nobody reads what is printed any more.
-`
+// ExitCodes says what they mean, within the columns of a terminal.
+func ExitCodes(columns int) string {
+	var b strings.Builder
+	b.WriteString("Exit codes:\n")
+	for _, c := range [...][2]string{{"0", "done"}, {"1", "failed"}, {"2", "the command line, the environment or the profile is wrong, and nothing was changed"},
+		{"130", "interrupted; 143 by SIGTERM"}, {"141", "nobody reads any more what is printed"}} {
+		entry(&b, columns, 4, c[0], c[1])
+	}
+	return b.String()
+}
 
 // Main runs a command of the tree and returns the program's exit code. program
 // is how the person called it. What went wrong is said on standard error.
@@ -171,7 +177,7 @@ func (n *node) help(w io.Writer, path []string, columns int) {
 	}
 	fmt.Fprintf(&b, "\n`%s COMMAND --help` explains a command.\n", strings.Join(path, " "))
 	if n.word == "" {
-		b.WriteString(ExitCodes)
+		b.WriteString("\n" + ExitCodes(columns))
 	}
 	_, _ = io.WriteString(w, b.String())
 }
