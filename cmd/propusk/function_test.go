@@ -1,0 +1,206 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/propusk/propusk/token"
+)
+
+const tokenHandler = `
+import json, os, subprocess, sys, time, urllib.request
+
+def handler(event, context):
+    what = event["queryStringParameters"].get("do")
+    if what == "sleep":
+        print("asleep", os.getpid())
+        sys.stdout.flush()
+        time.sleep(60)
+    if what == "crash":
+        os._exit(1)
+    at = "http://%s/computeMetadata/v1/instance/service-accounts/default/token" % os.environ["YC_METADATA_ADDR"]
+    with urllib.request.urlopen(urllib.request.Request(at, headers={"Metadata-Flavor": "Google"})) as answer:
+        told = json.load(answer)
+    print("my context", vars(context))
+    seen = subprocess.run(["ps", "axwwe"], capture_output=True, text=True).stdout
+    return {"body": json.dumps({"token": context.token, "metadata": told, "pid": os.getpid(), "seen": context.token["access_token"] in seen})}
+`
+
+// functionServer is `propusk function run --listen`, running.
+type functionServer struct {
+	*exec.Cmd
+	url string
+	log string // file
+}
+
+var listensAt = regexp.MustCompile(`listens at (http://\S+)`)
+
+func (f *functionServer) text(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(f.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func startFunction(t *testing.T, dev *process, args ...string) *functionServer {
+	t.Helper()
+	f := &functionServer{log: filepath.Join(t.TempDir(), "log")}
+	log, err := os.Create(f.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	f.Cmd = exec.Command("propusk", append([]string{"function", "run", "--endpoint", dev.grpc, "--listen", "127.0.0.1:0"}, args...)...)
+	f.Dir, f.Stdout, f.Stderr = dev.cmd.Dir, log, log
+	f.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dev.cmd.Dir, "YC_SERVICE_ACCOUNT_KEY_FILE=" + filepath.Join(dev.cmd.Dir, "d", "admin-key.json")}
+	if err := f.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.Process.Kill(); _ = f.Wait() })
+	for deadline := time.Now().Add(startLimit); ; time.Sleep(5 * time.Millisecond) {
+		if m := listensAt.FindStringSubmatch(f.text(t)); m != nil {
+			f.url = m[1]
+			return f
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("it does not listen\n%s", f.text(t))
+		}
+	}
+}
+
+// TestFunctionListens: a warm function over HTTP hands its handler the token of
+// its account, no longer than the caller's, and shows it to nobody else.
+func TestFunctionListens(t *testing.T) {
+	needTools(t, "python3", "ps")
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "fn.py"), []byte(tokenHandler), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dev := startDev(t, dir)
+	robot := dev.env(t)["SERVICE_ACCOUNT_ID"]
+	f := startFunction(t, dev, "--service-account", robot, "--timeout", "20s", "--", "fn.py")
+	type told struct {
+		Token, Metadata struct {
+			AccessToken string `json:"access_token"`
+			ExpiresIn   int    `json:"expires_in"`
+			TokenType   string `json:"token_type"`
+		}
+		PID  int
+		Seen bool
+	}
+	call := func() (got told) {
+		t.Helper()
+		a, err := ask("GET", f.url, "", "")
+		if err != nil || a.code != 200 {
+			t.Fatalf("%v, %v\n%s", a, err, f.text(t))
+		}
+		if err := json.Unmarshal(a.body, &got); err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	first := call()
+	claims, err := token.ParseUnverified(first.Token.AccessToken)
+	if err != nil || claims.SubjectID != robot || claims.SubjectType != token.SubjectServiceAccount {
+		t.Fatalf("%+v, %v", claims, err)
+	}
+	if first.Token != first.Metadata || first.Token.TokenType != "Bearer" || first.Token.ExpiresIn <= 43000 || first.Token.ExpiresIn > 43200 || first.Seen {
+		t.Errorf("%d %d %s, seen: %v", first.Token.ExpiresIn, first.Metadata.ExpiresIn, first.Token.TokenType, first.Seen)
+	}
+	a, err := ask("GET", "http://"+dev.http+"/iam/v1/serviceAccounts/"+robot, first.Token.AccessToken, "")
+	if err != nil || a.code != 200 {
+		t.Errorf("the token: %v, %v", a, err)
+	}
+	if second := call(); second.PID != first.PID || second.Token.AccessToken != first.Token.AccessToken {
+		t.Errorf("the second call had another process or token")
+	}
+	if a, err := ask("GET", f.url+"?do=crash", "", ""); err != nil || a.code != http.StatusBadGateway {
+		t.Errorf("%v, %v", a, err)
+	}
+	if third := call(); third.PID == first.PID {
+		t.Error("the process lives on")
+	}
+	if text := f.text(t); strings.Contains(text, first.Token.AccessToken) || !strings.Contains(text, "'access_token': '*** hidden ***'") {
+		t.Errorf("log:\n%s", text)
+	}
+
+	// Ctrl-C ends it within a second or two, though a handler sleeps.
+	go func() { _, _ = ask("GET", f.url+"?do=sleep", "", "") }()
+	asleep := regexp.MustCompile(`asleep (\d+)`)
+	for deadline := time.Now().Add(10 * time.Second); !asleep.MatchString(f.text(t)); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("it does not sleep\n%s", f.text(t))
+		}
+	}
+	if err := f.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	if err := f.Wait(); err != nil || time.Since(began) > 10*time.Second {
+		t.Errorf("after Ctrl-C: %v in %v\n%s", err, time.Since(began), f.text(t))
+	}
+	pid := asleep.FindStringSubmatch(f.text(t))[1]
+	if out, err := exec.Command("ps", "-p", pid).CombinedOutput(); err == nil {
+		t.Errorf("the handler lives on:\n%s", out)
+	}
+}
+
+// TestFunctionInterrupted: Ctrl-C ends a call, its process and what was made for it.
+func TestFunctionInterrupted(t *testing.T) {
+	needTools(t, "sh")
+	dir := t.TempDir()
+	var stderr bytes.Buffer
+	cmd := exec.Command("propusk", "function", "run", "--data", "x", "--timeout", "1m", "--", "sh", "-c", "trap '' TERM INT; echo started >&2; sleep 60")
+	cmd.Dir, cmd.Env = dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + dir}
+	pipe, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for buffer := make([]byte, 1024); !strings.Contains(stderr.String(), "started"); {
+		n, err := pipe.Read(buffer)
+		if err != nil {
+			t.Fatalf("%v: %s", err, &stderr)
+		}
+		stderr.Write(buffer[:n])
+	}
+	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = stderr.ReadFrom(pipe)
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 130 || !strings.Contains(stderr.String(), "propusk function: interrupted") {
+		t.Errorf("exit code %d\n%s", code, &stderr)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+// needTools skips a test where a tool is missing, which CI does not.
+func needTools(t *testing.T, tools ...string) {
+	t.Helper()
+	for _, tool := range tools {
+		if _, err := exec.LookPath(tool); err != nil {
+			if os.Getenv("CI") == "true" {
+				t.Fatalf("%s is missing, and CI skips nothing", tool)
+			}
+			t.Skipf("%s is not installed", tool)
+		}
+	}
+}
