@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -118,7 +119,7 @@ func (m *metadataSources) reporters() map[string]metadata.Reporter {
 func (m *metadataSources) ready(context.Context) error {
 	for name, r := range m.accounts {
 		if s := r.Status(); s.Token.Remaining <= 0 {
-			return fmt.Errorf("account %s has no token: %s", name, s.Token.Failure)
+			return fmt.Errorf("account %s has no token: %s", name, cmp.Or(s.Token.Failure, "IAM has not answered yet"))
 		}
 	}
 	if m.watcher != nil && m.watcher.Age() > podsStale {

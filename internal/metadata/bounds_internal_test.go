@@ -12,25 +12,29 @@ import (
 )
 
 func TestBounds(t *testing.T) {
-	one, other, here := netip.MustParseAddr("10.0.0.5"), netip.MustParseAddr("10.0.0.6"), netip.MustParseAddr("127.0.0.1")
+	one, other, here, far := netip.MustParseAddr("10.0.0.5"), netip.MustParseAddr("10.0.0.6"), netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("192.0.2.1")
 	b := &bounds{most: 4, each: 2, of: map[netip.Addr]int{}}
-	for i, want := range []string{"", "", "too_many"} {
-		if got := b.enter(one); got != want {
-			t.Errorf("connection %d of one client: %q, want %q", i+1, got, want)
+	for i, c := range []struct {
+		client netip.Addr
+		want   string
+	}{{one, ""}, {one, ""}, {one, "too_many"}, {other, ""}, {other, ""}, {far, "too_many"}} {
+		if got := b.enter(c.client, here); got != c.want {
+			t.Errorf("connection %d: %q, want %q", i+1, got, c.want)
 		}
 	}
-	if b.enter(other) != "" || b.enter(other) != "" || b.enter(here) != "too_many" {
-		t.Error("all together are not four")
-	}
 	b.leave(one)
 	b.leave(one)
-	if len(b.of) != 1 || b.enter(here) != "" {
+	if len(b.of) != 1 || b.enter(far, here) != "" {
 		t.Error("places that became free are not given again")
 	}
 	local := &bounds{most: 4, each: 4, local: true, of: map[netip.Addr]int{}}
-	// 192.0.2.1 is nobody's (RFC 5737).
-	if local.enter(netip.MustParseAddr("192.0.2.1")) != "not_local" || local.enter(netip.Addr{}) != "not_local" || local.enter(here) != "" {
-		t.Error("who is of this machine is told wrongly")
+	for client, want := range map[netip.Addr]string{far: "not_local", {}: "not_local", here: "", netip.MustParseAddr("169.254.169.254"): ""} {
+		if got := local.enter(client, netip.MustParseAddr("169.254.169.254")); got != want {
+			t.Errorf("%s: %q, want %q", client, got, want)
+		}
+	}
+	if local.enter(netip.Addr{}, netip.Addr{}) != "not_local" {
+		t.Error("nobody is of this machine")
 	}
 }
 

@@ -190,9 +190,9 @@ type bounds struct {
 	of    map[netip.Addr]int
 }
 
-// enter lets a client in, or says why not.
-func (b *bounds) enter(client netip.Addr) (refused string) {
-	if b.local && !isLocal(client) {
+// enter lets a client in that connected to here, or says why not.
+func (b *bounds) enter(client, here netip.Addr) (refused string) {
+	if b.local && (!client.IsValid() || client != here && !isLocal(client)) {
 		return "not_local"
 	}
 	b.mu.Lock()
@@ -245,17 +245,22 @@ func (l *boundedListener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		client := netip.Addr{}
-		if ap, err := netip.ParseAddrPort(c.RemoteAddr().String()); err == nil {
-			client = ap.Addr().Unmap()
-		}
-		refused := l.enter(client)
+		client := addrOf(c.RemoteAddr())
+		refused := l.enter(client, addrOf(c.LocalAddr()))
 		if refused == "" {
 			return &boundedConn{Conn: c, leave: sync.OnceFunc(func() { l.bounds.leave(client) })}, nil
 		}
 		_ = c.Close()
 		l.refused(client, refused)
 	}
+}
+
+func addrOf(a net.Addr) netip.Addr {
+	ap, err := netip.ParseAddrPort(a.String())
+	if err != nil {
+		return netip.Addr{}
+	}
+	return ap.Addr().Unmap()
 }
 
 type boundedConn struct {

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/propusk/propusk/internal/metadata"
 )
 
@@ -127,7 +129,8 @@ func TestConnectionsAreBounded(t *testing.T) {
 
 // A request that waits when the program ends is answered, not broken off.
 func TestShutdownAnswersWaiters(t *testing.T) {
-	s, address := serve(t, full(t), metadata.ServerConfig{})
+	reg := prometheus.NewRegistry()
+	s, address := serve(t, door(t, metadata.Config{Instance: machine(), Metrics: metadata.NewMetrics(reg)}), metadata.ServerConfig{})
 	type result struct {
 		code int
 		err  error
@@ -146,7 +149,11 @@ func TestShutdownAnswersWaiters(t *testing.T) {
 			results <- result{code: response.StatusCode}
 		}()
 	}
-	time.Sleep(200 * time.Millisecond) // until they wait; one that comes late finds a closed port
+	for end := time.Now().Add(10 * time.Second); gauge(t, reg, "propusk_metadata_waiters") != float64(cap(results)); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("they do not wait")
+		}
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	if err := s.Shutdown(ctx); err != nil {
@@ -157,6 +164,20 @@ func TestShutdownAnswersWaiters(t *testing.T) {
 			t.Errorf("%d %v", r.code, r.err)
 		}
 	}
+}
+
+func gauge(t *testing.T, reg *prometheus.Registry, name string) float64 {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name && len(f.GetMetric()) == 1 {
+			return f.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	return -1
 }
 
 func TestListenSaysWhatToDo(t *testing.T) {
