@@ -6,11 +6,8 @@ import (
 	"fmt"
 	"time"
 
-	iampb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1"
-
 	"github.com/propusk/propusk/internal/cli/profile"
 	"github.com/propusk/propusk/internal/keyfile"
-	"github.com/propusk/propusk/token"
 )
 
 // beginning is what init was told by flags.
@@ -196,15 +193,7 @@ func (s *session) signInOnPages(ctx context.Context, b *beginning, way int) erro
 	if err != nil {
 		return err
 	}
-	// First what nobody looks at while the profile has other credentials, then the profile.
-	if err := s.signIns().Put(s.profileName, in); err != nil {
-		return err
-	}
-	keep := map[string]string{"federation-endpoint": i.URL}
-	if in.Federation != "" {
-		keep["federation-id"] = in.Federation
-	}
-	if err := s.begin(b, keep); err != nil {
+	if err := s.keepSignIn(b, in); err != nil {
 		return err
 	}
 	if in.RefreshToken.Reveal() == "" {
@@ -233,93 +222,4 @@ func (s *session) typedOAuthToken() (*credential, error) {
 	}
 	s.token = ""
 	return c, nil
-}
-
-// begin makes the profile what it is with the new credential, in one step:
-// active, at the server that was asked, and without what it had before.
-func (s *session) begin(b *beginning, keep map[string]string) error {
-	keep["endpoint"] = s.endpoint
-	if s.caFile != "" {
-		keep["ca-file"] = s.caFile
-	}
-	err := profile.Change(s.configPath, func(f *profile.File) error {
-		if !f.Has(s.profileName) {
-			if err := f.Create(s.profileName); err != nil {
-				return &Misuse{err}
-			}
-		} else if err := f.Activate(s.profileName); err != nil {
-			return err
-		}
-		for _, p := range []string{"token", "service-account-key", "instance-service-account", "federation-id", "federation-endpoint", "ca-file",
-			"cloud-id", "folder-id", "folder-name"} {
-			if err := f.Unset(s.profileName, p); err != nil {
-				return err
-			}
-		}
-		return setAll(f, s.profileName, keep)
-	})
-	if err == nil {
-		s.profiles, err = profile.Read(s.configPath)
-	}
-	return err
-}
-
-// work has the session go on with a token, which is kept for the next command
-// in place of those that the profile had.
-func (s *session) work(c *credential, got profile.Token) error {
-	s.tokens().DropOf(s.profileName)
-	s.bearer, s.expires, s.kept = got.Text, got.ExpiresAt, ""
-	s.keyFile = ""
-	if c.metadata {
-		return nil
-	}
-	if err := s.tokens().Keep(s.tokenKey(c, ""), got); err != nil {
-		s.tell("the IAM token is not kept for the next command: %v", err)
-	}
-	return nil
-}
-
-// write gives the profile properties, and reads it again.
-func (s *session) write(properties map[string]string) error {
-	err := profile.Change(s.configPath, func(f *profile.File) error { return setAll(f, s.profileName, properties) })
-	if err == nil {
-		s.profiles, err = profile.Read(s.configPath)
-	}
-	return err
-}
-
-func setAll(f *profile.File, name string, properties map[string]string) error {
-	for property, value := range properties {
-		if err := f.Set(name, property, value); err != nil {
-			return misused(err)
-		}
-	}
-	return nil
-}
-
-// greet tells the person as whom he has signed in: a browser may be signed in
-// as another than he thinks.
-func (s *session) greet(ctx context.Context) {
-	claims, err := token.ParseUnverified(s.bearer.Reveal())
-	if err != nil {
-		s.say("You are signed in.")
-		return
-	}
-	name := claims.SubjectID
-	if claims.SubjectType != token.SubjectServiceAccount {
-		var account iampb.UserAccount
-		if s.call(ctx, iampb.UserAccountService_Get_FullMethodName, &iampb.GetUserAccountRequest{UserAccountId: claims.SubjectID}, &account) == nil {
-			name = titled(firstOf(account.GetYandexPassportUserAccount().GetLogin(), account.GetSamlUserAccount().GetNameId()), claims.SubjectID)
-		}
-	}
-	s.say("You are signed in as %s.", name)
-}
-
-func firstOf(texts ...string) string {
-	for _, t := range texts {
-		if t != "" {
-			return t
-		}
-	}
-	return ""
 }

@@ -86,7 +86,7 @@ func (s *session) issuerAt(ctx context.Context, at string) (*issuer, error) {
 		config.RootCAs = pool
 	}
 	i := &issuer{s: s, sleep: sleep, client: &http.Client{
-		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: config, DisableKeepAlives: true},
+		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: config, DisableKeepAlives: true, MaxResponseHeaderBytes: mostAnswer},
 		Timeout:       httpLimit,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
@@ -158,13 +158,20 @@ func plain(err error) error {
 		return errors.New("what answers there is no HTTP server")
 	}
 	if u, ok := errors.AsType[*url.Error](err); ok {
-		if op, ok := errors.AsType[*net.OpError](u.Err); ok {
-			return op
+		err = u.Err
+		if op, ok := errors.AsType[*net.OpError](err); ok {
+			err = op
 		}
-		return u.Err
 	}
-	return err
+	return &shownError{err}
 }
+
+// shownError is an error in which a server may have written, as a certificate's
+// names are: its text is fit for a terminal.
+type shownError struct{ err error }
+
+func (e *shownError) Error() string { return clipped(e.err.Error()) }
+func (e *shownError) Unwrap() error { return e.err }
 
 // oauthAnswer is RFC 6749 sections 5.1 and 5.2, RFC 8628 section 3.2.
 type oauthAnswer struct {

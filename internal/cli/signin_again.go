@@ -53,11 +53,20 @@ func (s *session) refresh(ctx context.Context, in *profile.SignIn) (profile.Toke
 	}
 	got, err := i.take(in, answer, began)
 	if err == nil && in.RefreshToken.Reveal() != before {
-		if err := s.signIns().Put(s.profileName, in); err != nil {
+		if err := s.keepIfSame(in); err != nil {
 			s.tell("the new refresh token could not be kept, and the old one ends in a minute: %v", err)
 		}
 	}
 	return got, err
+}
+
+// keepIfSame keeps what has become of a sign-in, unless the person has signed in
+// anew meanwhile.
+func (s *session) keepIfSame(in *profile.SignIn) error {
+	if now, err := s.signIns().Get(s.profileName); err == nil && now != nil && now.ID != in.ID {
+		return nil
+	}
+	return s.signIns().Put(s.profileName, in)
 }
 
 // signInAgain has the person sign in with the browser once more, as he did before.
@@ -75,7 +84,7 @@ func (s *session) signInAgain(ctx context.Context, in *profile.SignIn) (profile.
 	if err != nil {
 		return profile.Token{}, err
 	}
-	if err := s.signIns().Put(s.profileName, in); err != nil {
+	if err := s.keepIfSame(in); err != nil {
 		s.tell("the sign-in could not be kept: %v", err)
 	}
 	return got, nil

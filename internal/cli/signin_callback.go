@@ -59,7 +59,7 @@ func (c *callback) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, "You are not signed in. Close this page: the terminal says more.\n")
 		return
 	}
-	_, _ = io.WriteString(w, "You are signed in. Close this page and go back to the terminal.\n")
+	_, _ = io.WriteString(w, "Thank you. Close this page and go back to the terminal: it goes on there.\n")
 }
 
 var errForeign = errors.New("no answer to what was asked")

@@ -38,7 +38,10 @@ type tokenFile struct {
 // Key names a token of a profile by what it was made of, of which nothing can be
 // read back.
 func Key(profile string, parts ...string) string {
-	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	sum := sha256.Sum256([]byte(profile + "\x00" + strings.Join(parts, "\x00")))
+	if CheckName(profile) != nil { // it stands so in a file, and would lead out of the folder
+		profile = "unnamed"
+	}
 	return profile + "-" + hex.EncodeToString(sum[:keyBytes])
 }
 

@@ -48,6 +48,18 @@ func TestTokensAreKept(t *testing.T) {
 	}
 }
 
+// TestKeyStaysInTheFolder: a profile's name comes from a file, and leads nowhere.
+func TestKeyStaysInTheFolder(t *testing.T) {
+	for _, name := range []string{"../x", "a/b", "", "..", "A"} {
+		if key := profile.Key(name, "x"); filepath.Base(key) != key || key[0] == '.' || key[0] == '-' {
+			t.Errorf("%q: %q", name, key)
+		}
+	}
+	if profile.Key("../x", "y") == profile.Key("../z", "y") {
+		t.Error("two profiles, one key")
+	}
+}
+
 // TestUnkept: a token that cannot be kept is used all the same.
 func TestUnkept(t *testing.T) {
 	folder := t.TempDir()
