@@ -2,7 +2,6 @@ package server_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -304,7 +303,7 @@ func TestRefusedReviewersAreRemembered(t *testing.T) {
 	}
 	found := 0
 	for _, e := range all.Events {
-		text := fmt.Sprintf("%s", e)
+		text := string(e)
 		if strings.Contains(text, "ReviewTokenKubernetes") {
 			found++
 		}

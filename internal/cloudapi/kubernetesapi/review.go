@@ -59,7 +59,8 @@ const (
 // ReviewToken tells whose a token is. The right to ask comes first, so that who
 // has none learns nothing of a token.
 func (s *Service) ReviewToken(ctx context.Context, r *propuskpb.ReviewTokenRequest) (*propuskpb.ReviewTokenResponse, error) {
-	caller := gate.From(ctx).Identity
+	call := gate.From(ctx)
+	caller := call.Identity
 	switch {
 	case caller.Subject.Type != iam.TypeServiceAccount:
 		return nil, refused("caller_type", "Only a service account may ask for token reviews")
@@ -69,6 +70,7 @@ func (s *Service) ReviewToken(ctx context.Context, r *propuskpb.ReviewTokenReque
 	if err := gate.Require(ctx, MayReview, resource.Organization, caller.OrganizationID); err != nil {
 		return nil, err
 	}
+	call.Service = &gate.Caller{Name: string(caller.Subject.ID), Identity: caller} // asks all the time, and is no news for the log
 	audiences, meant := s.audiencesOf(r.GetAudiences())
 	if !meant {
 		return refusal("The token is good for none of the audiences asked for"), nil
