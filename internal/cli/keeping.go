@@ -33,3 +33,12 @@ func (s *session) tokens() profile.Tokens {
 func (s *session) tokenKey(c *credential, impersonated string) string {
 	return profile.Key(s.profileName, s.endpoint, c.identity(), impersonated)
 }
+
+// supersede forgets the sign-in of the profile when it is given another
+// credential, as the profile's file forgets the others [API fact: exclusivity].
+func (s *session) supersede(property string) {
+	switch property {
+	case "token", "service-account-key", "instance-service-account":
+		s.signIns().Drop(s.profileName)
+	}
+}

@@ -41,7 +41,11 @@ func configNodes() []node {
 						return err
 					}
 				}
-				return profile.Change(s.configPath, func(f *profile.File) error { return misused(f.Set(s.profileName, args[0], value)) })
+				if err := profile.Change(s.configPath, func(f *profile.File) error { return misused(f.Set(s.profileName, args[0], value)) }); err != nil {
+					return err
+				}
+				s.supersede(args[0])
+				return nil
 			})),
 		leaf(local("unset", "PROPERTY", "take a property from the profile", 1, func(s *session, args []string) error {
 			return profile.Change(s.configPath, func(f *profile.File) error { return misused(f.Unset(s.profileName, args[0])) })

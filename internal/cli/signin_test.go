@@ -3,6 +3,8 @@ package cli_test
 import (
 	"bytes"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -117,6 +119,49 @@ func TestNothingIsLost(t *testing.T) {
 	}
 	if code, text, _ := f.begin(t, path, "1\n"); code != 1 || !strings.Contains(text, "config file") || read(t, path) != config || read(t, signInFile(path)) != signIn {
 		t.Errorf("%d, %s", code, text)
+	}
+}
+
+// TestOtherWays: a key file, the account of the machine, and an OAuth token take
+// the place of a sign-in, and nothing of it stays.
+func TestOtherWays(t *testing.T) {
+	f, p := cloud(t), newPages(t)
+	key := filepath.Join(t.TempDir(), "key.json")
+	if err := os.WriteFile(key, []byte(keyText(t)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	machine := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"access_token":"t1.meta.data","expires_in":3600,"token_type":"Bearer"}`))
+	}))
+	defer machine.Close()
+	for name, c := range map[string]struct {
+		typed string
+		args  []string
+		keeps string
+	}{
+		"key file":         {"1\n1\n", []string{"init", "--key-file", key}, "service-account-key:"},
+		"typed key file":   {"1\n4\n" + key + "\n1\n", []string{"init"}, "service-account-key:"},
+		"machine":          {"1\n1\n", []string{"init", "--instance-service-account"}, "instance-service-account: true"},
+		"chosen machine":   {"1\n5\n1\n", []string{"init"}, "instance-service-account: true"},
+		"typed token":      {"1\n3\ny0_typed\n1\n", []string{"init"}, "token: y0_typed"},
+		"a token, by hand": {"", []string{"config", "set", "token", "y0_set"}, "token: y0_set"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "config.yaml")
+			if code, text, _ := f.begin(t, path, "1\n", "--federation-endpoint", p.URL); code != 0 {
+				t.Fatal(text)
+			}
+			var out, errs bytes.Buffer
+			code := cli.Main(t.Context(), cli.Environment{Environ: []string{"YC_ENDPOINT=" + f.endpoint, "YC_CONFIG=" + path,
+				"YC_METADATA_ADDR=" + strings.TrimPrefix(machine.URL, "http://")}, Stdin: strings.NewReader(c.typed), Stdout: &out, Stderr: &errs, Now: time.Now}, "yc", c.args)
+			text := read(t, path)
+			if code != 0 || !strings.Contains(text, c.keeps) || strings.Contains(errs.String(), "y0_") {
+				t.Errorf("%d, %s, %s", code, &errs, text)
+			}
+			if _, err := os.Stat(signInFile(path)); err == nil {
+				t.Error("the sign-in is still there")
+			}
+		})
 	}
 }
 

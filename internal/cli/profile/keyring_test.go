@@ -273,6 +273,23 @@ func TestKeyringDrop(t *testing.T) {
 	}
 }
 
+// TestManyProcessesAndAKeyring: whoever reads finds a whole token, and of what
+// was replaced nothing stays.
+func TestManyProcessesAndAKeyring(t *testing.T) {
+	address := bus(t)
+	unlocked(t, address)
+	t.Setenv("DBUS_SESSION_BUS_ADDRESS", address)
+	t.Setenv(envRing, profile.KeyringAuto)
+	folder := t.TempDir()
+	children(t, 4, "keep", folder)
+	if n := itemsOf(t, address); n != 1 {
+		t.Errorf("%d items of 1", n)
+	}
+	if text, err := os.ReadFile(filepath.Join(folder, "cache", "k.json")); err != nil || strings.Contains(string(text), "t1.") {
+		t.Errorf("%s, %v", text, err)
+	}
+}
+
 // TestNoKeyring: where there is none, files are used, silently and at once.
 func TestNoKeyring(t *testing.T) {
 	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "bus"))

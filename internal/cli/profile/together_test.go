@@ -18,6 +18,7 @@ import (
 const (
 	envChild  = "PROPUSK_TEST_CHILD"  // what it does: renew or keep
 	envFolder = "PROPUSK_TEST_FOLDER" // where
+	envRing   = "PROPUSK_TEST_RING"   // whether in the keyring: auto or off
 )
 
 func TestMain(m *testing.M) {
@@ -37,7 +38,13 @@ func longToken(n int) profile.Token {
 }
 
 func child(what, folder string) error {
-	tokens := profile.TokensOf(filepath.Join(folder, "config.yaml"), nil)
+	path := filepath.Join(folder, "config.yaml")
+	warned := 0
+	ring, err := profile.OpenKeyring(os.Getenv(envRing), path, os.Getenv, func(error) { warned++ })
+	if err != nil {
+		return err
+	}
+	tokens := profile.TokensOf(path, ring)
 	if what == "keep" {
 		for n := range 40 {
 			if err := tokens.Keep("k", longToken(n*100)); err != nil {
@@ -46,6 +53,9 @@ func child(what, folder string) error {
 			if got, ok := tokens.Get("k", time.Now()); !ok || !strings.HasPrefix(got.Text.Reveal(), "t1.") {
 				return fmt.Errorf("after %d: what is kept is damaged", n)
 			}
+		}
+		if warned > 0 {
+			return fmt.Errorf("%d went into files", warned)
 		}
 		return nil
 	}
@@ -88,6 +98,7 @@ func children(t *testing.T, n int, what, folder string) []string {
 // TestManyProcesses: of many at once one renews, and all have its token; many
 // that write leave a whole file.
 func TestManyProcesses(t *testing.T) {
+	t.Setenv(envRing, profile.KeyringOff)
 	folder := t.TempDir()
 	tokens := children(t, 16, "renew", folder)
 	for _, token := range tokens {
