@@ -139,6 +139,25 @@ func TestWrongClocks(t *testing.T) {
 	}
 }
 
+// A clock that nobody has set is corrected by years, one that is set by no more
+// than a day: a JWT for next year would be good then.
+func TestClockIsYearsOff(t *testing.T) {
+	s := propusktest.New(t)
+	key := parse(t, s.Key)
+	unset := time.Date(1970, 1, 1, 0, 0, 30, 0, time.UTC)
+	c := realClient(t, s, func() time.Time { return unset })
+	got, err := c.Exchange(within(t, time.Minute), key)
+	if err != nil || !got.ExpiresAt.Equal(unset.Add(life)) {
+		t.Errorf("%v, until %v", err, got.ExpiresAt)
+	}
+	for _, off := range []time.Duration{-300 * 24 * time.Hour, 300 * 24 * time.Hour, 26 * time.Hour} {
+		c := realClient(t, s, func() time.Time { return time.Now().Add(off) })
+		if _, err := c.Exchange(within(t, time.Minute), key); !errors.Is(err, iam.Unauthenticated) || iamclient.Definite(err) {
+			t.Errorf("%v off: %v, want a refusal that is not certain", off, err)
+		}
+	}
+}
+
 // The clock is set right, or wrong, between two calls.
 func TestClockIsSetBetweenCalls(t *testing.T) {
 	s := propusktest.New(t)

@@ -39,10 +39,18 @@ const (
 	clockSteps = 27               // a day: a wrong time zone, and more
 )
 
-// exchangeShifted looks for IAM's time by signing for other times, from this
-// machine's own: what was learned before may be what is wrong.
+// unset is before any clock that somebody has set: a machine without one that
+// outlasts its power begins at 1970, or where it was switched off.
+var unset = time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// exchangeShifted signs for IAM's time, which a refusal may tell. A server that
+// does not tell it is tried with other times, from this machine's own on: what
+// was learned before may be what is wrong.
 func (c *Client) exchangeShifted(ctx context.Context, key *keyfile.File, refused error) (Token, error) {
 	now := c.now()
+	if at, ok := saidTime(refused); ok && believable(at, now) {
+		return c.exchangeAt(ctx, key, at)
+	}
 	got, err := c.exchangeAt(ctx, key, now)
 	if err == nil || !aboutTimes(err) {
 		return got, err
@@ -58,6 +66,25 @@ func (c *Client) exchangeShifted(ctx context.Context, key *keyfile.File, refused
 		}
 	}
 	return Token{}, refused
+}
+
+// saidTime is IAM's time, where its refusal of a JWT tells it.
+func saidTime(refused error) (time.Time, bool) {
+	r, ok := errors.AsType[*Refusal](refused)
+	if !ok {
+		return time.Time{}, false
+	}
+	_, text, _ := strings.Cut(r.Failure.Message, "the time here is ")
+	text, _, _ = strings.Cut(text, " ")
+	at, err := time.Parse(time.RFC3339, text)
+	return at, err == nil
+}
+
+// believable tells whether a JWT is signed for a time that somebody else tells.
+// One for next year would be good then, in whosever hands it is: so it is within
+// a day of what this machine knows, if it knows anything.
+func believable(at, now time.Time) bool {
+	return at.Sub(now.Round(0)).Abs() <= clockSteps*clockStep || now.Before(unset) && at.After(now)
 }
 
 // aboutTimes tells whether IAM refused a JWT for its times alone.
@@ -84,8 +111,8 @@ const leastSkew = 30 * time.Second
 // ahead of this machine's.
 func (c *Client) learn(issued, now time.Time) {
 	skew := issued.Sub(now.Round(0)) // by the wall clock, which is the one that is wrong
-	if skew.Abs() < leastSkew {
-		skew = 0 // the answer's way, and parts of a second
+	if skew.Abs() < leastSkew || !believable(issued, now) {
+		skew = 0 // the answer's way and parts of a second; or what no JWT is to be signed for
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

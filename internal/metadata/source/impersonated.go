@@ -33,3 +33,11 @@ func (i *Impersonated) Changed() bool {
 	c, ok := i.Origin.(changing)
 	return ok && c.Changed()
 }
+
+// Broken is what is broken of the origin.
+func (i *Impersonated) Broken() error {
+	if f, ok := i.Origin.(fragile); ok {
+		return f.Broken()
+	}
+	return nil
+}

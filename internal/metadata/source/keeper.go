@@ -13,13 +13,14 @@ import (
 )
 
 const (
-	patience  = 700 * time.Millisecond // of one who could have what there is; the most impatient SDK waits for 1 s
+	patience  = 400 * time.Millisecond // of one who could have what there is; the most impatient SDKs wait for 1 s, and an access key may wait twice
 	waitLimit = 4 * time.Second        // of one for whom there is nothing; SDKs wait for 5 s
 	makeLimit = 20 * time.Second       // for a renewal, with its tries
 
 	firstRetry   = time.Second
 	longestRetry = time.Minute
-	confirmAfter = 2 * time.Second // a refusal of what was good until now is asked once more: nodes of IAM hear of a change one after another
+	retryLacking = 10 * time.Second // the longest while there is nothing to serve
+	confirmAfter = 2 * time.Second  // a refusal of what was good until now is asked once more: nodes of IAM hear of a change one after another
 )
 
 // keeper keeps one credential renewed. It hands out what is fresh enough, lets one
@@ -222,7 +223,9 @@ func (k *keeper[T]) failed(err error) {
 	served := k.left(now) > 0
 	switch {
 	case !definite(err):
-		s.refusals = 0
+		if s.refusals = 0; !served {
+			pause = min(pause, retryLacking)
+		}
 	default:
 		s.refusals++
 		if served && s.refusals == 1 {

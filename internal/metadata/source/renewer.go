@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/propusk/propusk/internal/iam"
@@ -28,14 +29,14 @@ type Renewer struct {
 	ended  sync.WaitGroup
 
 	hasKeys bool
+	broken  atomic.Bool // so that it is told once
 }
 
 var errNoKeys = fmt.Errorf("%w of which access keys are made", ErrNoAccount)
 
 // NewRenewer starts to serve an origin's account and makes its first token at
 // once; Close ends it. Keys may be nil: then there are none, and AccessKey fails
-// with ErrNoAccount. It fails as
-// Policy.Check.
+// with ErrNoAccount. It fails as Policy.Check.
 func NewRenewer(origin Origin, keys Keys, policy Policy) (*Renewer, error) {
 	return newRenewer(origin, keys, policy, uptime)
 }
@@ -50,7 +51,7 @@ func newRenewer(origin Origin, keys Keys, policy Policy, mono func() time.Durati
 	c := clock{wall: p.Now, mono: mono}
 	log := p.Log
 	r.tokens = &keeper[iamclient.Token]{
-		name: "token", make: origin.Make, share: p.MinimumLife, recheck: p.Recheck, clock: c, log: log, ctx: ctx, wake: make(chan struct{}, 1),
+		name: "token", make: r.makeToken, share: p.MinimumLife, recheck: p.Recheck, clock: c, log: log, ctx: ctx, wake: make(chan struct{}, 1),
 		times: func(t *iamclient.Token) (*time.Time, *time.Time) { return &t.ReceivedAt, &t.ExpiresAt },
 	}
 	r.keys = &keeper[iamclient.AccessKey]{
@@ -70,6 +71,25 @@ func newRenewer(origin Origin, keys Keys, policy Policy, mono func() time.Durati
 		r.ended.Go(func() { r.keys.run(true, nil) })
 	}
 	return r, nil
+}
+
+// fragile is an Origin that goes on with what it had when what it is made of is
+// broken.
+type fragile interface{ Broken() error }
+
+func (r *Renewer) makeToken(ctx context.Context) (iamclient.Token, error) {
+	got, err := r.origin.Make(ctx)
+	if o, ok := r.origin.(fragile); ok {
+		broken := o.Broken()
+		if (broken != nil) != r.broken.Swap(broken != nil) {
+			if broken != nil {
+				r.policy.Log.Error("the account's credential is broken: what was read before is used on", "error", broken)
+			} else {
+				r.policy.Log.Info("the account's credential is good again")
+			}
+		}
+	}
+	return got, err
 }
 
 func (r *Renewer) makeKey(ctx context.Context, keys Keys) (iamclient.AccessKey, error) {

@@ -3,6 +3,7 @@ package source_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -145,7 +146,7 @@ func TestIAMHangs(t *testing.T) {
 			if _, _, err := tokenOf(t, w, r); err != nil {
 				t.Fatal(err)
 			}
-			if waited := time.Since(began); waited > 700*time.Millisecond {
+			if waited := time.Since(began); waited > 400*time.Millisecond {
 				t.Fatalf("waited %v", waited)
 			}
 			time.Sleep(30 * time.Second)
@@ -266,6 +267,50 @@ func TestRefusedFromTheBeginning(t *testing.T) {
 		}
 		if asked, _, _ := w.counts(); asked > 12 {
 			t.Errorf("IAM was asked %d times in 100 s by a program that asks ten times a second", asked)
+		}
+	})
+}
+
+func TestAwayFromTheBeginning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{err: away()}
+		r, err := source.NewRenewer(w, nil, source.Policy{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		time.Sleep(time.Hour)
+		if asked, _, _ := w.counts(); asked < 200 || asked > 500 {
+			t.Errorf("asked %d times in an hour, want about each 10 s", asked)
+		}
+		w.set(func(w *world) { w.err = nil })
+		time.Sleep(13 * time.Second)
+		if left := r.Status().Token.Remaining; left == 0 {
+			t.Error("13 s after IAM came there is no token, though nobody had to ask")
+		}
+	})
+}
+
+// What is broken is told once, and that it is good again.
+func TestBrokenOriginIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{}
+		o := &fragileWorld{world: w}
+		r, err := source.NewRenewer(&source.Impersonated{Origin: o, As: o.as}, nil, source.Policy{MinimumLife: 0.9, Log: slog.New(slog.NewTextHandler(w, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		time.Sleep(5 * time.Hour)
+		o.broken.Store(true)
+		time.Sleep(5 * time.Hour)
+		if n := w.logged("is broken"); n != 1 {
+			t.Errorf("told %d times, want once", n)
+		}
+		o.broken.Store(false)
+		time.Sleep(5 * time.Hour)
+		if w.logged("good again") != 1 || w.logged("is broken") != 1 {
+			t.Error("that it is good again is not told, or not once")
 		}
 	})
 }

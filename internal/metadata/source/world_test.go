@@ -2,10 +2,12 @@ package source_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -145,4 +147,21 @@ func tokenOf(t *testing.T, w *world, r *source.Renewer) (text string, left time.
 		return "", 0, err
 	}
 	return got.Text.Reveal(), got.ExpiresAt.Sub(w.now()), nil
+}
+
+// fragileWorld is an origin whose file may be broken.
+type fragileWorld struct {
+	*world
+	broken atomic.Bool
+}
+
+func (f *fragileWorld) Broken() error {
+	if f.broken.Load() {
+		return errors.New("not a key file")
+	}
+	return nil
+}
+
+func (f *fragileWorld) as(ctx context.Context, _ iam.Secret, _ string) (iamclient.Token, error) {
+	return f.Make(ctx)
 }
