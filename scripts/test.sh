@@ -13,6 +13,12 @@ status=0
 # -v so that tests that skip themselves are seen; shown are packages and trouble.
 show='^(ok|FAIL|panic:|---|\s+--- (FAIL|SKIP))|DATA RACE'
 run() { (cd "$1" && go test -count=1 -v -timeout 20m "${@:2}" 2>&1) | tee -a "$log" | { grep -aE "$show" | grep -avE -- '--- PASS' || true; }; }
+# The program is also for systems that the tests do not run on.
+for system in windows darwin freebsd; do
+	echo "building for $system"
+	GOOS=$system CGO_ENABLED=0 go vet ./internal/cli/... || status=1
+	GOOS=$system CGO_ENABLED=0 go build -o /dev/null ./cmd/propusk || status=1
+done
 run token ./... || status=1
 run . ./... || status=1
 # The API's own tests once more, with the rows in PostgreSQL.

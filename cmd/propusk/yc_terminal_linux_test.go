@@ -92,7 +92,9 @@ func TestNarrowTerminal(t *testing.T) {
 			}
 		}
 	}
-	until(t, "the end of the help", func() bool { return strings.Contains(narrow.shown.String(), "  141") && strings.Contains(wide.shown.String(), "  141") })
+	until(t, "the end of the help", func() bool {
+		return strings.Contains(narrow.shown.String(), "  141") && strings.Contains(wide.shown.String(), "  141")
+	})
 	got := strings.ReplaceAll(narrow.shown.String(), "\r\n", "\n")
 	if !strings.HasPrefix(got, "ID: aje") || !strings.Contains(got, "\nNAME: ") || strings.Contains(got, "+--") {
 		t.Errorf("%s", got)
