@@ -24,7 +24,9 @@ func (r *functionRun) serve(ctx context.Context, runner *function.Runner, listen
 	defer cancel()
 	door := &http.Server{
 		Handler:           &function.Door{Runner: runner},
-		ReadHeaderTimeout: functionHeaderTime, ReadTimeout: functionHeaderTime + r.function.Timeout,
+		ReadHeaderTimeout: functionHeaderTime,
+		// Its end breaks off the call too, which may have waited for a process before.
+		ReadTimeout: 2*functionHeaderTime + 2*r.function.Timeout,
 		IdleTimeout: functionIdle, MaxHeaderBytes: functionHeaders,
 		BaseContext: func(net.Listener) context.Context { return calls },
 	}

@@ -22,7 +22,7 @@ var nodeRuntime []byte
 func (h *Handler) command(ctx context.Context, folder string) ([]string, error) {
 	switch h.Runtime {
 	case Python:
-		python, err := interpreter(ctx, []string{"python3", "python"}, "-c", "import sys; print(sys.executable)")
+		python, err := interpreter(ctx, []string{"python3", "python"}, "-I", "-c", "import sys; print(sys.executable)")
 		return []string{python, filepath.Join(folder, "runtime.py"), h.File, h.Name}, errors.Join(err, write(folder, "runtime.py", pythonRuntime))
 	case Node:
 		node, err := interpreter(ctx, []string{"node", "nodejs"}, "-p", "process.execPath")

@@ -18,9 +18,15 @@ type Tokens struct {
 	// AtLeast is what a token must have left to be handed out: a call's length.
 	AtLeast time.Duration
 
-	mu   sync.Mutex
-	last iamclient.Token
+	mu    sync.Mutex
+	last  iamclient.Token
+	again time.Time // when a new one is asked for, after one was not to be had
 }
+
+const (
+	renewLimit = 10 * time.Second // for asking, while calls wait
+	renewPause = 30 * time.Second // between asking, while the last one serves
+)
 
 // Token returns the last token while at least a quarter of its life is left,
 // otherwise a new one. When none is to be had, the last one serves as long as it
@@ -30,10 +36,17 @@ func (t *Tokens) Token(ctx context.Context) (iamclient.Token, error) {
 	defer t.mu.Unlock()
 	now := t.Now()
 	left := t.last.ExpiresAt.Sub(now)
-	if life := t.last.ExpiresAt.Sub(t.last.ReceivedAt); left >= t.AtLeast && left > life/4 && !now.Before(t.last.ReceivedAt.Add(-time.Minute)) {
+	back := now.Before(t.last.ReceivedAt.Add(-time.Minute)) // the clock was set
+	if life := t.last.ExpiresAt.Sub(t.last.ReceivedAt); left >= t.AtLeast && left > life/4 && !back {
 		return t.last, nil
 	}
-	made, err := t.Make(ctx)
+	if left >= t.AtLeast && now.Before(t.again) && !back {
+		return t.last, nil
+	}
+	limited, cancel := context.WithTimeout(ctx, renewLimit)
+	defer cancel()
+	made, err := t.Make(limited)
+	t.again = t.Now().Add(renewPause)
 	switch {
 	case err == nil && made.ExpiresAt.Sub(t.Now()) >= t.AtLeast:
 		t.last = made
