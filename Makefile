@@ -40,3 +40,4 @@ bench:
 generate:
 	$(GO) run -C tools ./protogen
 	$(GO) test -run TestCompatibilityIsFresh . -update
+	$(GO) test -run TestHelpOfTheTree ./internal/cli -update

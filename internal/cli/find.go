@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"fmt"
+	"math"
+	"strings"
 
 	iampb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1"
 	resourcepb "github.com/yandex-cloud/go-genproto/yandex/cloud/resourcemanager/v1"
@@ -75,35 +77,45 @@ func (s *session) find(ctx context.Context, by *finder, name string) (string, er
 	if field := fields.ByName("filter"); field != nil {
 		request.Set(field, protoreflect.ValueOfString(fmt.Sprintf("name=%q", name)))
 	}
-	request.Set(fields.ByName("page_size"), protoreflect.ValueOfInt64(discoveryPage)) // [client fact: name resolvers]
-	found := ""
-	for more := true; more; {
+	rows, err := pages(math.MaxInt64, func(_ int64, token string) ([]protoreflect.Message, string, error) {
+		request.Set(fields.ByName("page_size"), protoreflect.ValueOfInt64(discoveryPage)) // [client fact: name resolvers]
+		request.Set(fields.ByName("page_token"), protoreflect.ValueOfString(token))
 		answer := out.New()
 		if err := s.call(ctx, by.list, request.Interface(), answer.Interface()); err != nil {
-			return "", err
+			return nil, "", err
 		}
-		rows := answer.Get(answer.Descriptor().Fields().Get(0)).List()
-		for i := range rows.Len() {
-			row := rows.Get(i).Message()
-			if output.Field(row, "name") != name {
-				continue
+		var named []protoreflect.Message
+		all := answer.Get(answer.Descriptor().Fields().Get(0)).List()
+		for i := range all.Len() {
+			if row := all.Get(i).Message(); output.Field(row, "name") == name {
+				named = append(named, row)
 			}
-			if found != "" {
-				return "", misuse("more than one %s has the name %q: name it by its id", by.thing, name)
-			}
-			found = output.Field(row, "id")
 		}
-		next := output.Field(answer, "next_page_token")
-		if next != "" && next == output.Field(request, "page_token") {
-			return "", errSamePage
-		}
-		request.Set(fields.ByName("page_token"), protoreflect.ValueOfString(next))
-		more = next != ""
+		return named, output.Field(answer, "next_page_token"), nil
+	})
+	if err != nil {
+		return "", err
+	}
+	if len(rows) > 1 {
+		return "", misuse("%d %ss%s have the name %q: %s; name one by its id", len(rows), by.thing, where, name, ids(rows))
+	}
+	found := ""
+	if len(rows) == 1 {
+		found = output.Field(rows[0], "id")
 	}
 	if found == "" {
 		return "", &Failure{Code: iam.NotFound, Message: fmt.Sprintf("there is no %s named %q%s", by.thing, name, where)}
 	}
 	return found, nil
+}
+
+// ids are those of the first few of several things.
+func ids(rows []protoreflect.Message) string {
+	var all []string
+	for _, row := range rows[:min(len(rows), 5)] {
+		all = append(all, printable(output.Field(row, "id")))
+	}
+	return strings.Join(all, ", ")
 }
 
 // place is where the person works: the folder, the cloud or the organization.

@@ -53,7 +53,7 @@ func quotaRequestNode() node {
 	return node{word: "quota-request", aliases: []string{"quota-requests"}, summary: "requests for more", below: []node{
 		createQuotaRequest(),
 		rpc{method: quotapb.QuotaRequestService_Get_FullMethodName, subject: about}.gets("show a request"),
-		rpc{method: quotapb.QuotaRequestService_List_FullMethodName, complete: at, options: append([]option{filter()}, on...), columns: []output.Column{
+		rpc{method: quotapb.QuotaRequestService_List_FullMethodName, complete: at, options: append([]option{{name: "filter", field: "filter", usage: `status="…"`}}, on...), columns: []output.Column{
 			{Title: "ID", Field: "id"}, {Title: "RESOURCE ID", Field: "resource.id"}, {Title: "CREATED AT", Field: "created_at"}, {Title: "STATUS", Field: "status"},
 		}}.lists("list", "list the requests for a resource"),
 		cancelQuotaRequest(about),

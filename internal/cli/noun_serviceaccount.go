@@ -35,7 +35,7 @@ func serviceAccountNode() node {
 		}}.changes("update", "change a service account"),
 		rpc{method: iampb.ServiceAccountService_Delete_FullMethodName, subject: several}.changes("delete", "delete service accounts with their keys, for good"),
 		rpc{method: iampb.ServiceAccountService_Suspend_FullMethodName, subject: about, options: []option{
-			{name: "reason", field: "reason", usage: "why"}, {name: "expires-at", field: "expires_at", usage: "when it ends by itself"},
+			{name: "reason", field: "reason", usage: "why it is suspended, for who reads the audit log"}, {name: "expires-at", field: "expires_at", usage: "when it ends by itself"},
 		}}.changes("suspend", "have a service account rest: what it signs in with is refused"),
 		rpc{method: iampb.ServiceAccountService_Reactivate_FullMethodName, subject: about}.changes("reactivate", "end a suspension"),
 		operationsOf(iampb.ServiceAccountService_ListOperations_FullMethodName, about),

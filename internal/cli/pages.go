@@ -11,12 +11,16 @@ import (
 
 const largestPage = 1000
 
-// errSamePage keeps a list from going on for ever.
-var errSamePage = errors.New("the server gives the same page of the list again and again")
+// errNoEnd keeps a list from going on for ever.
+var errNoEnd = errors.New("the server's list has no end: the same page, or an empty one, comes again and again")
 
 func limitFlag(f *flag.FlagSet) *int64 {
 	return f.Int64("limit", largestPage, "how many rows to list at most")
 }
+
+// mostEmpty bounds the pages in a row that hold nothing: a filter may leave a
+// page empty, and a server that goes on so has no end.
+const mostEmpty = 1000
 
 // pages gathers a list, page by page, until it ends or the limit is reached.
 func pages[T any](limit int64, page func(size int64, token string) ([]T, string, error)) ([]T, error) {
@@ -24,6 +28,7 @@ func pages[T any](limit int64, page func(size int64, token string) ([]T, string,
 		return nil, misuse("--limit: %d is not above 0", limit)
 	}
 	var all []T
+	empty := 0
 	for token := ""; ; {
 		rows, next, err := page(min(limit-int64(len(all)), largestPage), token)
 		if err != nil {
@@ -31,10 +36,13 @@ func pages[T any](limit int64, page func(size int64, token string) ([]T, string,
 		}
 		all = append(all, rows...)
 		if next == "" || int64(len(all)) >= limit {
-			return all, nil
+			return all[:min(int64(len(all)), limit)], nil
 		}
-		if next == token {
-			return nil, errSamePage
+		if empty++; len(rows) > 0 {
+			empty = 0
+		}
+		if next == token || empty > mostEmpty {
+			return nil, errNoEnd
 		}
 		token = next
 	}

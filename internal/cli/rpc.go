@@ -273,7 +273,6 @@ func (r rpc) list(ctx context.Context, s *session, q *request) error {
 	if err != nil {
 		return err
 	}
-	all = all[:min(int64(len(all)), limit)]
 	if rows.Message() == nil {
 		return s.printTexts(ctx, all)
 	}
