@@ -274,6 +274,19 @@ func (k *cluster) testKubectl(t *testing.T) {
 	k.asAdmin(t, "delete", "rolebinding", "by-group", "by-id", "-n", "default")
 	k.forbidden(t, p, "get", "pods", "-n", "default")
 
+	// A token of the profile that was revoked is not given to kubectl twice.
+	token := strings.TrimSpace(k.program(t, "iam", "create-token", "--config="+filepath.Join(k.folder, account+"-config.yaml")))
+	k.allowed(t, p, "auth", "whoami")
+	var revoked struct{ SubjectID string }
+	k.rest(t, "POST", "/iam/v1/tokens:revoke", k.admin, map[string]string{"iamToken": token}, &revoked)
+	k.unauthorized(t, token, cachedToken+10*time.Second)
+	if out, err := k.as(p, "auth", "whoami"); err != nil { // the first answer to it is 401
+		t.Logf("the command that found out: %v\n%s", err, out)
+	}
+	if out, err := k.as(p, "auth", "whoami"); err != nil {
+		t.Errorf("after a revocation: %v\n%s", err, out)
+	}
+
 	// A person's token, as Argo CD and dashboards send them.
 	var issued struct{ IAMToken string }
 	k.rest(t, "POST", "/iam/v1/tokens", "", map[string]string{"yandexPassportOauthToken": k.server.env["OAUTH_TOKEN"]}, &issued)

@@ -26,7 +26,7 @@ func calledYC(name string) bool {
 // tree runs a command of the client's tree and returns the exit code.
 func (p *program) tree(ctx context.Context, name string, args []string) int {
 	e := cli.Environment{Environ: p.environ, Stdin: os.Stdin, Stdout: p.stdout, Stderr: p.stderr, Now: time.Now,
-		Version: server.Version(), Columns: columns(os.Stdout)}
+		Version: server.Version(), Columns: columns(os.Stdout), Parent: os.Getppid()}
 	if isTerminal(os.Stdin) { // /dev/null is a device too, and none
 		e.HideTyping = func() (func(), error) { return hideTyping(os.Stdin) }
 	}

@@ -25,6 +25,7 @@ type Environment struct {
 
 	Version string // of this program
 	Columns int    // of the terminal that Stdout is; 0 when it is none
+	Parent  int    // id of the process that has called this program; 0 when not known
 
 	// HideTyping has what is typed not show until show is called; nil where
 	// Stdin is no terminal, or it cannot be done.

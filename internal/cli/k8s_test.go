@@ -3,6 +3,7 @@ package cli_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -68,6 +69,59 @@ func TestTokenForKubernetes(t *testing.T) {
 		f.run(t, []string{key, "KUBERNETES_EXEC_INFO=" + info}, "k8s", "create-token").misused(t, text)
 		if len(f.asked) > 0 {
 			t.Errorf("%s: the server was asked", info)
+		}
+	}
+}
+
+// A client that asks twice while the token is good has been refused with it.
+func TestARefusedTokenIsNotGivenTwice(t *testing.T) {
+	f := newFake(t)
+	config := profileWithKey(t)
+	made := 0
+	ask := func(parent int, info string) (token string) {
+		t.Helper()
+		f.created = &iampb.CreateIamTokenResponse{IamToken: fmt.Sprintf("t1.number.%d", made+1), ExpiresAt: timestamppb.New(time.Now().Add(time.Hour))}
+		before := len(f.asked)
+		var stdout, stderr bytes.Buffer
+		err := cli.Run(t.Context(), cli.Environment{Environ: []string{"YC_ENDPOINT=" + f.endpoint, "YC_CONFIG=" + config, "KUBERNETES_EXEC_INFO=" + info},
+			Stdout: &stdout, Stderr: &stderr, Now: time.Now, Parent: parent}, "k8s", []string{"create-token", "--jq", ".status.token"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		made += len(f.asked) - before
+		return strings.Trim(stdout.String(), "\"\n")
+	}
+	const plugin = `{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1"}`
+	for i, c := range []struct {
+		parent int
+		info   string
+		want   string
+	}{
+		{100, plugin, "t1.number.1"},
+		{101, plugin, "t1.number.1"},
+		{101, plugin, "t1.number.2"}, // refused
+		{101, plugin, "t1.number.3"}, // and again
+		{102, plugin, "t1.number.3"},
+		{102, "", "t1.number.3"}, // a shell, which asks as often as it likes
+		{102, "", "t1.number.3"},
+		{0, plugin, "t1.number.3"},
+		{0, plugin, "t1.number.3"},
+	} {
+		if got := ask(c.parent, c.info); got != c.want {
+			t.Errorf("%d: %d is given %s, want %s", i, c.parent, got, c.want)
+		}
+	}
+	info, err := os.Stat(filepath.Join(filepath.Dir(config), "cache", "k8s-asker"))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v %v", info, err)
+	}
+	// Tokens that are not kept are nobody's to make anew.
+	for range 2 {
+		var stdout, stderr bytes.Buffer
+		err := cli.Run(t.Context(), cli.Environment{Environ: []string{"YC_ENDPOINT=" + f.endpoint, "YC_IAM_TOKEN=" + goodToken, "KUBERNETES_EXEC_INFO=" + plugin},
+			Stdout: &stdout, Stderr: &stderr, Now: time.Now, Parent: 100}, "k8s", []string{"create-token"})
+		if err != nil || !strings.Contains(stdout.String(), goodToken) {
+			t.Errorf("%v %s", err, stdout.String())
 		}
 	}
 }

@@ -51,7 +51,11 @@ func createKubernetesToken() command {
 				return err
 			}
 			s.noBrowser = s.noBrowser || !answer.Spec.Interactive
-			if err := s.authenticate(ctx); err != nil {
+			authenticate := s.authenticate
+			if s.env.variable(envExecInfo) != "" {
+				authenticate = s.authenticateAgain
+			}
+			if err := authenticate(ctx); err != nil {
 				return err
 			}
 			answer.Status = &execStatus{Token: s.bearer.Reveal()}
