@@ -86,7 +86,7 @@ func (s *session) issuerAt(ctx context.Context, at string) (*issuer, error) {
 		config.RootCAs = pool
 	}
 	i := &issuer{s: s, sleep: sleep, client: &http.Client{
-		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: config, DisableKeepAlives: true, MaxResponseHeaderBytes: mostAnswer},
+		Transport:     &http.Transport{Proxy: s.proxyOf, TLSClientConfig: config, DisableKeepAlives: true, MaxResponseHeaderBytes: mostAnswer},
 		Timeout:       httpLimit,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
@@ -106,6 +106,14 @@ func (s *session) issuerAt(ctx context.Context, at string) (*issuer, error) {
 		return nil, fmt.Errorf("%s does not say where people sign in (%s); name the server's HTTP address by --federation-endpoint", printable(at), printable(answer.Status))
 	}
 	return i, i.read(answer.Body, at)
+}
+
+// proxyOf is the proxy of a request; a server without TLS is on this machine.
+func (s *session) proxyOf(r *http.Request) (*url.URL, error) {
+	if r.URL.Scheme != "https" {
+		return nil, nil
+	}
+	return s.proxyFor(net.JoinHostPort(r.URL.Hostname(), firstOf(r.URL.Port(), "443")))
 }
 
 // read reads the discovery document of the server at an address. Everything

@@ -165,6 +165,24 @@ func TestOtherWays(t *testing.T) {
 	}
 }
 
+// TestSignInThroughAProxy: the pages are reached as the API is.
+func TestSignInThroughAProxy(t *testing.T) {
+	f := cloud(t)
+	asked := ""
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = r.Method + " " + r.Host
+		w.WriteHeader(http.StatusTeapot)
+	}))
+	defer proxy.Close()
+	var errs bytes.Buffer
+	code := cli.Main(t.Context(), cli.Environment{Environ: []string{"YC_ENDPOINT=" + f.endpoint, "YC_CONFIG=" + filepath.Join(t.TempDir(), "config.yaml"),
+		"HTTPS_PROXY=" + strings.Replace(proxy.URL, "http://", "http://user:hunter2@", 1)}, Stdin: strings.NewReader(""), Stdout: &errs, Stderr: &errs, Now: time.Now},
+		"yc", []string{"init", "--device", "--federation-endpoint", "iam.example.com"})
+	if code != 1 || asked != "CONNECT iam.example.com:443" || !strings.Contains(errs.String(), "teapot") || strings.Contains(errs.String(), "hunter2") {
+		t.Errorf("%d, %q, %s", code, asked, &errs)
+	}
+}
+
 // TestManyRenewAtOnce: of many commands one uses the refresh token, which works
 // only once, and all have the token that comes of it.
 func TestManyRenewAtOnce(t *testing.T) {
