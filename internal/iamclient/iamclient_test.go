@@ -195,7 +195,7 @@ func TestDialRefuses(t *testing.T) {
 		"a password":     {URL: "https://a:b@auth.example.com"},
 		"a query":        {URL: "https://auth.example.com/?a=b"},
 		"another scheme": {URL: "ftp://auth.example.com"},
-		"CA for http":    {URL: "http://127.0.0.1", CAFile: empty},
+		"no CA in it":    {URL: "https://127.0.0.1", CAFile: empty},
 	} {
 		if _, err := iamclient.NewExchanger(o); !errors.Is(err, iam.InvalidArgument) {
 			t.Errorf("%s: %v, want INVALID_ARGUMENT", name, err)
