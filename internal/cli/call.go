@@ -65,6 +65,9 @@ func (s *session) send(ctx context.Context, method string, request, into proto.M
 	if s.traceID == "" {
 		s.traceID = resource.NewUUID() // of the run; each call has an id of its own
 	}
+	if md, _ := metadata.FromOutgoingContext(ctx); len(md.Get(idempotencyHeader)) == 0 {
+		headers = append(headers, idempotencyHeader, resource.NewUUID())
+	}
 	headers = append(headers, clientRequestIDHeader, resource.NewUUID(), clientTraceIDHeader, s.traceID)
 	began := time.Now()
 	for attempt, pause := 1, firstPause; ; attempt, pause = attempt+1, min(2*pause, longestPause) {
