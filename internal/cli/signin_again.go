@@ -19,11 +19,18 @@ func (s *session) renewSignIn(ctx context.Context, in *profile.SignIn) (profile.
 	if err != nil {
 		return profile.Token{}, err
 	}
-	if kept != nil && kept.ID == in.ID {
-		in = kept
+	replaces := in.ID
+	if kept != nil {
+		replaces = kept.ID
+		switch {
+		case kept.ID == in.ID, in.Issuer == "" && kept.Federation == in.Federation: // another process may just have signed in
+			in = kept
+		case in.Issuer != "":
+			return profile.Token{}, fmt.Errorf("profile %q was signed in anew meanwhile: try again", s.profileName)
+		}
 	}
 	if in.RefreshToken.Reveal() != "" {
-		return s.refresh(ctx, in)
+		return s.refresh(ctx, in, replaces)
 	}
 	again := misuse("the sign-in of profile %q has ended: sign in again by init", s.profileName)
 	switch {
@@ -32,13 +39,13 @@ func (s *session) renewSignIn(ctx context.Context, in *profile.SignIn) (profile.
 	case !alone:
 		return profile.Token{}, errors.New("another command waits for you to sign in: do so, and try again")
 	}
-	return s.signInAgain(ctx, in)
+	return s.signInAgain(ctx, in, replaces)
 }
 
 // refresh uses the refresh token. A new one is on disk before the IAM token that
 // came with it is used; the server gives the same one again for a minute, should
 // this process end before that.
-func (s *session) refresh(ctx context.Context, in *profile.SignIn) (profile.Token, error) {
+func (s *session) refresh(ctx context.Context, in *profile.SignIn, replaces string) (profile.Token, error) {
 	i, err := s.issuerAt(ctx, in.Issuer)
 	if err != nil {
 		return profile.Token{}, err
@@ -53,24 +60,24 @@ func (s *session) refresh(ctx context.Context, in *profile.SignIn) (profile.Toke
 	}
 	got, err := i.take(in, answer, began)
 	if err == nil && in.RefreshToken.Reveal() != before {
-		if err := s.keepIfSame(in); err != nil {
+		if err := s.keepUnlessNewer(in, replaces); err != nil {
 			s.tell("the new refresh token could not be kept, and the old one ends in a minute: %v", err)
 		}
 	}
 	return got, err
 }
 
-// keepIfSame keeps what has become of a sign-in, unless the person has signed in
-// anew meanwhile.
-func (s *session) keepIfSame(in *profile.SignIn) error {
-	if now, err := s.signIns().Get(s.profileName); err == nil && now != nil && now.ID != in.ID {
+// keepUnlessNewer keeps what has become of a sign-in, in place of one that it
+// replaces, unless the person has signed in by init meanwhile.
+func (s *session) keepUnlessNewer(in *profile.SignIn, replaces string) error {
+	if now, err := s.signIns().Get(s.profileName); err == nil && now != nil && now.ID != replaces {
 		return nil
 	}
 	return s.signIns().Put(s.profileName, in)
 }
 
 // signInAgain has the person sign in with the browser once more, as he did before.
-func (s *session) signInAgain(ctx context.Context, in *profile.SignIn) (profile.Token, error) {
+func (s *session) signInAgain(ctx context.Context, in *profile.SignIn, replaces string) (profile.Token, error) {
 	at := in.Issuer
 	if at == "" {
 		at = s.federationEndpoint(s.pagesOfProfile())
@@ -84,7 +91,7 @@ func (s *session) signInAgain(ctx context.Context, in *profile.SignIn) (profile.
 	if err != nil {
 		return profile.Token{}, err
 	}
-	if err := s.keepIfSame(in); err != nil {
+	if err := s.keepUnlessNewer(in, replaces); err != nil {
 		s.tell("the sign-in could not be kept: %v", err)
 	}
 	return got, nil

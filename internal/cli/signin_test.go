@@ -3,6 +3,7 @@ package cli_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -225,7 +226,9 @@ func TestSignInAgain(t *testing.T) {
 	if code, text, _ := f.begin(t, path, "1\n", "--federation-endpoint", p.URL, "--username", "alice"); code != 0 || !strings.Contains(text, "no refresh tokens") {
 		t.Fatal(text)
 	}
+	atTerminal := func() (func(), error) { return func() {}, nil }
 	again := func(hide func() (func(), error)) (int, string, string) {
+		t.Helper()
 		if err := os.RemoveAll(filepath.Join(filepath.Dir(path), "cache")); err != nil {
 			t.Fatal(err)
 		}
@@ -241,10 +244,29 @@ func TestSignInAgain(t *testing.T) {
 	if code, out, errs := again(nil); code != 2 || out != "" || !strings.Contains(errs, "sign in again by init") {
 		t.Errorf("%d, %s, %s", code, out, errs)
 	}
-	if code, out, errs := again(func() (func(), error) { return func() {}, nil }); code != 0 || out != "t1.made.n2\n" || !strings.Contains(errs, "via username 'alice'") {
+	if code, out, errs := again(atTerminal); code != 0 || out != "t1.made.n2\n" || !strings.Contains(errs, "via username 'alice'") {
 		t.Errorf("%d, %s, %s", code, out, errs)
 	}
 	if code, out, errs := f.tree(t, path, nil, "iam create-token"); code != 0 || out != "t1.made.n2\n" {
 		t.Errorf("it was not kept: %d, %s, %s", code, out, errs)
+	}
+	// Another federation, set by hand: he signs in through it, once.
+	for n, federation := range []string{"fed1", "fed2"} {
+		if code, _, errs := f.tree(t, path, nil, "config set federation-id "+federation); code != 0 {
+			t.Fatal(errs)
+		}
+		want := fmt.Sprintf("t1.made.n%d\n", 3+n)
+		if code, out, errs := again(atTerminal); code != 0 || out != want || !strings.Contains(errs, "via federation-id '"+federation+"'") {
+			t.Errorf("%d, %s, %s", code, out, errs)
+		}
+		if code, out, errs := f.tree(t, path, nil, "iam create-token"); code != 0 || out != want {
+			t.Errorf("it was not kept: %d, %s, %s", code, out, errs)
+		}
+	}
+	if code, _, errs := f.tree(t, path, nil, "config set federation-id unknown"); code != 0 {
+		t.Fatal(errs)
+	}
+	if code, _, errs := again(atTerminal); code != 1 || !strings.Contains(errs, `does not know "unknown"`) {
+		t.Errorf("%d, %s", code, errs)
 	}
 }
