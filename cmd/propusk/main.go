@@ -97,6 +97,7 @@ func untilSignal() context.Context {
 
 func (p *program) main(ctx context.Context, args []string) int {
 	if len(args) > 0 && args[0] == completeWord {
+		p.offer(args[1:])
 		return p.tree(ctx, p.name, args)
 	}
 	if len(args) > 1 && args[0] == "help" {

@@ -39,6 +39,12 @@ func root() node {
 	}}
 }
 
+// HasWord tells whether a command of the tree begins with a word.
+func HasWord(word string) bool {
+	top := root()
+	return top.child(word) != nil
+}
+
 // child finds a word below, by its name or an alias. The version of a service's
 // commands may stand there [API fact: command versions]: both are the same here.
 func (n *node) child(word string) *node {
