@@ -133,7 +133,7 @@ func (r *secretRing) call(path dbus.ObjectPath, method string, args []any, into 
 	case errors.As(err, &refused) && refused.Name == "org.freedesktop.DBus.Error.ServiceUnknown":
 		return errNoKeyring
 	}
-	return fmt.Errorf("the system's keyring: %w", err)
+	return fmt.Errorf("the system's keyring: %q", err.Error()) // whoever is there has written it
 }
 
 func attributes(item string) map[string]string {
