@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -44,6 +45,26 @@ func (t *texts) String() string { return "" }
 // Set implements flag.Value.
 func (t *texts) Set(text string) error {
 	*t = append(*t, text)
+	return nil
+}
+
+// megabytes is a flag of an amount of memory: 512, 512m, 512MB, 2g.
+type megabytes int
+
+func (m *megabytes) String() string { return strconv.Itoa(int(*m)) }
+
+// Set implements flag.Value.
+func (m *megabytes) Set(text string) error {
+	number := strings.TrimSuffix(strings.ToLower(text), "b")
+	times := 1
+	if rest, ok := strings.CutSuffix(number, "g"); ok {
+		number, times = rest, 1024
+	}
+	n, err := strconv.Atoi(strings.TrimSuffix(number, "m"))
+	if err != nil || n < 1 || n > 1<<20 {
+		return errors.New("no amount of memory: 512, 512m, 2g")
+	}
+	*m = megabytes(n * times)
 	return nil
 }
 
@@ -100,7 +121,8 @@ func newFunctionRun(p *program) *functionRun {
 	f.Var(&r.pass, "pass-env", "name of a variable of yours that the function gets too; may be given several times")
 	f.StringVar(&r.function.ID, "function-id", "", "id of the function in its context; otherwise one that is made up")
 	f.StringVar(&r.function.Version, "version-id", "", "id of its version; otherwise one that is made up")
-	f.IntVar(&r.function.Memory, "memory", function.DefaultMemory, "megabytes that the context tells of; nothing enforces them")
+	r.function.Memory = function.DefaultMemory
+	f.Var((*megabytes)(&r.function.Memory), "memory", "megabytes that the context tells of, also as 512m or 2g; nothing enforces them")
 	f.DurationVar(&r.function.Timeout, "timeout", function.DefaultTimeout, "how long a call may take, with the start of its process")
 	f.IntVar(&r.function.Instances, "instances", 1, "processes, each of which answers one call at a time")
 	return r

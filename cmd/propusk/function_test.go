@@ -129,7 +129,8 @@ func TestFunctionListens(t *testing.T) {
 	if err != nil || claims.SubjectID != robot || claims.SubjectType != token.SubjectServiceAccount {
 		t.Fatalf("%+v, %v", claims, err)
 	}
-	if first.Token != first.Metadata || first.Token.TokenType != "Bearer" || first.Token.ExpiresIn <= 43000 || first.Token.ExpiresIn > 43200 || first.Seen {
+	if first.Token.AccessToken != first.Metadata.AccessToken || first.Token.TokenType != "Bearer" || first.Metadata.TokenType != "Bearer" || first.Seen ||
+		min(first.Token.ExpiresIn, first.Metadata.ExpiresIn) <= 43000 || max(first.Token.ExpiresIn, first.Metadata.ExpiresIn) > 43200 {
 		t.Errorf("%d %d %s, seen: %v", first.Token.ExpiresIn, first.Metadata.ExpiresIn, first.Token.TokenType, first.Seen)
 	}
 	a, err := ask("GET", "http://"+dev.http+"/iam/v1/serviceAccounts/"+robot, first.Token.AccessToken, "")

@@ -224,13 +224,13 @@ func TestInstances(t *testing.T) {
 		began := time.Now()
 		for range 3 {
 			wait.Go(func() {
-				if got := ask(t, "GET", url+"?sleep=0.4", ""); got.code != 201 {
+				if got := ask(t, "GET", url+"?sleep=0.8", ""); got.code != 201 {
 					t.Errorf("%+v", got)
 				}
 			})
 		}
 		wait.Wait()
-		if took := time.Since(began); instances == 1 && took < 1200*time.Millisecond {
+		if took := time.Since(began); instances == 1 && took < 2400*time.Millisecond {
 			t.Errorf("%d instances: %v", instances, took)
 		}
 		if got := r.Idle(); got != want {
@@ -241,13 +241,13 @@ func TestInstances(t *testing.T) {
 
 // TestBusy: who waits longer than a call may take is told so.
 func TestBusy(t *testing.T) {
-	url, _ := door(t, func(f *function.Function) { f.Timeout = time.Second })
+	url, _ := door(t, func(f *function.Function) { f.Timeout = 2 * time.Second })
 	if got := ask(t, "GET", url, ""); got.code != 201 {
 		t.Fatalf("%+v", got)
 	}
 	codes := make(chan int, 3)
 	for range 3 {
-		go func() { codes <- ask(t, "GET", url+"?sleep=0.9", "").code }()
+		go func() { codes <- ask(t, "GET", url+"?sleep=1.8", "").code }()
 	}
 	seen := map[int]int{}
 	for range 3 {

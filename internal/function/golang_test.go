@@ -129,7 +129,7 @@ func TestGoModule(t *testing.T) {
 		t.Fatalf("%s: %v", text, err)
 	}
 	if got.Name != "Ann" || got.ID != "d4efunction" || got.Version != "d4eversion" || got.Memory != 128 || !got.Request || !got.Limited ||
-		!strings.HasPrefix(got.Token, `{"access_token":"secret","expires_in":359`) {
+		!strings.HasPrefix(got.Token, `{"access_token":"secret","expires_in":35`) {
 		t.Errorf("%+v", got)
 	}
 	fails(t, r, "{", "UserCodeError", "no JSON")

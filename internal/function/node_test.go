@@ -71,8 +71,8 @@ func TestNode(t *testing.T) {
 
 func TestNodeLoop(t *testing.T) {
 	needs(t, "node")
-	r, _ := start(t, func(f *function.Function) { f.Timeout = 2 * time.Second }, write(t, "fn.js", nodeHandlers))
-	fails(t, r, "loop", "TimeoutError", "2s")
+	r, _ := start(t, func(f *function.Function) { f.Timeout = 3 * time.Second }, write(t, "fn.js", nodeHandlers))
+	fails(t, r, "loop", "TimeoutError", "3s")
 	wants(t, r, "count", "1")
 }
 

@@ -1,7 +1,8 @@
 // Runs a Node.js handler: calls come on descriptor 3, answers leave on 4. A call
 // is a line of JSON, {"context": …, "length": n}, and n bytes of event. An answer
 // is a line of JSON, {"id": …, "kind": "answer", "error" or "fatal", "length": n},
-// and n bytes; after "fatal" the process ends. What the handler prints is its log and no part of the answer.
+// and n bytes; after "fatal" the process ends. What the handler prints is its log
+// and no part of the answer.
 'use strict';
 
 const fs = require('node:fs');
