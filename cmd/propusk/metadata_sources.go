@@ -72,7 +72,8 @@ func (m *metadataSources) origin(a metadata.AccountSettings) (origin source.Orig
 	case a.KeyFile != "":
 		origin, err = source.NewKeyFile(m.client, a.KeyFile)
 	case a.TokenFile != "":
-		origin = &source.Workload{Exchanger: m.exchanger, Subject: source.TokenFile(a.TokenFile), Account: a.ServiceAccountID}
+		kind, _ := source.SubjectType(a.TokenType) // the settings have been checked
+		origin = &source.Workload{Exchanger: m.exchanger, Subject: source.TokenFile(a.TokenFile), Type: kind, Account: a.ServiceAccountID}
 	default:
 		origin, err = source.NewUpstream(a.Upstream, nil)
 	}

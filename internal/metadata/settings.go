@@ -44,6 +44,7 @@ type AccountSettings struct {
 	Name             string
 	KeyFile          string // authorized key
 	TokenFile        string // token of another issuer
+	TokenType        string // what is in TokenFile: id_token, jwt or access_token; "": id_token
 	ServiceAccountID string // whom TokenFile stands for
 	Upstream         string // host:port of another metadata address
 	Impersonate      string // id of the service account for which the owner of these acts; "": for itself

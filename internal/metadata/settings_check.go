@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/metadata/source"
 )
 
 var settingName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$`) })
@@ -85,6 +86,12 @@ func (c *checking) account(a *AccountSettings) {
 	}
 	if a.TokenFile != "" && c.ExchangeURL == "" {
 		c.bad(where, "needs exchange-url, IAM's public address")
+	}
+	if _, ok := source.SubjectType(a.TokenType); !ok {
+		c.bad(where, "token-type is id_token, jwt or access_token")
+	}
+	if a.TokenType != "" && a.TokenFile == "" {
+		c.bad(where, "token-type goes with token-file")
 	}
 	if a.ServiceAccountID != "" && a.TokenFile == "" {
 		c.bad(where, "service-account-id goes with token-file; the others tell it themselves")

@@ -60,7 +60,7 @@ func (r *reader) accounts(to *[]AccountSettings) field {
 		r.each(n, name, func(key, value *yaml.Node, path string) {
 			a := AccountSettings{Name: key.Value}
 			r.fields(map[string]field{
-				"service-account-key-file": r.text(&a.KeyFile), "token-file": r.text(&a.TokenFile),
+				"service-account-key-file": r.text(&a.KeyFile), "token-file": r.text(&a.TokenFile), "token-type": r.text(&a.TokenType),
 				"service-account-id": r.text(&a.ServiceAccountID), "metadata": r.text(&a.Upstream),
 				"impersonate-service-account-id": r.text(&a.Impersonate),
 			})(value, path)

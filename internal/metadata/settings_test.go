@@ -143,6 +143,8 @@ func TestSettingsAreRefused(t *testing.T) {
 		"no source":              {"accounts: {a: {}}", "exactly one of"},
 		"no endpoint":            {"accounts: {a: {service-account-key-file: k}}", "needs endpoint"},
 		"no exchange":            {"accounts: {a: {token-file: k}}", "needs exchange-url"},
+		"a type of no token":     {"exchange-url: https://a\naccounts: {a: {token-file: k, token-type: saml}}", "token-type is"},
+		"a type of a key":        {"endpoint: a:1\naccounts: {a: {service-account-key-file: k, token-type: jwt}}", "goes with token-file"},
 		"an id of a key":         {"endpoint: a:1\naccounts: {a: {service-account-key-file: k, service-account-id: x}}", "goes with token-file"},
 		"the account none":       {"accounts: {none: {metadata: 'a:1'}}", "is no name of an account"},
 		"an unknown account":     {vm + "listeners: [{account: other}]", `there is no account "other"`},

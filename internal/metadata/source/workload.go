@@ -39,6 +39,20 @@ func (w *Workload) Make(ctx context.Context) (iamclient.Token, error) {
 // ServiceAccountID is the account that is asked for.
 func (w *Workload) ServiceAccountID() string { return w.Account }
 
+// SubjectType is the type of a subject token by its short name: id_token, jwt or
+// access_token; "" is id_token. There are no others.
+func SubjectType(name string) (urn string, ok bool) {
+	switch name {
+	case "", "id_token":
+		return iamclient.TypeIDToken, true
+	case "jwt":
+		return iamclient.TypeJWT, true
+	case "access_token":
+		return iamclient.TypeAccessToken, true
+	}
+	return "", false
+}
+
 // TokenFile reads a subject token, anew each time. It fails with UNAVAILABLE:
 // whoever writes the file may do so later.
 func TokenFile(path string) func(context.Context) (iam.Secret, error) {
