@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -295,6 +297,32 @@ func TestUntil(t *testing.T) {
 	} {
 		if got, err := until(text, now); !got.Equal(want) || (err != nil) != want.IsZero() {
 			t.Errorf("%q: %v, %v", text, got, err)
+		}
+	}
+}
+
+// TestContent: a file is read whole or not at all.
+func TestContent(t *testing.T) {
+	s := &session{env: &Environment{Stdin: strings.NewReader("from input")}}
+	path := filepath.Join(t.TempDir(), "policy")
+	for _, size := range []int{0, mostContent, mostContent + 1} {
+		if err := os.WriteFile(path, bytes.Repeat([]byte("x"), size), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		text, err := s.content("policy", path)
+		if fits := size <= mostContent; (err == nil) != fits || fits && len(text) != size {
+			t.Errorf("%d bytes: %d, %v", size, len(text), err)
+		}
+	}
+	for value, want := range map[string]string{" {}": " {}", "-": "from input"} {
+		if got, err := s.content("policy", value); err != nil || got != want {
+			t.Errorf("%q: %q, %v", value, got, err)
+		}
+	}
+	for _, value := range []string{"", path + "-not", filepath.Dir(path)} {
+		_, err := s.content("policy", value)
+		if m, ok := errors.AsType[*Misuse](err); !ok || !strings.HasPrefix(m.Error(), "--policy") {
+			t.Errorf("%q: %v", value, err)
 		}
 	}
 }
