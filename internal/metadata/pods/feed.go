@@ -79,9 +79,10 @@ func (f *feed[T]) run(ctx context.Context) {
 	}
 }
 
-// turn is one list, or one watch to its end.
+// turn is one list, or one watch to its end. What is too old to be believed is
+// read anew.
 func (f *feed[T]) turn(ctx context.Context) error {
-	if f.version == "" {
+	if f.version == "" || f.age() > f.w.stale {
 		return f.list(ctx)
 	}
 	return f.watch(ctx)
@@ -152,19 +153,26 @@ type change struct {
 // watch hears what changes until the API ends the answer, which it is asked to do
 // in time to be heard of again before answers are stale.
 func (f *feed[T]) watch(ctx context.Context) error {
-	life := f.w.stale / 3
-	ctx, cancel := context.WithTimeout(ctx, life+f.w.stale/3)
+	life := (f.w.stale / 3).Truncate(time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 2*life)
 	defer cancel()
 	query := url.Values{"watch": {"1"}, "allowWatchBookmarks": {"true"}, "resourceVersion": {f.version},
-		"timeoutSeconds": {strconv.Itoa(max(1, int(life.Seconds())))}}
+		"timeoutSeconds": {strconv.Itoa(int(life.Seconds()))}}
 	f.narrow(query, "")
+	began := time.Now()
 	res, err := f.w.client.get(ctx, "/api/v1/"+f.kind, f.accept("PartialObjectMetadata"), query)
 	if err != nil {
 		return err
 	}
 	defer res.Body.Close()
-	f.hear()
-	return f.follow(res)
+	if err := f.follow(res); err != nil {
+		return err
+	}
+	// An end in time says that nothing more has happened; one before it says nothing.
+	if time.Since(began) >= life {
+		f.hear()
+	}
+	return nil
 }
 
 func (f *feed[T]) follow(res *http.Response) error {
@@ -176,7 +184,10 @@ func (f *feed[T]) follow(res *http.Response) error {
 		err := lines.Decode(&c)
 		switch {
 		case errors.Is(err, io.EOF) && bounded.N > 0:
-			return nil // it has lasted as long as it was to
+			return nil
+		case err != nil && (errors.As(err, new(*json.SyntaxError)) || errors.As(err, new(*json.UnmarshalTypeError)) || bounded.N <= 0):
+			f.version = "" // or it would come again
+			return fmt.Errorf("read the changes: %w", err)
 		case err != nil:
 			return fmt.Errorf("read the changes: %w", err)
 		}

@@ -32,6 +32,7 @@ type api struct {
 	gone    bool // the next watch is answered 410
 	down    bool
 	asked   []string
+	short   bool // watches end as they begin
 	pages   bool // lists come in two, the first of them empty
 }
 
@@ -78,6 +79,10 @@ func (a *api) serve(w http.ResponseWriter, r *http.Request) {
 		a.gone = false
 		a.mu.Unlock()
 		w.WriteHeader(http.StatusGone)
+		return
+	}
+	if a.short && kind == "pods" {
+		a.mu.Unlock()
 		return
 	}
 	events := make(chan string, 100)
@@ -405,6 +410,36 @@ func TestOldWordIsNoAnswer(t *testing.T) {
 	a.end("serviceaccounts")
 	write(t, filepath.Join(w.folder, "token"), "second") // as the kubelet renews it
 	w.becomes(t, "10.0.0.1", me)
+}
+
+// An answer that is no word of the cluster is not taken for one: what it leaves out
+// is found by a list.
+func TestBrokenChangesAreNoWord(t *testing.T) {
+	a := newAPI(t)
+	w := watch(t, a)
+	a.mu.Lock()
+	a.lists["pods"]["shop/a"] = aPod("a", "10.0.0.1") // of which nobody is told
+	for _, s := range a.streams["pods"] {
+		s <- "<html>"
+	}
+	a.mu.Unlock()
+	const me = " of system:serviceaccount:shop:cart as "
+	w.becomes(t, "10.0.0.1", "a"+me)
+	w.until(t, "it watches again", func() bool { return a.watchers("pods") > 0 })
+	a.mu.Lock()
+	a.short = true
+	a.lists["pods"]["shop/b"] = aPod("b", "10.0.0.2")
+	a.mu.Unlock()
+	a.end("pods")
+	time.Sleep(300 * time.Millisecond) // it watches, and hears nothing
+	if got := w.at("10.0.0.2"); got != "" {
+		t.Fatalf("%q, of which it was not told", got)
+	}
+	w.clock.add(61 * time.Second)
+	a.mu.Lock()
+	a.line("serviceaccounts", map[string]any{"type": "BOOKMARK", "object": map[string]any{"metadata": map[string]any{"resourceVersion": "600"}}})
+	a.mu.Unlock()
+	w.becomes(t, "10.0.0.2", "b"+me)
 }
 
 func TestOptions(t *testing.T) {
