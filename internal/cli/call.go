@@ -163,7 +163,7 @@ func (s *session) finish(ctx context.Context, op *operationpb.Operation) error {
 		return err
 	}
 	if status := op.GetError(); status != nil {
-		return s.failureOfStatus(status, nil, nil)
+		return s.failureOfStatus(status, nil, metadata.Pairs(clientTraceIDHeader, s.traceID))
 	}
 	if op.GetResponse() == nil {
 		return nil

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"net"
 	"strconv"
 
@@ -172,6 +173,7 @@ func (s *session) source(property string, flagged bool, variable string) string 
 // readProfiles finds the profile to work with, which must be there when it is
 // named. Without a home folder there is none, which is told when it is missed.
 func (s *session) readProfiles(must bool) error {
+	chosen := s.configPath != "" || s.env.variable(envConfig) != ""
 	path, err := s.configFile()
 	if errors.Is(err, profile.ErrNoHome) && s.profileName == "" {
 		return nil
@@ -179,7 +181,13 @@ func (s *session) readProfiles(must bool) error {
 	if err != nil {
 		return &Misuse{err}
 	}
-	if s.profiles, err = profile.Read(path); err != nil {
+	s.profiles, err = profile.Read(path)
+	if errors.Is(err, fs.ErrPermission) && s.profileName == "" && !chosen {
+		s.profiles = nil // another's home, as after sudo -u: what the environment says is enough
+		s.tell("%v: it is left out", err)
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	named := s.profileName

@@ -79,7 +79,11 @@ func errorBlock(err error) string {
 	if l, ok := errors.AsType[*logged](err); ok {
 		text += "\nThe log of this run: " + l.path
 	}
-	return text
+	lines := strings.Split(text, "\n")
+	for i := range lines {
+		lines[i] = printable(lines[i])
+	}
+	return strings.Join(lines, "\n")
 }
 
 // watched remembers that something could not be written.

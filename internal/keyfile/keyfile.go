@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -105,7 +106,12 @@ func (f *File) Write(path string) error {
 
 // Read reads and parses the file at path.
 func Read(path string) (*File, error) {
-	data, err := os.ReadFile(path)
+	in, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("key file: %w", err)
+	}
+	defer in.Close()
+	data, err := io.ReadAll(io.LimitReader(in, maxSize+1)) // /dev/zero has no end
 	if err != nil {
 		return nil, fmt.Errorf("key file: %w", err)
 	}

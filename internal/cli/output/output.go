@@ -184,6 +184,7 @@ func plain(n *yaml.Node) {
 // Printable spells out what is no printable character, so that a name cannot
 // move a terminal's cursor.
 func Printable(text string) string {
+	text = strings.ToValidUTF8(text, "\ufffd") // a lone byte may begin a sequence too, on a terminal that is not of UTF-8
 	if strings.IndexFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) < 0 {
 		return text
 	}

@@ -42,3 +42,14 @@ func FuzzPrint(f *testing.F) {
 		}
 	})
 }
+
+// TestPrintable: nothing of a server's text moves a terminal's cursor.
+func TestPrintable(t *testing.T) {
+	for text, want := range map[string]string{
+		"plain, слово": "plain, слово", "\x1b[2J": `\x1b[2J`, "a\u202eb": `a\u202eb`, "\x9b31m": "\ufffd31m", "a\xffb\n": "a\ufffdb\\n", "\u009b": `\u009b`,
+	} {
+		if got := Printable(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
