@@ -108,6 +108,43 @@ func (s *suite) testMetadata(t *testing.T, client, address string) {
 	}
 }
 
+// otherSources get tokens of the server's account in all the other ways.
+const otherSources = `endpoint: %s
+ca-file: %s
+exchange-url: %s
+accounts:
+  acting: {service-account-key-file: %s, impersonate-service-account-id: %s}
+  federated: {token-file: %s, token-type: jwt}
+  second: {metadata: "%s"}
+listeners:
+  - {name: acting, listen: "127.0.0.1:0", account: acting}
+  - {name: federated, listen: "127.0.0.1:0", account: federated}
+  - {name: second, listen: "127.0.0.1:0", account: second}
+`
+
+// testSources asks addresses whose account acts for another one, has a token in
+// place of a key, or takes its tokens from the address first.
+func (s *suite) testSources(t *testing.T, first string) {
+	const client = "metadata/curl"
+	s.build(t, client)
+	folder := t.TempDir()
+	var jwt output
+	if err := jwt.run(exec.Command(s.server.binary, "jwt", "--key", filepath.Join(s.server.data, "key.json"))); err != nil {
+		t.Fatal(err)
+	}
+	config, proof := filepath.Join(folder, "metadata.yaml"), filepath.Join(folder, "token")
+	text := fmt.Sprintf(otherSources, s.server.env["ENDPOINT"], filepath.Join(s.server.data, "ca.pem"), s.server.env["HTTP_URL"],
+		filepath.Join(s.server.data, "admin-key.json"), s.server.env["SERVICE_ACCOUNT_ID"], proof, first)
+	for path, text := range map[string]string{config: text, proof: jwt.stdout.String()} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, address := range strings.Split(runMetadata(t, exec.Command(s.server.binary, "metadata", "--config", config)), ",") {
+		s.testMetadata(t, client, address)
+	}
+}
+
 // testLinkLocal has guests of a machine find it at 169.254.169.254, in network
 // namespaces that the program makes.
 func (s *suite) testLinkLocal(t *testing.T, client string) {

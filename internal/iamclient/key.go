@@ -3,6 +3,7 @@ package iamclient
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -50,6 +51,8 @@ func (c *Client) exchangeShifted(ctx context.Context, key *keyfile.File, refused
 	now := c.now()
 	if at, ok := saidTime(refused); ok && believable(at, now) {
 		return c.exchangeAt(ctx, key, at)
+	} else if ok {
+		return Token{}, fmt.Errorf("%w; this machine's clock says %s, which is too far from it", refused, now.UTC().Format(time.RFC3339))
 	}
 	got, err := c.exchangeAt(ctx, key, now)
 	if err == nil || !aboutTimes(err) {
