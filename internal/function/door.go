@@ -1,7 +1,6 @@
 package function
 
 import (
-	"context"
 	"errors"
 	"net"
 	"net/http"
@@ -26,15 +25,18 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Function-Version-Id", d.Runner.f.Version)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	err := d.serve(w, r, id)
-	switch f, ok := errors.AsType[*Failure](err); {
-	case err == nil, errors.Is(err, context.Canceled):
-	case ok:
-		if f.Own {
-			w.Header().Set("X-Function-Error", "true")
-		}
-		w.Header().Set("Content-Type", "application/json")
-		answer(w, f.Status, f.JSON())
+	if err == nil {
+		return
 	}
+	f, ok := errors.AsType[*Failure](err)
+	if !ok { // its context has ended: the caller's, who hears nothing, or everybody's
+		f = stopped()
+	}
+	if f.Own {
+		w.Header().Set("X-Function-Error", "true")
+	}
+	w.Header().Set("Content-Type", "application/json")
+	answer(w, f.Status, f.JSON())
 }
 
 func (d *Door) serve(w http.ResponseWriter, r *http.Request, id string) error {

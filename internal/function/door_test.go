@@ -273,6 +273,11 @@ func TestGivenUp(t *testing.T) {
 	if _, err := http.DefaultClient.Do(request); err == nil {
 		t.Fatal("it answered")
 	}
+	answer := httptest.NewRecorder() // nobody takes a call that came to nothing for one that went well
+	(&function.Door{Runner: r}).ServeHTTP(answer, httptest.NewRequestWithContext(ctx, "GET", "http://localhost/", nil))
+	if answer.Code != 503 {
+		t.Errorf("code %d", answer.Code)
+	}
 	began := time.Now()
 	if got := ask(t, "GET", url, ""); got.code != 201 || time.Since(began) > 10*time.Second {
 		t.Errorf("%+v after %v", got, time.Since(began))

@@ -82,6 +82,7 @@ func Start(ctx context.Context, f Function) (*Runner, error) {
 	case f.Memory < 1:
 		return nil, iam.InvalidField("memory", "a number of megabytes, at least 1")
 	}
+	keepDescriptors()
 	folder, err := os.MkdirTemp("", "propusk-function-")
 	if err != nil {
 		return nil, iam.Wrap(err, iam.Internal, "make a folder for the runtime: %v", err)

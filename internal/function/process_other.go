@@ -6,6 +6,8 @@ import "os/exec"
 
 const canRun = false
 
+func keepDescriptors() {}
+
 func inGroup(*exec.Cmd) {}
 func askGroup(int)      {}
 func killGroup(int)     {}

@@ -1,3 +1,5 @@
+//go:build unix
+
 package function_test
 
 import (
@@ -5,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -48,6 +51,7 @@ def handler(event, context):
     if what == "home": return os.environ["HOME"] + " " + str(os.listdir(os.environ["HOME"]))
     if what == "cwd": return os.getcwd()
     if what == "env": return " ".join(sorted(os.environ))
+    if what == "descriptors": return " ".join(sorted(fd for fd in os.listdir("/proc/self/fd") if os.path.exists("/proc/self/fd/" + fd)))
     if what == "stdin": return sys.stdin.read()
     return repr(event)
 
@@ -162,6 +166,21 @@ func TestEndsWithItsChildren(t *testing.T) {
 	if _, err := os.Stat(filepath.Dir(folder)); err == nil {
 		t.Errorf("%s is left", filepath.Dir(folder))
 	}
+}
+
+// TestDescriptors: a handler gets its own descriptors and none of the caller's.
+func TestDescriptors(t *testing.T) {
+	needs(t, "python3")
+	if runtime.GOOS != "linux" {
+		t.Skip("looks into /proc")
+	}
+	fd, err := syscall.Dup(2) // open for programs that are started
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = syscall.Close(fd) }()
+	r, _ := start(t, nil, write(t, "fn.py", pythonHandlers))
+	wants(t, r, "descriptors", "0 1 2 3 4")
 }
 
 func TestPythonAsync(t *testing.T) {
