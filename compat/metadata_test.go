@@ -148,6 +148,12 @@ func (s *suite) testSources(t *testing.T, first string) {
 // testLinkLocal has guests of a machine find it at 169.254.169.254, in network
 // namespaces that the program makes.
 func (s *suite) testLinkLocal(t *testing.T, client string) {
+	switch root := os.Getuid() == 0; {
+	case !root && s.strict:
+		t.Fatalf("%s needs root, and every client must run here", client)
+	case !root:
+		t.Skipf("%s needs root, for network namespaces", client)
+	}
 	s.build(t, client)
 	out, err := s.execute(t, client, "./run", "", "BINARY="+s.server.binary, "FOLDER="+t.TempDir())
 	if err != nil {
