@@ -130,7 +130,9 @@ func (s *session) check(f *flag.FlagSet) error {
 			return &Misuse{err}
 		}
 	}
-	s.debug = s.debug || s.debugBodies
+	if s.debug = s.debug || s.debugBodies; s.debug {
+		fmt.Fprintf(s.env.Stderr, "debug: config file %s, profile %s, endpoint %s\n", printable(s.configPath), s.profileName, s.endpoint)
+	}
 	return nil
 }
 
