@@ -237,6 +237,9 @@ func (k *keeper[T]) failed(err error) {
 		}
 		k.have, served = nil, false
 	}
+	if e, ok := errors.AsType[*iam.Error](err); ok { // IAM may ask for patience, within reason
+		pause = max(pause, min(e.RetryAfter, longestRetry))
+	}
 	s.next = now.mono + time.Duration(float64(pause)*(0.75+rand.Float64()/2))
 	if s.inARow == 1 && (served || s.refusals == 0) {
 		k.log.Warn("cannot renew", "what", k.name, "error", err, "served_for", max(0, k.left(now)).Round(time.Second).String())

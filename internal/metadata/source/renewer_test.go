@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/iamclient"
 	"github.com/propusk/propusk/internal/metadata/source"
 )
 
@@ -289,6 +290,24 @@ func TestAwayFromTheBeginning(t *testing.T) {
 			t.Error("13 s after IAM came there is no token, though nobody had to ask")
 		}
 	})
+}
+
+func TestIAMAsksForPatience(t *testing.T) {
+	for retryAfter, most := range map[time.Duration]int{30 * time.Second: 160, 24 * time.Hour: 85} {
+		synctest.Test(t, func(t *testing.T) {
+			busy := &iam.Error{Kind: iam.ResourceExhausted, Message: "too many", RetryAfter: retryAfter}
+			w := &world{err: &iamclient.Refusal{Failure: busy, RequestID: "r"}}
+			r, err := source.NewRenewer(w, nil, source.Policy{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			time.Sleep(time.Hour)
+			if asked, _, _ := w.counts(); asked > most || asked < 40 {
+				t.Errorf("told to wait for %v: asked %d times in an hour, want at most %d", retryAfter, asked, most)
+			}
+		})
+	}
 }
 
 // What is broken is told once, and that it is good again.
