@@ -166,6 +166,29 @@ func TestOtherWays(t *testing.T) {
 	}
 }
 
+// TestNextRefreshTokenCannotBeKept: the token that came with it is good, and the
+// person is told what is going to happen.
+func TestNextRefreshTokenCannotBeKept(t *testing.T) {
+	f, p := cloud(t), newPages(t)
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	if code, text, _ := f.begin(t, path, "1\n", "--federation-endpoint", p.URL); code != 0 {
+		t.Fatal(text)
+	}
+	folder := filepath.Dir(signInFile(path))
+	if err := os.RemoveAll(filepath.Join(filepath.Dir(path), "cache")); err != nil {
+		t.Fatal(err)
+	}
+	p.meanwhile = func() {
+		if err := errors.Join(os.Rename(folder, folder+".away"), os.WriteFile(folder, nil, 0o600)); err != nil {
+			p.wrong = append(p.wrong, err.Error())
+		}
+	}
+	code, out, errs := f.tree(t, path, nil, "iam create-token")
+	if code != 0 || out != "t1.made.n2\n" || !strings.Contains(errs, "the new refresh token could not be kept, and the old one ends in a minute") || strings.Contains(errs, "rt1.") {
+		t.Errorf("%d, %s, %s", code, out, errs)
+	}
+}
+
 // TestSignInThroughAProxy: the pages are reached as the API is.
 func TestSignInThroughAProxy(t *testing.T) {
 	f := cloud(t)

@@ -41,6 +41,7 @@ type pages struct {
 	refreshed int
 	jkt       string // of the key that the refresh token is bound to
 	wrong     []string
+	meanwhile func() // happens while a refresh token is used
 }
 
 func newPages(t *testing.T) *pages {
@@ -112,7 +113,9 @@ func (p *pages) token(w http.ResponseWriter, r *http.Request) {
 			p.say(w, 400, map[string]any{"error": "invalid_grant", "error_description": "an old copy"})
 			return
 		}
-		p.refreshed++
+		if p.refreshed++; p.meanwhile != nil {
+			p.meanwhile()
+		}
 	}
 	p.made++
 	answer := map[string]any{"access_token": fmt.Sprintf("t1.made.n%d", p.made), "token_type": "Bearer", "expires_in": 3600}
