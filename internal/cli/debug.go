@@ -5,11 +5,11 @@ import (
 	"slices"
 	"strings"
 
-	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/anypb"
 
+	"github.com/propusk/propusk/internal/cli/output"
 	"github.com/propusk/propusk/internal/iam"
 )
 
@@ -73,7 +73,7 @@ func (s *session) concealed(text string) string {
 
 // masked is a message for a log: its JSON without secrets.
 func masked(m proto.Message) string {
-	text, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(m)
+	text, err := output.Encode(m, true)
 	if err != nil {
 		return "a message that cannot be printed"
 	}

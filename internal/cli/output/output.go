@@ -17,7 +17,6 @@ import (
 	"unicode/utf16"
 
 	"go.yaml.in/yaml/v3"
-	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -82,14 +81,12 @@ func (p *Printer) JSON(ctx context.Context, text []byte) error {
 	return p.write(text)
 }
 
-// encode gives one spelling of a message: protojson's own spaces differ from
-// one build to the next.
 func (p *Printer) encode(m proto.Message) ([]byte, error) {
-	text, err := protojson.MarshalOptions{UseProtoNames: p.Format != "json-rest"}.Marshal(m)
+	text, err := Encode(m, p.Format != "json-rest")
 	if err != nil {
 		return nil, fmt.Errorf("print %s: %w", m.ProtoReflect().Descriptor().FullName(), err)
 	}
-	return Compact(text), nil
+	return text, nil
 }
 
 // Compact is JSON in one line.

@@ -8,7 +8,9 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	operationpb "github.com/yandex-cloud/go-genproto/yandex/cloud/operation"
 	"go.yaml.in/yaml/v3"
+	"google.golang.org/protobuf/types/known/anypb"
 
 	propuskpb "github.com/propusk/propusk/proto/propusk/v1"
 )
@@ -51,5 +53,14 @@ func TestPrintable(t *testing.T) {
 		if got := Printable(text); got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)
 		}
+	}
+}
+
+// TestUnknownTypes: what a newer server has packed is shown by its type's name.
+func TestUnknownTypes(t *testing.T) {
+	op := &operationpb.Operation{Id: "x", Metadata: &anypb.Any{TypeUrl: "type.googleapis.com/yandex.cloud.new.v1.Metadata", Value: []byte("\x0a\x01a")}}
+	var b bytes.Buffer
+	if err := (&Printer{Out: &b, Format: "json", Filter: ".metadata"}).Message(t.Context(), op); err != nil || b.String() != `{"@type":"type.googleapis.com/yandex.cloud.new.v1.Metadata"}`+"\n" {
+		t.Errorf("%v, %s", err, &b)
 	}
 }
