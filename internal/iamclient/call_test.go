@@ -22,6 +22,7 @@ import (
 const secret = "y0_this-is-the-secret-of-a-person"
 
 func TestTriesAgainWhileIAMIsAway(t *testing.T) {
+	t.Parallel()
 	f := &fake{create: func(_ context.Context, n int, _ *iampb.CreateIamTokenRequest) (*iampb.CreateIamTokenResponse, error) {
 		if n < 4 {
 			return nil, status.Error(codes.Unavailable, "restarting")
@@ -38,6 +39,7 @@ func TestTriesAgainWhileIAMIsAway(t *testing.T) {
 }
 
 func TestGivesUpWithItsContext(t *testing.T) {
+	t.Parallel()
 	f := &fake{create: func(context.Context, int, *iampb.CreateIamTokenRequest) (*iampb.CreateIamTokenResponse, error) {
 		return nil, status.Error(codes.Unavailable, "restarting")
 	}}
@@ -53,6 +55,7 @@ func TestGivesUpWithItsContext(t *testing.T) {
 
 // A server that takes the connection and says nothing, and one that is not there.
 func TestSilentServers(t *testing.T) {
+	t.Parallel()
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -73,6 +76,7 @@ func TestSilentServers(t *testing.T) {
 }
 
 func TestSlowAnswerIsTriedAgain(t *testing.T) {
+	t.Parallel()
 	f := &fake{create: func(ctx context.Context, n int, _ *iampb.CreateIamTokenRequest) (*iampb.CreateIamTokenResponse, error) {
 		if n == 1 {
 			<-ctx.Done()

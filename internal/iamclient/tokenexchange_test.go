@@ -36,6 +36,7 @@ func sign(t *testing.T, key *keyfile.File, when time.Duration) string {
 }
 
 func TestExchangesAtARealServer(t *testing.T) {
+	t.Parallel()
 	s := propusktest.New(t)
 	e := exchanger(t, s.HTTPURL)
 	ctx := within(t, time.Minute)
@@ -96,6 +97,7 @@ func TestAnswersOfTokenEndpoints(t *testing.T) {
 		"huge":             {200, "", `{"access_token":"` + strings.Repeat("a", 100<<10) + `"}`, iam.Internal, false},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a redirect was followed") }))
 			defer elsewhere.Close()
 			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -128,6 +130,7 @@ func TestExpiresInIsBounded(t *testing.T) {
 }
 
 func TestTokenEndpointIsAwayForAWhile(t *testing.T) {
+	t.Parallel()
 	n := 0
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_ = r.ParseForm() // until then a server does not notice that a client is gone

@@ -79,6 +79,7 @@ func works(t *testing.T, s *propusktest.Server, token iam.Secret) bool {
 
 // A key is rotated by replacing its file; what is no key file changes nothing.
 func TestKeyFileIsRotated(t *testing.T) {
+	t.Parallel()
 	s := propusktest.New(t)
 	first, remove := newKey(t, s)
 	path := filepath.Join(t.TempDir(), "key.json")
@@ -122,6 +123,7 @@ func TestKeyFileIsRotated(t *testing.T) {
 // A running address takes up a rotated key by itself, and ceases to serve when
 // there is no good key any more.
 func TestRotationIsTakenUp(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("-short: it takes 10 s")
 	}
@@ -171,6 +173,7 @@ func TestKeyFileIsMissingAtStart(t *testing.T) {
 }
 
 func TestImpersonated(t *testing.T) {
+	t.Parallel()
 	s := propusktest.New(t)
 	c := client(t, s)
 	path := filepath.Join(t.TempDir(), "key.json")
@@ -212,6 +215,7 @@ func whose(t *testing.T, text iam.Secret) string {
 }
 
 func TestWorkload(t *testing.T) {
+	t.Parallel()
 	s := propusktest.New(t)
 	e, err := iamclient.NewExchanger(iamclient.ExchangerOptions{URL: s.HTTPURL})
 	if err != nil {
@@ -303,6 +307,7 @@ func TestUpstream(t *testing.T) {
 
 // A deleted account, seen by a real server's own answers.
 func TestAccountIsDeletedOrSuspended(t *testing.T) {
+	t.Parallel()
 	for name, end := range map[string]func(t *testing.T, s *propusktest.Server) *propusktest.Response{
 		"deleted": func(t *testing.T, s *propusktest.Server) *propusktest.Response {
 			return s.Do(t, "DELETE", s.AdminToken(t), "/iam/v1/serviceAccounts/"+s.ServiceAccountID, nil)
