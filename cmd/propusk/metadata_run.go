@@ -65,7 +65,7 @@ func (m *metadataProgram) listen(ctx context.Context, l *metadata.ListenerSettin
 	if err != nil {
 		return err
 	}
-	s, err := metadata.Listen(ctx, metadata.ServerConfig{Name: l.Name, Address: l.Listen, Interfaces: l.Interfaces,
+	s, err := metadata.Listen(ctx, metadata.ServerConfig{Name: l.Name, Address: l.Listen, Interfaces: l.Interfaces, Shared: l.Shared,
 		MaxConnections: l.MaxConnections, Log: m.log, Metrics: metrics}, d)
 	if err != nil {
 		return err

@@ -3,12 +3,16 @@ package metadata
 import (
 	"bytes"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 func TestBounds(t *testing.T) {
@@ -85,5 +89,38 @@ func TestQuietLog(t *testing.T) {
 	refuse("evil.example")
 	if !strings.Contains(out.String(), "reason=no_flavour") || !strings.Contains(out.String(), "not_logged_before=995") {
 		t.Error(out.String())
+	}
+}
+
+// failing is a listener of a program that has no file descriptors left.
+type failing struct{ net.Listener }
+
+func (failing) Accept() (net.Conn, error) { return nil, syscall.EMFILE }
+
+func TestWantOfDescriptorsIsTold(t *testing.T) {
+	var log bytes.Buffer
+	reg := prometheus.NewRegistry()
+	d, err := New(Config{Name: "a", Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Listen(t.Context(), ServerConfig{Address: "127.0.0.1:0", Metrics: NewMetrics(reg)}, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	l := s.listeners[0].(*boundedListener)
+	l.Listener = failing{l.Listener}
+	for range 100 {
+		if _, err := l.Accept(); err == nil {
+			t.Fatal("a connection of nobody")
+		}
+	}
+	if n := strings.Count(log.String(), "too many open files"); n != quietLines {
+		t.Errorf("%d lines: %s", n, log.String())
+	}
+	families, err := reg.Gather()
+	if err != nil || len(families) != 1 || families[0].GetMetric()[0].GetCounter().GetValue() != 100 {
+		t.Errorf("%v %v", families, err)
 	}
 }

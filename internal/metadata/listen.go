@@ -8,11 +8,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"sync"
 	"time"
-
-	"github.com/propusk/propusk/internal/iam"
 )
 
 // Limits of a Server's connections. A request is a few hundred bytes from a
@@ -35,6 +32,10 @@ type ServerConfig struct {
 	// can tell them apart. None: connections are taken from this machine alone,
 	// since a neighbour on the network can send to any address that it has.
 	Interfaces []string
+	// Shared is that another Server has the address at interfaces of its own: then
+	// one without Interfaces is kept to the loopback interface, by which this
+	// machine's programs come whatever the address.
+	Shared bool
 	// MaxConnections bounds open connections, 0: 1024; with Interfaces, an eighth of
 	// it those of one client.
 	MaxConnections int
@@ -61,6 +62,10 @@ func Listen(ctx context.Context, c ServerConfig, d *Door) (*Server, error) {
 		refused: func(client netip.Addr, reason string) {
 			c.Metrics.connectionRefused(d.c.Name, reason)
 			d.log.closed(d.c.Name, client, reason)
+		},
+		failed: func(err error) {
+			c.Metrics.connectionRefused(d.c.Name, "accept_failed")
+			d.log.notAccepted(d.c.Name, err)
 		}}
 	if bounds.local { // all are one machine, often under one address
 		bounds.each = most
@@ -80,59 +85,15 @@ func Listen(ctx context.Context, c ServerConfig, d *Door) (*Server, error) {
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}}
 	s.http.Protocols.SetHTTP1(true)
-	interfaces := c.Interfaces
-	if len(interfaces) == 0 {
-		interfaces = []string{""}
-	}
-	for _, name := range interfaces {
-		l, err := bind(ctx, c.Address, name)
-		if err != nil {
-			s.closeListeners()
-			return nil, err
-		}
+	all, err := listeners(ctx, c, log)
+	for _, l := range all {
 		s.listeners = append(s.listeners, &boundedListener{Listener: l, bounds: bounds})
 	}
+	if err != nil {
+		s.closeListeners()
+		return nil, err
+	}
 	return s, nil
-}
-
-func bind(ctx context.Context, address, from string) (net.Listener, error) {
-	config := net.ListenConfig{}
-	if from != "" {
-		if _, err := net.InterfaceByName(from); err != nil {
-			return nil, iam.Wrap(err, iam.FailedPrecondition, "there is no network interface %s on this machine", from)
-		}
-		if config.Control = onlyFrom(from); config.Control == nil {
-			return nil, iam.Errorf(iam.FailedPrecondition, "this system cannot keep a listener to interface %s: that needs Linux", from)
-		}
-	}
-	host, port, _ := net.SplitHostPort(address)
-	network := "tcp"
-	if a, err := netip.ParseAddr(host); err == nil && a.Is4() {
-		network = "tcp4" // 0.0.0.0 is no word for IPv6
-	}
-	l, err := config.Listen(ctx, network, address)
-	if err == nil {
-		return l, nil
-	}
-	switch {
-	case errors.Is(err, errAddressElsewhere):
-		return nil, iam.Wrap(err, iam.FailedPrecondition,
-			"%s is no address of this machine; to give it to the machine: ip addr add %s dev lo", host, single(host))
-	case errors.Is(err, os.ErrPermission):
-		return nil, iam.Wrap(err, iam.FailedPrecondition,
-			"this user may not listen on port %s: run as root, give the program the capability CAP_NET_BIND_SERVICE (and CAP_NET_RAW for interfaces), or choose a port above 1023", port)
-	case errors.Is(err, errAddressTaken):
-		return nil, iam.Wrap(err, iam.FailedPrecondition, "another program listens on %s already", address)
-	}
-	return nil, iam.Wrap(err, iam.FailedPrecondition, "cannot listen on %s", address)
-}
-
-// single is an address as a network of its own.
-func single(host string) string {
-	if a, err := netip.ParseAddr(host); err == nil && a.Is6() {
-		return host + "/128"
-	}
-	return host + "/32"
 }
 
 // Addr is the bound address, host:port.
@@ -184,6 +145,7 @@ type bounds struct {
 	most, each int
 	local      bool // clients of this machine alone
 	refused    func(client netip.Addr, reason string)
+	failed     func(err error) // of a connection that could not even be taken
 
 	mu    sync.Mutex
 	total int
@@ -243,6 +205,9 @@ func (l *boundedListener) Accept() (net.Conn, error) {
 	for {
 		c, err := l.Listener.Accept()
 		if err != nil {
+			if !errors.Is(err, net.ErrClosed) {
+				l.failed(err) // the HTTP server tries again, and says so where nobody reads it
+			}
 			return nil, err
 		}
 		client := addrOf(c.RemoteAddr())

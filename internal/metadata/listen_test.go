@@ -189,6 +189,7 @@ func TestListenSaysWhatToDo(t *testing.T) {
 		"not here":     {metadata.ServerConfig{Address: "192.0.2.1:0"}, "ip addr add 192.0.2.1/32 dev lo"},
 		"not here, v6": {metadata.ServerConfig{Address: "[2001:db8::1]:0"}, "ip addr add 2001:db8::1/128 dev lo"},
 		"taken":        {metadata.ServerConfig{Address: address}, "another program"},
+		"unnamed":      {metadata.ServerConfig{Address: "127.0.0.1:0", Interfaces: []string{"lo", ""}}, "an interface without a name"},
 		"no interface": {metadata.ServerConfig{Address: "127.0.0.1:0", Interfaces: []string{"none0"}}, "no network interface none0"},
 	} {
 		_, err := metadata.Listen(t.Context(), c.config, full(t))

@@ -49,6 +49,14 @@ func (q *quietLog) closed(listener string, client netip.Addr, reason string) {
 	})
 }
 
+// notAccepted logs that connections cannot be taken, such as for want of file
+// descriptors.
+func (q *quietLog) notAccepted(listener string, err error) {
+	q.write(context.Background(), "accept_failed", "no connection can be taken", func() []any {
+		return []any{"listener", listener, "error", err.Error()}
+	})
+}
+
 // failed logs why a source gave nothing. Its errors hold no secrets.
 func (q *quietLog) failed(r *http.Request, listener string, err error) {
 	q.write(r.Context(), "source", "no credentials", func() []any {

@@ -61,6 +61,7 @@ type KubernetesSettings struct {
 type ListenerSettings struct {
 	Name, Listen string
 	Interfaces   []string
+	Shared       bool           // set by Check: another listener has the address at interfaces of its own
 	Account      string         // "none" or of Accounts; "": as the next ones say
 	ByAddress    []AddressRoute // in the order of the file
 	ByPod        []PodRoute     // in the order of the file

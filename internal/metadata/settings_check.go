@@ -60,6 +60,8 @@ func (s *Settings) Check() error {
 		names[l.Name] = true
 		c.listener(l)
 	}
+	c.distinct()
+	c.interfaces("trusted-interfaces", s.TrustedInterfaces)
 	if len(c.problems) > 0 {
 		return &SettingsError{c.problems}
 	}
@@ -104,6 +106,7 @@ func (c *checking) listener(l *ListenerSettings) {
 		c.bad(where, "is no name of a listener: up to 63 lower-case letters, digits, dots, dashes and underscores")
 	}
 	c.address(where, l)
+	c.interfaces(where+".interfaces", l.Interfaces)
 	c.whose(where, l)
 	if l.HopLimit == 0 {
 		l.HopLimit = 1
@@ -210,6 +213,55 @@ func (c *checking) address(where string, l *ListenerSettings) {
 		c.bad(where+".listen", "%s may be reached from other machines, and whoever reaches it gets tokens: use a loopback or link-local address, or name the interfaces from which connections are taken", l.Listen)
 	}
 	l.Listen = net.JoinHostPort(host, strconv.FormatUint(n, 10))
+}
+
+// interfaces refuses what names no interface, such as a variable that was not
+// set: it would stand for all of them.
+func (c *checking) interfaces(where string, names []string) {
+	for i, name := range names {
+		if name == "" {
+			c.bad(where, "there is an interface without a name")
+		} else if slices.Contains(names[:i], name) {
+			c.bad(where, "interface %q is given twice", name)
+		}
+	}
+}
+
+// distinct finds listeners that would have the same connections.
+func (c *checking) distinct() {
+	for i := range c.Listeners {
+		l := &c.Listeners[i]
+		for j := range i {
+			other := &c.Listeners[j]
+			if !sameAddress(l.Listen, other.Listen) {
+				continue
+			}
+			if len(l.Interfaces) == 0 && len(other.Interfaces) == 0 {
+				c.bad("listeners."+l.Name, "%s has %s already", other.Name, other.Listen)
+			}
+			l.Shared = l.Shared || len(l.Interfaces) == 0
+			other.Shared = other.Shared || len(other.Interfaces) == 0
+			for _, name := range l.Interfaces {
+				if slices.Contains(other.Interfaces, name) {
+					c.bad("listeners."+l.Name, "%s has %s at interface %s already", other.Name, other.Listen, name)
+				}
+			}
+		}
+	}
+}
+
+// sameAddress tells whether connections to one address may be to the other.
+func sameAddress(a, b string) bool {
+	one, port, _ := net.SplitHostPort(a)
+	two, same, _ := net.SplitHostPort(b)
+	if port != same || port == "0" {
+		return false
+	}
+	any := func(host string) bool {
+		ip, err := netip.ParseAddr(host)
+		return host == "" || err == nil && ip.IsUnspecified()
+	}
+	return one == two || any(one) || any(two)
 }
 
 // trusted demands interfaces that the operator trusts: elsewhere a client may

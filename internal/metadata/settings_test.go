@@ -104,6 +104,31 @@ func TestExample(t *testing.T) {
 	}
 }
 
+// Listeners share an address when interfaces tell them apart; what has none is
+// then of this machine's own programs.
+func TestListenersShareAnAddress(t *testing.T) {
+	s, err := metadata.ParseSettings("f", []byte(`
+accounts: {vm: {metadata: 'a:80'}}
+listeners:
+- {account: vm}
+- {account: none, interfaces: [br0]}
+- {account: none, interfaces: [br1], listen: ':80'}
+- {account: none, listen: '169.254.169.254:81'}
+- {account: none, listen: '127.0.0.1:0'}
+- {account: none, listen: '127.0.0.1:0'}`))
+	if err == nil {
+		err = s.Check()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []bool{true, false, false, false, false, false} {
+		if s.Listeners[i].Shared != want {
+			t.Errorf("%s is shared: %t", s.Listeners[i].Name, s.Listeners[i].Shared)
+		}
+	}
+}
+
 // One listener and one account find each other.
 func TestSettingsOfOne(t *testing.T) {
 	s, err := metadata.ParseSettings("f", []byte("accounts: {vm: {metadata: '10.0.0.1:80'}}"))
@@ -166,6 +191,11 @@ func TestSettingsAreRefused(t *testing.T) {
 		"anyone's address":       {vm + "listeners: [{accounts-by-address: {10.0.0.1: vm}}]", "needs interfaces"},
 		"untrusted interface":    {vm + "listeners: [{interfaces: [eth0], accounts-by-address: {10.0.0.1: vm}}]", "needs it in trusted-interfaces"},
 		"one of them":            {vm + "trusted-interfaces: [br0]\nlisteners: [{interfaces: [br0, eth0], accounts-by-address: {10.0.0.1: vm}}]", `"eth0" needs it`},
+		"an empty interface":     {vm + "listeners: [{account: vm, listen: '0.0.0.0:80', interfaces: ['']}]", "an interface without a name"},
+		"nothing trusted":        {vm + "trusted-interfaces: ['']\nlisteners: [{interfaces: [''], accounts-by-address: {10.0.0.1: vm}}]", "an interface without a name"},
+		"an interface twice":     {vm + "listeners: [{account: vm, interfaces: [br0, br0]}]", `"br0" is given twice`},
+		"one address twice":      {vm + "listeners: [{account: vm}, {account: none}]", "listeners.listener2: listener1 has 169.254.169.254:80 already"},
+		"an interface for two":   {vm + "listeners: [{account: vm, interfaces: [br0, br1]}, {account: none, listen: '0.0.0.0:80', interfaces: [br1]}]", "at interface br1"},
 		"one network twice":      {vm + "trusted-interfaces: [br0]\nlisteners: [{interfaces: [br0], accounts-by-address: {10.0.0.1: vm, 10.0.0.1/32: vm}}]", "given twice"},
 		"link-local twice":       {vm + "trusted-interfaces: [a, b]\nlisteners: [{interfaces: [a, b], accounts-by-address: {'fe80::1': vm}}]", "another client on each interface"},
 		"a bad instance":         {vm + "listeners: [{account: vm, instance: {zone: a/b}}]", "instance.zone"},
