@@ -124,7 +124,7 @@ listeners: [{listen: "127.0.0.1:0", interfaces: [lo], PODS}]`)
 	} {
 		t.Run(name, func(t *testing.T) {
 			address := runSettings(t, file(c.annotation, c.pods))
-			// Until the pods are known, everything is 404.
+			// Until the pods are known, everything is 503.
 			for end := time.Now().Add(10 * time.Second); at(t, address, "").StatusCode != http.StatusOK; time.Sleep(20 * time.Millisecond) {
 				if time.Now().After(end) {
 					t.Fatal("the pod is not known")

@@ -53,7 +53,7 @@ func (m *metadataSources) accountsOfPods(l *metadata.ListenerSettings) metadata.
 		}})
 		m.pools[l.Name] = annotated
 	}
-	return metadata.ByPod(m.watcher.AccountOf, func(p pods.Pod) (source.Account, error) {
+	return metadata.ByPod(m.watcher, func(p pods.Pod) (source.Account, error) {
 		if account, ok := given[name{p.Namespace, p.ServiceAccount}]; ok {
 			return m.account(account), nil
 		}

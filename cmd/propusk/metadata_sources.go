@@ -123,7 +123,7 @@ func (m *metadataSources) ready(context.Context) error {
 			return fmt.Errorf("account %s has no token: %s", name, cmp.Or(s.Token.Failure, "IAM has not answered yet"))
 		}
 	}
-	if m.watcher != nil && m.watcher.Age() > podsStale {
+	if m.watcher != nil && !m.watcher.Heard() {
 		return errors.New("the cluster has not told of its pods")
 	}
 	return nil

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/propusk/propusk/internal/iam"
-	"github.com/propusk/propusk/internal/metadata/pods"
 	"github.com/propusk/propusk/internal/metadata/source"
 )
 
@@ -48,16 +47,4 @@ func ByAddress(routes []Route) (Accounts, error) {
 		}
 		return nil, ErrUnknownClient
 	}, nil
-}
-
-// ByPod gives a client the account that its pod has by of; one that is no pod's
-// address, ErrUnknownClient. It is for such listeners as ByAddress.
-func ByPod(who func(netip.Addr) (pods.Pod, bool), of func(pods.Pod) (source.Account, error)) Accounts {
-	return func(_ *http.Request, client netip.Addr) (source.Account, error) {
-		pod, ok := who(client)
-		if !ok {
-			return nil, ErrUnknownClient
-		}
-		return of(pod)
-	}
 }

@@ -161,16 +161,28 @@ func (d *Door) answer(r *request) *answer {
 		// What else is on that connection may be another request's disguise.
 		return refused.header("Connection", "close")
 	}
-	if r.account, r.failed = d.c.Accounts(r.Request, r.client); errors.Is(r.failed, ErrUnknownClient) {
-		// Where clients are told apart, what the machine keeps in its attributes and
-		// user data is for those who are known.
-		return noAccount(r.failed)
+	if a := d.identify(r); a != nil {
+		return a
 	}
 	first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	if slices.Contains(ec2Versions, first) {
 		return d.ec2(r, first)
 	}
 	return d.google(r)
+}
+
+// identify finds out whose credentials r gets. Where clients are told apart, what
+// the machine keeps in its attributes and user data is for those who are known:
+// the answer for all others.
+func (d *Door) identify(r *request) *answer {
+	r.account, r.failed = d.c.Accounts(r.Request, r.client)
+	switch {
+	case errors.Is(r.failed, ErrUnknownClient):
+		return noAccount(r.failed)
+	case errors.Is(r.failed, ErrClientUnclear):
+		return d.sourceFailed(r, r.failed).header("Connection", "close")
+	}
+	return nil
 }
 
 // recover answers a panic without a word about it, and leaves the word in the log.

@@ -13,9 +13,10 @@ import (
 
 type connKey struct{}
 
-// withConn lets the handler of a connection's requests find the connection.
+// withConn lets the handler of a connection's requests find the connection, and
+// whose it is.
 func withConn(ctx context.Context, c net.Conn) context.Context {
-	return context.WithValue(ctx, connKey{}, c)
+	return context.WithValue(context.WithValue(ctx, connKey{}, c), ownerKey{}, new(owner))
 }
 
 // limitHops keeps what is written to the request's connection from now on within

@@ -1,7 +1,6 @@
 package metadata
 
 import (
-	"errors"
 	"net/http"
 	"net/netip"
 	"sync"
@@ -88,8 +87,8 @@ func (d *Door) await(r *request, q query, look func() *answer) *answer {
 			return a
 		}
 		// Meanwhile the client's account may have become another.
-		if r.account, r.failed = d.c.Accounts(r.Request, r.client); errors.Is(r.failed, ErrUnknownClient) {
-			return noAccount(r.failed)
+		if a := d.identify(r); a != nil {
+			return a
 		}
 		if b := look(); b.status != http.StatusOK || b.tag != a.tag {
 			return b

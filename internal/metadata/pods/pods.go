@@ -105,7 +105,7 @@ func (w *Watcher) Run(ctx context.Context) {
 // has it, when several seem to, and when the API has not been heard of for longer
 // than answers may be old.
 func (w *Watcher) AccountOf(addr netip.Addr) (Pod, bool) {
-	if w.Age() > w.stale {
+	if !w.Heard() {
 		return Pod{}, false
 	}
 	now := w.now()
@@ -127,6 +127,10 @@ func (w *Watcher) AccountOf(addr netip.Addr) (Pod, bool) {
 	of := name{found.Metadata.Namespace, found.account()}
 	return Pod{Namespace: of.namespace, Name: found.Metadata.Name, UID: found.Metadata.UID, ServiceAccount: of.name, Annotation: w.accounts[of]}, true
 }
+
+// Heard tells whether the API has been heard of lately enough for AccountOf to
+// know anything.
+func (w *Watcher) Heard() bool { return w.Age() <= w.stale }
 
 // Age is how long ago the API was last heard of, of pods or of service accounts,
 // whichever is longer; very long before it was first.
