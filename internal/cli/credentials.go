@@ -88,7 +88,11 @@ func (s *session) credential() (*credential, error) {
 		}
 		return nil, misuse("say who you are: --key-file or $%s, --token or $%s", envKeyFile, envToken)
 	}
-	return s.profileCredential()
+	c, err := s.profileCredential()
+	if err == nil {
+		err = s.bound(c)
+	}
+	return c, err
 }
 
 func (s *session) profileCredential() (*credential, error) {

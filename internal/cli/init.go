@@ -183,6 +183,7 @@ func (s *session) signInOnPages(ctx context.Context, b *beginning, way int) erro
 	if err != nil {
 		return err
 	}
+	in.Endpoint = s.endpoint
 	in.Federation, in.UserPool, in.Username = b.federation, b.userPool, b.username
 	var got profile.Token
 	if way == byDevice {

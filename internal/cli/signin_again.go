@@ -28,6 +28,9 @@ func (s *session) renewSignIn(ctx context.Context, in *profile.SignIn) (profile.
 		case in.Issuer != "":
 			return profile.Token{}, fmt.Errorf("profile %q was signed in anew meanwhile: try again", s.profileName)
 		}
+		if err := s.bound(&credential{signIn: in}); err != nil { // it may be at another server
+			return profile.Token{}, err
+		}
 	}
 	if in.RefreshToken.Reveal() != "" {
 		return s.refresh(ctx, in, replaces)
@@ -86,7 +89,7 @@ func (s *session) signInAgain(ctx context.Context, in *profile.SignIn, replaces 
 	if err != nil {
 		return profile.Token{}, err
 	}
-	in.Issuer = i.URL
+	in.Issuer, in.Endpoint = i.URL, s.endpoint
 	got, err := i.byBrowser(ctx, in, signInLimit)
 	if err != nil {
 		return profile.Token{}, err

@@ -20,6 +20,7 @@ import (
 type SignIn struct {
 	ID           string // of this sign-in, drawn at random
 	Issuer       string // URL of the server that he signed in at
+	Endpoint     string // host:port of its API, which alone it is for; "" when that is not known
 	Federation   string // through which he signed in; may be empty, as the next two
 	UserPool     string
 	Username     string
@@ -52,6 +53,7 @@ func SignInsOf(path string, ring *Keyring) SignIns {
 type signInFile struct {
 	ID           string `json:"id"`
 	Issuer       string `json:"issuer"`
+	Endpoint     string `json:"endpoint,omitempty"`
 	Federation   string `json:"federation_id,omitempty"`
 	UserPool     string `json:"userpool_id,omitempty"`
 	Username     string `json:"username,omitempty"`
@@ -99,7 +101,7 @@ func parseSignIn(text []byte) (*SignIn, error) {
 	if json.Unmarshal(text, &f) != nil || f.ID == "" || f.Issuer == "" {
 		return nil, errors.New("it is not what was written")
 	}
-	out := &SignIn{ID: f.ID, Issuer: f.Issuer, Federation: f.Federation, UserPool: f.UserPool, Username: f.Username, RefreshToken: iam.NewSecret(f.RefreshToken)}
+	out := &SignIn{ID: f.ID, Issuer: f.Issuer, Endpoint: f.Endpoint, Federation: f.Federation, UserPool: f.UserPool, Username: f.Username, RefreshToken: iam.NewSecret(f.RefreshToken)}
 	if f.Key == "" {
 		return out, nil
 	}
@@ -114,7 +116,7 @@ func (s SignIns) Put(profile string, in *SignIn) error {
 	if err := CheckName(profile); err != nil {
 		return err
 	}
-	f := signInFile{ID: in.ID, Issuer: in.Issuer, Federation: in.Federation, UserPool: in.UserPool, Username: in.Username, RefreshToken: in.RefreshToken.Reveal()}
+	f := signInFile{ID: in.ID, Issuer: in.Issuer, Endpoint: in.Endpoint, Federation: in.Federation, UserPool: in.UserPool, Username: in.Username, RefreshToken: in.RefreshToken.Reveal()}
 	if in.Key != nil {
 		der, err := x509.MarshalPKCS8PrivateKey(in.Key)
 		if err != nil {
