@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -19,7 +18,7 @@ type Tokens struct{ vault }
 // TokensOf is the tokens that are kept for the config file at path; without a
 // keyring in files alone.
 func TokensOf(path string, ring *Keyring) Tokens {
-	return Tokens{vault{filepath.Join(filepath.Dir(path), "cache"), ring}}
+	return Tokens{vaultOf(path, "cache", ring)}
 }
 
 // Token is an IAM token that is kept.
@@ -121,11 +120,15 @@ func (t Tokens) Keep(key string, made Token) error {
 	return t.keep(key, made)
 }
 
+// longestKept is how long a token stays that nobody renews. All have ended by then.
+const longestKept = 7 * 24 * time.Hour
+
 func (t Tokens) keep(key string, made Token) error {
 	data, err := json.Marshal(tokenFile{made.Text.Reveal(), made.IssuedAt, made.ExpiresAt})
 	if err != nil {
 		return fmt.Errorf("keep token: %w", err)
 	}
+	t.prune(longestKept)
 	return t.put(key, "propusk: IAM token of profile "+ofProfile(key), data)
 }
 

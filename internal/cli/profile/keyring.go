@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 )
 
 // Whether the system's keyring holds secrets: "auto" uses a Secret Service where
@@ -110,9 +111,10 @@ func (k *Keyring) put(name, label string, secret []byte) (string, error) {
 }
 
 // drop forgets an item. One that cannot be reached stays in the keyring, where
-// nobody has its name any more.
+// nobody has its name any more. That of another folder, of which this one is a
+// copy, is still needed there.
 func (k *Keyring) drop(item string) {
-	if k == nil || item == "" {
+	if k == nil || !strings.HasPrefix(item, k.prefix+"/") {
 		return
 	}
 	if r, err := k.reach(); err == nil {

@@ -158,16 +158,6 @@ func (k *kept) files(t *testing.T) string {
 	return all
 }
 
-func signedIn(t *testing.T) *profile.SignIn {
-	t.Helper()
-	in, err := profile.NewSignIn("https://iam.example.com", true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	in.RefreshToken = iam.NewSecret("rt1.refresh")
-	return in
-}
-
 func (k *kept) expect(t *testing.T, signIns profile.SignIns, in *profile.SignIn, what string) {
 	t.Helper()
 	got, err := signIns.Get("default")
@@ -323,5 +313,36 @@ func TestNoKeyring(t *testing.T) {
 	}
 	if _, err := profile.OpenKeyring("maybe", "config.yaml", nil, nil); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%q", "maybe")) {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestACopyOfTheFolder: it reads what it was copied with, and takes nothing away
+// from where it comes from.
+func TestACopyOfTheFolder(t *testing.T) {
+	address := bus(t)
+	unlocked(t, address)
+	k := &kept{path: filepath.Join(t.TempDir(), "config.yaml")}
+	in := signedIn(t)
+	signIns := profile.SignInsOf(k.path, k.ring(t, "auto", address))
+	if err := signIns.Put("default", in); err != nil {
+		t.Fatal(err)
+	}
+	copied := &kept{path: filepath.Join(t.TempDir(), "config.yaml")}
+	if err := os.CopyFS(filepath.Join(filepath.Dir(copied.path), "sign-in"), os.DirFS(filepath.Join(filepath.Dir(k.path), "sign-in"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Join(filepath.Dir(copied.path), "sign-in", "default.json"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	others := profile.SignInsOf(copied.path, copied.ring(t, "auto", address))
+	copied.expect(t, others, in, "the copy")
+	if err := others.Put("default", signedIn(t)); err != nil {
+		t.Fatal(err)
+	}
+	k.expect(t, signIns, in, "after the copy was signed in anew")
+	others.Drop("default")
+	k.expect(t, signIns, in, "after the copy was dropped")
+	if n := itemsOf(t, address); n != 1 {
+		t.Errorf("%d items of 1", n)
 	}
 }

@@ -11,6 +11,9 @@ import (
 // ErrNoHome is that nobody says where the person's files are.
 var ErrNoHome = errors.New("there is no home folder to keep profiles in: set HOME, or name a file by --config")
 
+// usualFile is what the config file is named where nobody names another.
+const usualFile = "config.yaml"
+
 // Path is where the config file is: ~/.config/propusk/config.yaml, or under
 // $XDG_CONFIG_HOME; on Windows under %APPDATA%. variable reads the environment.
 // It fails with ErrNoHome when there is no home folder: none is made.
@@ -20,12 +23,12 @@ func Path(variable func(string) string) (string, error) {
 	case base == "":
 		return "", ErrNoHome
 	case home == "": // told by the variable alone, so it may be made
-		return filepath.Join(base, "propusk", "config.yaml"), nil
+		return filepath.Join(base, "propusk", usualFile), nil
 	}
 	if _, err := os.Stat(home); errors.Is(err, os.ErrNotExist) {
 		return "", fmt.Errorf("%w (%s is not there)", ErrNoHome, home)
 	}
-	return filepath.Join(base, "propusk", "config.yaml"), nil
+	return filepath.Join(base, "propusk", usualFile), nil
 }
 
 // configFolder is the folder of all programs' settings, and the home that it is

@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 
 	"github.com/propusk/propusk/internal/iam"
 )
@@ -47,7 +46,7 @@ type SignIns struct{ vault }
 // SignInsOf is the sign-ins of the profiles of the config file at path; without
 // a keyring in files alone.
 func SignInsOf(path string, ring *Keyring) SignIns {
-	return SignIns{vault{filepath.Join(filepath.Dir(path), "sign-in"), ring}}
+	return SignIns{vaultOf(path, "sign-in", ring)}
 }
 
 type signInFile struct {

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // vault keeps secrets by name in a folder beside the config file: each in the
@@ -24,6 +26,15 @@ const mostSecret = 64 << 10
 // where is what a file holds whose secret is in the keyring.
 type where struct {
 	Keyring string `json:"keyring"` // name of the item
+}
+
+// vaultOf is the folder of that name beside the config file at path. Config
+// files beside each other have one each: their profiles may have the same names.
+func vaultOf(path, folder string, ring *Keyring) vault {
+	if base := filepath.Base(path); base != usualFile {
+		folder = base + "." + folder
+	}
+	return vault{filepath.Join(filepath.Dir(path), folder), ring}
 }
 
 func (v vault) path(name string) string { return filepath.Join(v.folder, name+".json") }
@@ -92,6 +103,7 @@ func (v vault) put(name, label string, secret []byte) error {
 			}
 		}
 	}
+	v.dropTorn(name, longestWrite)
 	if err := replace(v.path(name), content); err != nil {
 		v.ring.drop(item)
 		return err
@@ -115,7 +127,53 @@ func (v vault) item(name string) string {
 func (v vault) drop(name string) {
 	item := v.item(name)
 	_ = os.Remove(v.path(name))
+	v.dropTorn(name, 0)
 	v.ring.drop(item)
+}
+
+// longestWrite is how long a process may take to put a file into its place.
+const longestWrite = time.Minute
+
+// dropTorn removes what processes that were killed have left of a secret, so
+// long ago: there may be no lock that is held.
+func (v vault) dropTorn(name string, age time.Duration) {
+	prefix := strings.TrimSuffix(newOf(v.path(name)), "*")
+	left, _ := os.ReadDir(v.folder)
+	for _, e := range left {
+		if strings.HasPrefix(e.Name(), prefix) && olderThan(e, age) {
+			_ = os.Remove(filepath.Join(v.folder, e.Name()))
+		}
+	}
+}
+
+func olderThan(e fs.DirEntry, age time.Duration) bool {
+	info, err := e.Info()
+	return err == nil && time.Since(info.ModTime()) >= age
+}
+
+// mostPruned bounds the files that one command removes: the next one goes on.
+const mostPruned = 2000
+
+// prune forgets what nobody has written for so long, with what is beside it.
+func (v vault) prune(age time.Duration) {
+	all, _ := os.ReadDir(v.folder)
+	pruned := 0
+	for _, e := range all {
+		name := e.Name()
+		switch ours := strings.HasSuffix(name, ".json") || strings.HasSuffix(name, ".json.lock") || strings.Contains(name, ".json.new-"); {
+		case !ours || !e.Type().IsRegular() || !olderThan(e, age):
+			continue
+		case pruned == mostPruned:
+			return
+		case strings.HasSuffix(name, ".json.lock"):
+			if info, err := os.Stat(filepath.Join(v.folder, strings.TrimSuffix(name, ".lock"))); err == nil && time.Since(info.ModTime()) < age {
+				continue // it is of a token that is renewed
+			}
+		}
+		pruned++
+		v.ring.drop(v.item(strings.TrimSuffix(name, ".json")))
+		_ = os.Remove(filepath.Join(v.folder, name))
+	}
 }
 
 // names lists what is kept.
