@@ -8,6 +8,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/propusk/propusk/internal/cli/scan"
 )
 
 const scanUsage = `propusk scan: find credentials where they do not belong
@@ -45,30 +47,19 @@ const (
 	scanIncomplete = 3
 )
 
-// scan is one run of the command.
-type scan struct {
+// scanning is one run of the command.
+type scanning struct {
 	*session
 	interactive bool
 
 	history, verify, revoke, yes, quiet bool
 	format                              string
 	exclude                             texts
-	maxSize                             byteCount
+	maxSize                             scan.ByteCount
 
-	secrets  map[string]secretOf // by fingerprint; filled only when the server is to be asked
-	problems []problem
-	total    totals
-}
-
-// totals are what a scan has gone through.
-type totals struct {
-	Files, Bytes, Found, Allowed int64
-}
-
-// problem is something that could not be read.
-type problem struct {
-	Path  string `json:"path"`
-	Error string `json:"error"`
+	scanner  *scan.Scanner
+	problems []scan.Problem
+	found    int
 }
 
 // mostProblems bounds those that are kept; all are counted by the one more.
@@ -78,7 +69,7 @@ const mostProblems = 1000
 // question on standard input. Its errors are *ScanOutcome, *Misuse, flag.ErrHelp
 // after help was printed, and those of the context and of standard output.
 func Scan(ctx context.Context, env Environment, interactive bool, args []string) error {
-	s := &scan{session: &session{env: &env}, interactive: interactive}
+	s := &scanning{session: &session{env: &env}, interactive: interactive}
 	f := flag.NewFlagSet("propusk scan", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	s.declareScan(f)
@@ -101,7 +92,7 @@ func Scan(ctx context.Context, env Environment, interactive bool, args []string)
 	return s.run(ctx, paths)
 }
 
-func (s *scan) declareScan(f *flag.FlagSet) {
+func (s *scanning) declareScan(f *flag.FlagSet) {
 	f.BoolVar(&s.history, "history", false, "look through all that the branches, tags and stash of the git repository at PATH lead to, too")
 	f.BoolVar(&s.history, "git", false, "the same as --history")
 	f.Var(&s.exclude, "exclude", "glob of files and folders to skip, such as *.min.js, docs/ or a/**/b; may be repeated")
@@ -114,11 +105,11 @@ func (s *scan) declareScan(f *flag.FlagSet) {
 	s.declareServer(f)
 }
 
-func (s *scan) checkScan(f *flag.FlagSet, paths []string) error {
+func (s *scanning) checkScan(f *flag.FlagSet, paths []string) error {
 	stdin := slices.Contains(paths, "-")
 	s.verify = s.verify || s.revoke
 	switch {
-	case !slices.Contains([]string{"text", "json", "sarif"}, s.format):
+	case !slices.Contains(scan.Formats, s.format):
 		return misuse("--format: %q is not text, json or sarif", s.format)
 	case stdin && len(paths) > 1:
 		return misuse("standard input (-) is scanned alone")
@@ -132,14 +123,13 @@ func (s *scan) checkScan(f *flag.FlagSet, paths []string) error {
 		return misuse("--revoke: nobody can be asked here; --yes revokes without asking")
 	}
 	for _, glob := range s.exclude {
-		if err := checkGlob(glob); err != nil {
+		if err := scan.CheckGlob(glob); err != nil {
 			return misuse("--exclude: %v", err)
 		}
 	}
 	if !s.verify {
 		return nil
 	}
-	s.secrets = map[string]secretOf{}
 	if err := s.checkServer(f); err != nil {
 		return err
 	}
@@ -150,19 +140,24 @@ func (s *scan) checkScan(f *flag.FlagSet, paths []string) error {
 }
 
 // run scans, verifies, revokes and reports.
-func (s *scan) run(ctx context.Context, paths []string) error {
-	out := s.reporter()
-	var kept []*exposure // those of which more is to be learnt before they are shown
-	emit := func(e *exposure) error {
-		s.total.Found++
+func (s *scanning) run(ctx context.Context, paths []string) error {
+	out := scan.NewReport(s.env.Stdout, s.format, s.quiet)
+	s.scanner = &scan.Scanner{Exclude: s.exclude, MaxSize: s.maxSize, Environ: s.env.Environ, Stdin: s.env.Stdin, Keep: s.verify, Trouble: s.trouble}
+	var kept []*scan.Finding // those of which more is to be learnt before they are shown
+	emit := func(e *scan.Finding) error {
+		s.found++
 		if s.verify {
 			kept = append(kept, e)
 			return nil
 		}
-		return out.finding(e)
+		return out.Finding(e)
 	}
 	for _, path := range paths {
-		if err := s.look(ctx, path, emit); err != nil {
+		err := s.scanner.Look(ctx, path, s.history, emit)
+		if wrong, ok := errors.AsType[*scan.Misuse](err); ok {
+			return &Misuse{wrong}
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -171,47 +166,33 @@ func (s *scan) run(ctx context.Context, paths []string) error {
 			return err
 		}
 	}
-	if err := out.end(s); err != nil {
+	if err := out.End(s.scanner.Total, s.problems); err != nil {
 		return err
 	}
 	return s.outcome()
 }
 
-func (s *scan) look(ctx context.Context, path string, emit func(*exposure) error) error {
-	if path == "-" {
-		return s.scanInput(ctx, emit)
-	}
-	ignore, err := s.ignoreAt(path)
-	if err != nil {
-		return err
-	}
-	if err := s.walk(ctx, path, ignore, emit); err != nil || !s.history {
-		return err
-	}
-	return s.scanHistory(ctx, path, ignore, emit)
-}
-
 // trouble notes what could not be read, and tells of it at once.
-func (s *scan) trouble(path string, err error) {
+func (s *scanning) trouble(path string, err error) {
 	text := printable(err.Error())
 	path = printable(path)
 	if !strings.Contains(text, path) {
 		text = path + ": " + text
 	}
 	if len(s.problems) <= mostProblems {
-		s.problems = append(s.problems, problem{path, text})
+		s.problems = append(s.problems, scan.Problem{Path: path, Error: text})
 	}
 	if !s.quiet && len(s.problems) <= mostProblems {
 		fmt.Fprintf(s.env.Stderr, "propusk scan: %s\n", text)
 	}
 }
 
-func (s *scan) outcome() error {
+func (s *scanning) outcome() error {
 	o := &ScanOutcome{}
 	switch {
-	case s.total.Found > 0:
+	case s.found > 0:
 		o.Code = scanFound
-		o.text = fmt.Sprintf("%d found", s.total.Found)
+		o.text = fmt.Sprintf("%d found", s.found)
 	case len(s.problems) > 0:
 		o.Code = scanIncomplete
 		o.text = "nothing found"

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/propusk/propusk/internal/cli/scan"
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/leak"
 	propuskpb "github.com/propusk/propusk/proto/propusk/v1"
@@ -20,8 +21,8 @@ const (
 
 // judge asks the server about what was found, shows it, and with --revoke has
 // what works ended. What the server cannot tell stays UNKNOWN, and is a problem.
-func (s *scan) judge(ctx context.Context, out reporter, found []*exposure) error {
-	places := map[string][]*exposure{} // by fingerprint
+func (s *scanning) judge(ctx context.Context, out scan.Report, found []*scan.Finding) error {
+	places := map[string][]*scan.Finding{} // by fingerprint
 	var order []string
 	for _, e := range found {
 		e.State = propuskpb.Verdict_UNKNOWN.String()
@@ -39,10 +40,10 @@ func (s *scan) judge(ctx context.Context, out reporter, found []*exposure) error
 		}
 		s.trouble("--verify", err)
 	}
-	_, asText := out.(*textReport)
+	_, asText := out.(scan.Text)
 	show := func() error {
 		for _, e := range found {
-			if err := out.finding(e); err != nil {
+			if err := out.Finding(e); err != nil {
 				return err
 			}
 		}
@@ -66,19 +67,19 @@ func (s *scan) judge(ctx context.Context, out reporter, found []*exposure) error
 
 // inspect has the server judge every distinct credential once. Of an authorized
 // key only the public half is sent.
-func (s *scan) inspect(ctx context.Context, places map[string][]*exposure, order []string) error {
+func (s *scanning) inspect(ctx context.Context, places map[string][]*scan.Finding, order []string) error {
 	for len(order) > 0 {
 		request, n := &propuskpb.InspectRequest{}, 0
 		for size := 0; n < min(len(order), mostInspected); n++ {
-			secret := s.secrets[order[n]]
-			text := secret.text.Reveal()
-			if secret.kind == leak.AuthorizedKey {
+			secret := s.scanner.Secrets[order[n]]
+			text := secret.Text.Reveal()
+			if secret.Kind == leak.AuthorizedKey {
 				text = leak.PublicHalf(text)
 			}
 			if size += len(text); n > 0 && size > mostSent {
 				break
 			}
-			request.Findings = append(request.Findings, &propuskpb.Finding{Type: string(secret.kind), Payload: text})
+			request.Findings = append(request.Findings, &propuskpb.Finding{Type: string(secret.Kind), Payload: text})
 		}
 		answer := new(propuskpb.InspectResponse)
 		if err := s.call(ctx, propuskpb.LeakService_Inspect_FullMethodName, request, answer); err != nil {
@@ -92,7 +93,7 @@ func (s *scan) inspect(ctx context.Context, places map[string][]*exposure, order
 				e.State, e.SubjectID, e.CredentialID = v.GetState().String(), v.GetSubjectId(), v.GetCredentialId()
 			}
 			if v.GetState() == propuskpb.Verdict_UNKNOWN || v.GetState() == propuskpb.Verdict_STATE_UNSPECIFIED {
-				s.trouble(places[order[i]][0].where(), errors.New("the server cannot tell now whether this works"))
+				s.trouble(places[order[i]][0].Where(), errors.New("the server cannot tell now whether this works"))
 			}
 		}
 		order = order[n:]
@@ -101,8 +102,8 @@ func (s *scan) inspect(ctx context.Context, places map[string][]*exposure, order
 }
 
 // endAll has the server end what works or may work again.
-func (s *scan) endAll(ctx context.Context, places map[string][]*exposure, order []string, asText bool) error {
-	var ending []*exposure
+func (s *scanning) endAll(ctx context.Context, places map[string][]*scan.Finding, order []string, asText bool) error {
+	var ending []*scan.Finding
 	for _, print := range order {
 		e := places[print][0]
 		if e.State == propuskpb.Verdict_LIVE.String() || e.State == propuskpb.Verdict_DORMANT.String() {
@@ -118,9 +119,9 @@ func (s *scan) endAll(ctx context.Context, places map[string][]*exposure, order 
 		}
 	}
 	for _, e := range ending {
-		secret := s.secrets[e.Fingerprint]
-		finding := &propuskpb.Finding{Type: string(secret.kind), Payload: secret.text.Reveal()}
-		where := e.where()
+		secret := s.scanner.Secrets[e.Fingerprint]
+		finding := &propuskpb.Finding{Type: string(secret.Kind), Payload: secret.Text.Reveal()}
+		where := e.Where()
 		err := s.call(ctx, propuskpb.LeakService_Revoke_FullMethodName,
 			&propuskpb.RevokeLeakRequest{Finding: finding, Uri: strings.ToValidUTF8(where[:min(len(where), uriMost)], "")}, new(propuskpb.RevokeLeakResponse))
 		if ctx.Err() != nil {
@@ -143,10 +144,10 @@ func (s *scan) endAll(ctx context.Context, places map[string][]*exposure, order 
 }
 
 // confirm asks whether to go on; only "yes" is a yes.
-func (s *scan) confirm(ending []*exposure, shown bool) (bool, error) {
+func (s *scanning) confirm(ending []*scan.Finding, shown bool) (bool, error) {
 	if !shown {
 		for _, e := range ending {
-			if err := (&textReport{s.env.Stderr}).finding(e); err != nil {
+			if err := (scan.Text{W: s.env.Stderr}).Finding(e); err != nil {
 				return false, err
 			}
 		}
@@ -169,7 +170,7 @@ func (s *scan) confirm(ending []*exposure, shown bool) (bool, error) {
 
 // without is an error that repeats nothing of what was sent, whatever the
 // server answered.
-func (s *scan) without(err error, sent []*propuskpb.Finding) error {
+func (s *scanning) without(err error, sent []*propuskpb.Finding) error {
 	f, ok := errors.AsType[*Failure](err)
 	if !ok {
 		return err

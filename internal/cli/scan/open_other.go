@@ -1,5 +1,5 @@
 //go:build !unix
 
-package cli
+package scan
 
 const openSafely = 0

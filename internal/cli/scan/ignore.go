@@ -1,4 +1,4 @@
-package cli
+package scan
 
 import (
 	"bufio"
@@ -11,6 +11,8 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+
+	"github.com/propusk/propusk/internal/cli/output"
 )
 
 const (
@@ -25,9 +27,9 @@ type ignored struct {
 }
 
 // ignoreAt reads what --exclude names and the ignore file of a folder.
-func (s *scan) ignoreAt(root string) (*ignored, error) {
+func (s *Scanner) ignoreAt(root string) (*ignored, error) {
 	g := &ignored{fingerprints: map[string]bool{}}
-	for _, glob := range s.exclude {
+	for _, glob := range s.Exclude {
 		g.globs = append(g.globs, splitGlob(glob))
 	}
 	name := filepath.Join(root, ignoreFile)
@@ -37,17 +39,17 @@ func (s *scan) ignoreAt(root string) (*ignored, error) {
 		if info, serr := os.Stat(root); errors.Is(err, fs.ErrNotExist) || serr != nil || !info.IsDir() {
 			return g, nil
 		}
-		return nil, misuse("%s: %s", ignoreFile, printable(err.Error()))
+		return nil, misuse("%s: %s", ignoreFile, err)
 	}
 	defer f.Close()
 	lines := bufio.NewScanner(io.LimitReader(f, ignoreMost))
 	for n := 1; lines.Scan(); n++ {
 		if err := g.add(lines.Bytes()); err != nil {
-			return nil, misuse("%s:%d: %v", printable(name), n, err)
+			return nil, misuse("%s:%d: %v", name, n, err)
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return nil, misuse("%s: %v", printable(name), err)
+		return nil, misuse("%s: %v", name, err)
 	}
 	return g, nil
 }
@@ -64,23 +66,25 @@ func (g *ignored) add(line []byte) error {
 		g.fingerprints[f] = true
 		return nil
 	}
-	if err := checkGlob(text); err != nil {
+	if err := CheckGlob(text); err != nil {
 		return err
 	}
 	g.globs = append(g.globs, splitGlob(text))
 	return nil
 }
 
-func checkGlob(glob string) error {
+// CheckGlob tells what is wrong with a glob of Exclude: with a slash within, it is of
+// a path from PATH on; without one, of any file or folder of the name.
+func CheckGlob(glob string) error {
 	if strings.Trim(glob, "/") == "" {
 		return errors.New("a glob is empty")
 	}
 	if strings.HasPrefix(glob, "!") {
-		return fmt.Errorf("%q: there is no way to take a file in again", printable(glob))
+		return fmt.Errorf("%q: there is no way to take a file in again", output.Printable(glob))
 	}
 	for _, part := range splitGlob(glob) {
 		if _, err := path.Match(part, "x"); err != nil {
-			return fmt.Errorf("%q is no glob", printable(glob))
+			return fmt.Errorf("%q is no glob", output.Printable(glob))
 		}
 	}
 	return nil

@@ -1,4 +1,4 @@
-package cli
+package scan
 
 import (
 	"io"
@@ -95,7 +95,7 @@ func (r *sarifReport) begin() error {
 		tool, ",\n    \"results\": [")
 }
 
-func (r *sarifReport) finding(e *exposure) error {
+func (r *sarifReport) Finding(e *Finding) error {
 	first := !r.begun
 	if err := r.begin(); err != nil {
 		return err
@@ -107,7 +107,7 @@ func (r *sarifReport) finding(e *exposure) error {
 	return writeJSON(r.w, before, sarifResultOf(e), "")
 }
 
-func sarifResultOf(e *exposure) *sarifResult {
+func sarifResultOf(e *Finding) *sarifResult {
 	result := &sarifResult{
 		RuleID: string(e.Kind), Level: "error", Message: sarifText{whatIs[e.Kind] + ": " + e.Masked},
 		Locations: []sarifLocation{{sarifPhysical{sarifArtifact{fileURI(e.Path)}, sarifRegion{e.Line, e.Column}}}},
@@ -145,7 +145,7 @@ func fileURI(path string) string {
 	return (&url.URL{Path: path}).String()
 }
 
-func (r *sarifReport) end(s *scan) error {
+func (r *sarifReport) End(_ Totals, problems []Problem) error {
 	before := "\n    ]"
 	if !r.begun {
 		before = "]"
@@ -153,8 +153,8 @@ func (r *sarifReport) end(s *scan) error {
 	if err := r.begin(); err != nil {
 		return err
 	}
-	done := sarifInvocation{ExecutionSuccessful: len(s.problems) == 0}
-	for _, p := range s.problems {
+	done := sarifInvocation{ExecutionSuccessful: len(problems) == 0}
+	for _, p := range problems {
 		done.ToolExecutionNotifications = append(done.ToolExecutionNotifications, sarifNotification{"error", sarifText{p.Error}})
 	}
 	return writeJSON(r.w, before+",\n    \"invocations\": [", done, "]\n  }]\n}\n")

@@ -1,4 +1,4 @@
-package cli
+package scan
 
 import (
 	"bufio"
@@ -18,13 +18,13 @@ import (
 // git makes a command of the installed git that shows a repository as it is,
 // and runs nothing that the repository's own settings name: no pager, no hook,
 // no file system monitor, no helper of a transport, no checker of signatures.
-func (s *scan) git(ctx context.Context, folder string, args ...string) *exec.Cmd {
+func (s *Scanner) git(ctx context.Context, folder string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "git", append([]string{
 		"--no-pager", "--no-optional-locks", "--no-replace-objects", "-C", folder,
 		"-c", "core.fsmonitor=false", "-c", "core.hooksPath=" + os.DevNull, "-c", "core.quotePath=false", "-c", "core.commitGraph=false",
 		"-c", "protocol.allow=never", "-c", "log.showSignature=false", "-c", "log.mailmap=false", "-c", "diff.external=", "-c", "color.ui=false",
 	}, args...)...)
-	for _, v := range s.env.Environ {
+	for _, v := range s.Environ {
 		// Those of the caller might point elsewhere; its own settings may be needed
 		// to trust the folder.
 		if !strings.HasPrefix(v, "GIT_") || strings.HasPrefix(v, "GIT_CONFIG_GLOBAL=") {
@@ -38,12 +38,12 @@ func (s *scan) git(ctx context.Context, folder string, args ...string) *exec.Cmd
 // scanHistory goes through every file, message of a commit and tag that a
 // repository's refs lead to, each version of a file once. Paths are from the
 // repository's top, as `git show COMMIT:PATH` takes them.
-func (s *scan) scanHistory(ctx context.Context, folder string, ignore *ignored, emit func(*exposure) error) error {
+func (s *Scanner) scanHistory(ctx context.Context, folder string, ignore *ignored, emit func(*Finding) error) error {
 	if out, err := s.git(ctx, folder, "rev-parse", "--git-dir").CombinedOutput(); err != nil {
-		return misuse("--history: %s: %s", printable(folder), gitSaid(out, err))
+		return misuse("--history: %s: %s", folder, gitSaid(out, err))
 	}
-	var held []*exposure // with the object's id in Commit, until the commit is known
-	if err := s.objects(ctx, folder, ignore, func(e *exposure) error {
+	var held []*Finding // with the object's id in Commit, until the commit is known
+	if err := s.objects(ctx, folder, ignore, func(e *Finding) error {
 		held = append(held, e)
 		return nil
 	}); err != nil {
@@ -64,7 +64,7 @@ func (s *scan) scanHistory(ctx context.Context, folder string, ignore *ignored, 
 }
 
 // objects has git name every object and print it, and searches what comes.
-func (s *scan) objects(ctx context.Context, folder string, ignore *ignored, emit func(*exposure) error) error {
+func (s *Scanner) objects(ctx context.Context, folder string, ignore *ignored, emit func(*Finding) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	list := s.git(ctx, folder, "rev-list", "--objects", "--all", "--missing=print")
@@ -101,11 +101,11 @@ func (s *scan) objects(ctx context.Context, folder string, ignore *ignored, emit
 	case err != nil && !errors.Is(err, errCutShort):
 		return err
 	case listErr != nil:
-		s.trouble(folder, fmt.Errorf("git rev-list: %s", gitSaid(listSaid.Bytes(), listErr)))
+		s.Trouble(folder, fmt.Errorf("git rev-list: %s", gitSaid(listSaid.Bytes(), listErr)))
 	case showErr != nil:
-		s.trouble(folder, fmt.Errorf("git cat-file: %s", gitSaid(showSaid.Bytes(), showErr)))
+		s.Trouble(folder, fmt.Errorf("git cat-file: %s", gitSaid(showSaid.Bytes(), showErr)))
 	case err != nil:
-		s.trouble(folder, err)
+		s.Trouble(folder, err)
 	}
 	return nil
 }
@@ -114,7 +114,7 @@ var errCutShort = errors.New("git's history ends in the middle")
 
 // eachObject reads what cat-file prints: a line of the object's type, size, id
 // and a path that it has, its bytes, a line end.
-func (s *scan) eachObject(r *bufio.Reader, folder string, ignore *ignored, emit func(*exposure) error) error {
+func (s *Scanner) eachObject(r *bufio.Reader, folder string, ignore *ignored, emit func(*Finding) error) error {
 	var scanner leak.Scanner
 	for {
 		line, err := r.ReadString('\n')
@@ -126,7 +126,7 @@ func (s *scan) eachObject(r *bufio.Reader, folder string, ignore *ignored, emit 
 		}
 		fields := strings.SplitN(strings.TrimSuffix(line, "\n"), " ", 4)
 		if len(fields) == 2 && fields[1] == "missing" { // a path that ends so has its object's fields before it
-			s.trouble(folder, fmt.Errorf("object %s is not here", strings.TrimPrefix(fields[0], "?")))
+			s.Trouble(folder, fmt.Errorf("object %s is not here", strings.TrimPrefix(fields[0], "?")))
 			continue
 		}
 		if len(fields) != 4 {
@@ -146,11 +146,11 @@ func (s *scan) eachObject(r *bufio.Reader, folder string, ignore *ignored, emit 
 }
 
 // object searches one object, and reads it to its end.
-func (s *scan) object(scanner *leak.Scanner, r io.Reader, size int64, folder, kind, id, path string, ignore *ignored, emit func(*exposure) error) error {
+func (s *Scanner) object(scanner *leak.Scanner, r io.Reader, size int64, folder, kind, id, path string, ignore *ignored, emit func(*Finding) error) error {
 	excluded := false
 	switch kind {
 	case "blob":
-		if s.maxSize > 0 && size > int64(s.maxSize) {
+		if s.MaxSize > 0 && size > int64(s.MaxSize) {
 			kind = ""
 		}
 		excluded = ignore.skipsBelow(path) // under this path; it may have others
@@ -174,7 +174,7 @@ func (s *scan) object(scanner *leak.Scanner, r io.Reader, size int64, folder, ki
 	if found.bytes != size {
 		return errCutShort
 	}
-	return s.take(found, func(e *exposure) error {
+	return s.take(found, func(e *Finding) error {
 		e.Commit, e.excluded = id, excluded
 		return emit(e)
 	})
@@ -183,8 +183,8 @@ func (s *scan) object(scanner *leak.Scanner, r io.Reader, size int64, folder, ki
 // nameCommits puts the first commit, and the path there, in the place of the
 // version of a file that was searched. Paths that are skipped do not count: what
 // has no other stays excluded.
-func (s *scan) nameCommits(ctx context.Context, folder string, ignore *ignored, held []*exposure) error {
-	of := map[string][]*exposure{}
+func (s *Scanner) nameCommits(ctx context.Context, folder string, ignore *ignored, held []*Finding) error {
+	of := map[string][]*Finding{}
 	for _, e := range held {
 		if !strings.HasSuffix(e.Path, " message)") {
 			of[e.Commit] = append(of[e.Commit], e)
@@ -241,7 +241,7 @@ func (s *scan) nameCommits(ctx context.Context, folder string, ignore *ignored, 
 		cancel()
 	}
 	if err := log.Wait(); err != nil && !found {
-		s.trouble(folder, fmt.Errorf("git log: %s", gitSaid(said.Bytes(), err)))
+		s.Trouble(folder, fmt.Errorf("git log: %s", gitSaid(said.Bytes(), err)))
 	}
 	for _, left := range of { // tagged, and in no commit
 		for _, e := range left {

@@ -1,4 +1,4 @@
-package cli
+package scan
 
 import (
 	"fmt"
@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// byteCount is a flag: a number of bytes, with K, M or G for powers of 1,024;
+// ByteCount is a flag: a number of bytes, with K, M or G for powers of 1,024;
 // 0 is no bound.
-type byteCount int64
+type ByteCount int64
 
-func (n *byteCount) String() string { return strconv.FormatInt(int64(*n), 10) }
+func (n *ByteCount) String() string { return strconv.FormatInt(int64(*n), 10) }
 
 // Set implements flag.Value.
-func (n *byteCount) Set(text string) error {
+func (n *ByteCount) Set(text string) error {
 	digits, shift := text, 0
 	if i := len(text) - 1; i > 0 {
 		if at := strings.IndexByte("KMG", text[i]); at >= 0 {
@@ -24,6 +24,6 @@ func (n *byteCount) Set(text string) error {
 	if err != nil || v < 0 || v > (1<<62)>>shift {
 		return fmt.Errorf("%q is not a number of bytes, such as 64M", text)
 	}
-	*n = byteCount(v << shift)
+	*n = ByteCount(v << shift)
 	return nil
 }

@@ -1,4 +1,4 @@
-package cli
+package scan
 
 import (
 	"context"
@@ -12,32 +12,6 @@ import (
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/leak"
 )
-
-// exposure is a credential that was found. It does not hold the credential.
-type exposure struct {
-	Kind        leak.Kind `json:"kind"`
-	Masked      string    `json:"masked"`
-	Fingerprint string    `json:"fingerprint"`
-	Path        string    `json:"path"`
-	Commit      string    `json:"commit,omitempty"` // the first that holds it
-	Line        int       `json:"line"`
-	Column      int       `json:"column"`
-	Offset      int64     `json:"offset"`
-
-	excluded bool // as far as is known, every path that it has is skipped
-
-	// What the server says; empty when it was not asked.
-	State        string `json:"state,omitempty"`
-	SubjectID    string `json:"subject_id,omitempty"`
-	CredentialID string `json:"credential_id,omitempty"`
-	Revoked      bool   `json:"revoked,omitempty"`
-}
-
-// secretOf is what the server is asked about.
-type secretOf struct {
-	kind leak.Kind
-	text iam.Secret
-}
 
 // fingerprintBytes is how much of the SHA-256 of a kind and a credential tells
 // it from others. Every kind holds at least 160 random bits, so its hash gives
@@ -59,15 +33,15 @@ const mostInFile = 10_000
 // searched is one text that was gone through.
 type searched struct {
 	name    string // as shown
-	found   []*exposure
-	secrets map[string]secretOf
+	found   []*Finding
+	secrets map[string]Secret
 	bytes   int64
 	allowed int64
 	err     error
 }
 
 // search goes through one text.
-func (s *scan) search(scanner *leak.Scanner, r io.Reader, name string, ignore *ignored) *searched {
+func (s *Scanner) search(scanner *leak.Scanner, r io.Reader, name string, ignore *ignored) *searched {
 	out := &searched{name: name}
 	n, err := scanner.Scan(r, func(f leak.Finding) {
 		text := string(f.Text)
@@ -80,13 +54,13 @@ func (s *scan) search(scanner *leak.Scanner, r io.Reader, name string, ignore *i
 			out.err = fmt.Errorf("holds more than %d credentials; the rest is not listed", mostInFile)
 			return
 		}
-		if s.verify {
+		if s.Keep {
 			if out.secrets == nil {
-				out.secrets = map[string]secretOf{}
+				out.secrets = map[string]Secret{}
 			}
-			out.secrets[print] = secretOf{f.Kind, iam.NewSecret(text)}
+			out.secrets[print] = Secret{Kind: f.Kind, Text: iam.NewSecret(text)}
 		}
-		out.found = append(out.found, &exposure{Kind: f.Kind, Masked: leak.Mask(f.Kind, text), Fingerprint: print,
+		out.found = append(out.found, &Finding{Kind: f.Kind, Masked: leak.Mask(f.Kind, text), Fingerprint: print,
 			Path: name, Line: f.Line, Column: f.Column, Offset: f.Offset})
 	})
 	out.bytes = n
@@ -97,15 +71,18 @@ func (s *scan) search(scanner *leak.Scanner, r io.Reader, name string, ignore *i
 }
 
 // take counts what was searched and passes on what was found.
-func (s *scan) take(r *searched, emit func(*exposure) error) error {
-	s.total.Files++
-	s.total.Bytes += r.bytes
-	s.total.Allowed += r.allowed
+func (s *Scanner) take(r *searched, emit func(*Finding) error) error {
+	s.Total.Files++
+	s.Total.Bytes += r.bytes
+	s.Total.Allowed += r.allowed
 	if r.err != nil {
-		s.trouble(r.name, r.err)
+		s.Trouble(r.name, r.err)
 	}
 	for print, secret := range r.secrets {
-		s.secrets[print] = secret
+		if s.Secrets == nil {
+			s.Secrets = map[string]Secret{}
+		}
+		s.Secrets[print] = secret
 	}
 	for _, e := range r.found {
 		if err := emit(e); err != nil {
@@ -115,14 +92,14 @@ func (s *scan) take(r *searched, emit func(*exposure) error) error {
 	return nil
 }
 
-func (s *scan) scanInput(ctx context.Context, emit func(*exposure) error) error {
+func (s *Scanner) scanInput(ctx context.Context, emit func(*Finding) error) error {
 	stop := context.AfterFunc(ctx, func() {
-		if f, ok := s.env.Stdin.(io.Closer); ok {
+		if f, ok := s.Stdin.(io.Closer); ok {
 			_ = f.Close() // ends a read that waits
 		}
 	})
 	defer stop()
-	found := s.search(new(leak.Scanner), s.env.Stdin, "-", &ignored{})
+	found := s.search(new(leak.Scanner), s.Stdin, "-", &ignored{})
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -131,13 +108,13 @@ func (s *scan) scanInput(ctx context.Context, emit func(*exposure) error) error 
 
 // walk goes through a file, or a folder and all below it: names in byte order,
 // findings in the order of the files, whoever is done first.
-func (s *scan) walk(ctx context.Context, root string, ignore *ignored, emit func(*exposure) error) error {
+func (s *Scanner) walk(ctx context.Context, root string, ignore *ignored, emit func(*Finding) error) error {
 	if _, err := os.Stat(root); err != nil {
-		return misuse("%s", printable(err.Error()))
+		return misuse("%s", err.Error())
 	}
 	t, err := openTree(root)
 	if err != nil {
-		s.trouble(root, err)
+		s.Trouble(root, err)
 		return nil
 	}
 	defer t.close()
@@ -196,15 +173,15 @@ func (s *scan) walk(ctx context.Context, root string, ignore *ignored, emit func
 	return walked
 }
 
-func (s *scan) searchFile(scanner *leak.Scanner, t *tree, rel string, ignore *ignored) *searched {
+func (s *Scanner) searchFile(scanner *leak.Scanner, t *tree, rel string, ignore *ignored) *searched {
 	path := t.shown(rel)
 	f, err := t.open(rel)
 	if err != nil {
 		return &searched{name: path, err: err}
 	}
 	defer f.Close()
-	if s.maxSize > 0 {
-		if info, err := f.Stat(); err != nil || info.Size() > int64(s.maxSize) {
+	if s.MaxSize > 0 {
+		if info, err := f.Stat(); err != nil || info.Size() > int64(s.MaxSize) {
 			if err != nil {
 				return &searched{name: path, err: err}
 			}

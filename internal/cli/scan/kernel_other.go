@@ -1,5 +1,5 @@
 //go:build !linux
 
-package cli
+package scan
 
 func kernelMade(string) bool { return false }
