@@ -150,7 +150,7 @@ func (p *program) exit(name string, err error) int {
 	if errors.As(err, &shown) {
 		text = strings.Replace(text, shown.Kind.Error()+": ", "", 1)
 	}
-	fmt.Fprintf(p.stderr, "propusk %s: %s\n", name, text)
+	fmt.Fprintf(p.stderr, "propusk %s: %s\n", name, iam.Conceal(text)) // people put secrets where other words belong
 	var config *server.ConfigError
 	var wrong misuse
 	var wrongClient *cli.Misuse
@@ -170,7 +170,7 @@ func (p *program) parse(fs *flag.FlagSet, args []string) error {
 		server.PrintFlags(p.stdout, fs)
 		return err
 	case err != nil:
-		return misuse{err}
+		return misuse{cli.FlagError(fs, err)}
 	case fs.NArg() > 0:
 		return misuse{fmt.Errorf("unexpected argument %q", fs.Arg(0))}
 	}

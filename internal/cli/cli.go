@@ -128,13 +128,13 @@ func (c command) run(ctx context.Context, env *Environment, title string, tree b
 	if c.changes {
 		f.BoolVar(&s.async, "async", false, asyncUsage)
 	}
-	rest, err := parse(f, args)
+	rest, err := parsed(f, args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		c.help(env, f)
 		return err
 	case err != nil:
-		return &Misuse{err}
+		return err
 	case c.takes == "" && len(rest) > 0:
 		return misuse("unexpected argument %q", rest[0])
 	}

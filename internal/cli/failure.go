@@ -27,7 +27,7 @@ const (
 // Failure is an answer of the server that is an error.
 type Failure struct {
 	Code      iam.Kind
-	Message   string
+	Message   string   // lines; each but the first is set in
 	Details   []string // one a line
 	RequestID string   // to be quoted to who runs the server; may be empty
 
@@ -80,7 +80,7 @@ func (s *session) failureOf(err error, answered metadata.MD, sent []string) erro
 }
 
 func (s *session) failureOfStatus(st *statuspb.Status, answered, sent metadata.MD) error {
-	f := &Failure{Code: iam.Kind(st.GetCode()), Message: s.shown(st.GetMessage()), RequestID: s.shown(first(answered, requestIDHeader)),
+	f := &Failure{Code: iam.Kind(st.GetCode()), Message: s.shownLines(st.GetMessage()), RequestID: s.shown(first(answered, requestIDHeader)),
 		ServerTraceID: s.shown(first(answered, serverTraceIDHeader)), ClientRequestID: first(sent, clientRequestIDHeader), ClientTraceID: first(sent, clientTraceIDHeader)}
 	if strings.Contains(f.Message, "certificate has expired or is not yet valid") {
 		f.Details = append(f.Details, "your clock says "+s.env.Now().UTC().Format(time.RFC3339)+": is it right?")
@@ -98,7 +98,7 @@ func (s *session) failureOfStatus(st *statuspb.Status, answered, sent metadata.M
 			}
 		case *errdetails.BadRequest:
 			for _, v := range d.GetFieldViolations() {
-				if text := s.shown(v.GetField() + ": " + v.GetDescription()); text != f.Message {
+				if text := s.shown(v.GetField() + ": " + v.GetDescription()); !f.says(text) {
 					f.Details = append(f.Details, text)
 				}
 			}
@@ -114,6 +114,36 @@ func (s *session) failureOfStatus(st *statuspb.Status, answered, sent metadata.M
 // characters, and no secret of this run, should somebody send it back.
 func (s *session) shown(text string) string {
 	return printable(s.concealed(text))
+}
+
+// shownLines is shown for a text of several lines. Each but the first is set in,
+// so that none passes for a line of this program's own.
+func (s *session) shownLines(text string) string {
+	var b strings.Builder
+	for line := range strings.SplitSeq(s.concealed(text), "\n") {
+		line = printable(strings.TrimRight(line, " "))
+		switch {
+		case line == "":
+			continue
+		case b.Len() == 0:
+		case strings.HasPrefix(line, "  "):
+			b.WriteByte('\n')
+		default:
+			b.WriteString("\n  ")
+		}
+		b.WriteString(line)
+	}
+	return b.String()
+}
+
+// says tells whether a line of the message, be it one of a list, is this text.
+func (f *Failure) says(text string) bool {
+	for line := range strings.SplitSeq(f.Message, "\n") {
+		if strings.TrimPrefix(strings.TrimSpace(line), "- ") == text {
+			return true
+		}
+	}
+	return false
 }
 
 func first(md metadata.MD, key string) string {

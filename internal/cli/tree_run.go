@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/propusk/propusk/internal/cli/output"
+	"github.com/propusk/propusk/internal/iam"
 )
 
 // Exit codes of the tree: 0 done, 1 failed, 2 misused, 130 interrupted, as
@@ -79,7 +80,7 @@ func errorBlock(err error) string {
 	if l, ok := errors.AsType[*logged](err); ok {
 		text += "\nThe log of this run: " + l.path
 	}
-	lines := strings.Split(text, "\n")
+	lines := strings.Split(iam.Conceal(text), "\n") // people put secrets where other words belong
 	for i := range lines {
 		lines[i] = printable(lines[i])
 	}
@@ -128,7 +129,7 @@ func execute(ctx context.Context, env *Environment, program string, args []strin
 		}
 		below := at.child(word)
 		if below == nil {
-			return misuse("there is no command %q; `%s --help` lists what there is", strings.Join(append(path, word), " "), strings.Join(path, " "))
+			return at.noWord(path, word)
 		}
 		at, path, args = below, append(path, below.word), args[1:]
 	}
@@ -151,13 +152,34 @@ func globalFlag(args []string) (int, error) {
 	v := f.Lookup(name)
 	switch {
 	case v == nil:
-		return 0, misuse("there is no flag --%s for every command; name the command first", name)
+		return 0, &Misuse{outOfPlace(f, name)}
 	case whole || isBool(v):
 		return 1, nil
 	case len(args) < 2:
 		return 0, misuse("flag needs an argument: --%s", name)
 	}
 	return 2, nil
+}
+
+// outOfPlace is a flag before the command's name that is none of every command.
+func outOfPlace(everywhere *flag.FlagSet, name string) error {
+	if err := unknownFlag(everywhere, name); strings.Contains(err.Error(), "did you mean") {
+		return err
+	}
+	return fmt.Errorf("unknown flag: --%s is none of every command; it stands after the command's name", name)
+}
+
+// noWord is a command that there is not.
+func (n *node) noWord(path []string, word string) error {
+	var words []string
+	for _, c := range n.below {
+		words = append(words, c.word)
+	}
+	meant := nearest(word, words)
+	if meant != "" {
+		meant = " did you mean " + meant + "?"
+	}
+	return misuse("there is no command %q;%s `%s --help` lists what there is", strings.Join(append(path, word), " "), meant, strings.Join(path, " "))
 }
 
 func isBool(f *flag.Flag) bool {
