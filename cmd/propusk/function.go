@@ -227,7 +227,7 @@ func (r *functionRun) prepare() (err error) {
 			*id = resource.NewID(prefixFunction)
 		}
 	}
-	r.function.Log, r.function.Now = r.p.stderr, time.Now
+	r.function.Log, r.function.Now = function.NewLogbook(r.p.stderr), time.Now
 	return nil
 }
 

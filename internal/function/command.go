@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/propusk/propusk/internal/iam"
 )
@@ -23,7 +24,7 @@ func (h *Handler) command(ctx context.Context, folder string) ([]string, error) 
 	switch h.Runtime {
 	case Python:
 		python, err := interpreter(ctx, []string{"python3", "python"}, "-I", "-c", "import sys; print(sys.executable)")
-		return []string{python, filepath.Join(folder, "runtime.py"), h.File, h.Name}, errors.Join(err, write(folder, "runtime.py", pythonRuntime))
+		return []string{python, filepath.Join(folder, "runtime.py"), h.File, h.Name, h.Root, h.Module}, errors.Join(err, write(folder, "runtime.py", pythonRuntime))
 	case Node:
 		node, err := interpreter(ctx, []string{"node", "nodejs"}, "-p", "process.execPath")
 		return []string{node, filepath.Join(folder, "runtime.cjs"), h.File, h.Name}, errors.Join(err, write(folder, "runtime.cjs", nodeRuntime))
@@ -50,7 +51,7 @@ func interpreter(ctx context.Context, names []string, ask ...string) (string, er
 			continue
 		}
 		cmd := exec.CommandContext(ctx, path, ask...)
-		cmd.Env = withoutCredentials(os.Environ())
+		cmd.Env, cmd.WaitDelay = withoutCredentials(os.Environ()), toolDelay
 		out, err := cmd.Output()
 		if ctx.Err() != nil {
 			return "", ctx.Err()
@@ -61,6 +62,10 @@ func interpreter(ctx context.Context, names []string, ask ...string) (string, er
 	}
 	return "", iam.InvalidField("handler", "%s is not in $PATH or does not run: install it to run this handler", names[0])
 }
+
+// toolDelay is how long a tool that was given up is waited for, should what it has
+// started hold its output.
+const toolDelay = 500 * time.Millisecond
 
 // withoutCredentials is the caller's environment for tools that make a handler
 // ready, which are nobody's to trust with more than they need.

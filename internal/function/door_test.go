@@ -147,6 +147,8 @@ func TestResponse(t *testing.T) {
 		{`{"headers":{"content-type":"a/b","x-a":"one"},"multiValueHeaders":{"X-A":["1","2"]}}`, 200, "", map[string]string{"Content-Type": "a/b", "X-A": "1"}},
 		{`{"headers":{"Server":"s","date":"d","WWW-Authenticate":"w","Host":"h","Authorization":"a","Content-Length":"99","Connection":"close"}}`, 200, "",
 			map[string]string{"X-Yf-Remapped-Server": "s", "X-Yf-Remapped-Date": "d", "X-Yf-Remapped-Www-Authenticate": "w", "Authorization": "", "Server": "", "Host": "", "Content-Length": "0", "Connection": ""}},
+		{`{"headers":{"x-request-id":"mine","X-Function-Id":"mine","X-Content-Type-Options":"sniff"},"multiValueHeaders":{"x-function-version-id":["mine"]}}`, 200, "",
+			map[string]string{"X-Function-Id": "d4efunction", "X-Function-Version-Id": "d4eversion", "X-Content-Type-Options": "nosniff"}},
 		{`{"statusCode":null,"headers":null,"body":null}`, 200, "", nil},
 		{`plain`, 502, `{"errorMessage":"Malformed serverless function response: not a valid json","errorType":"ProxyIntegrationError","payload":"plain"}`, map[string]string{"X-Function-Error": "true"}},
 		{``, 502, `{"errorMessage":"Malformed serverless function response: not a valid json","errorType":"ProxyIntegrationError"}`, nil},
@@ -164,6 +166,9 @@ func TestResponse(t *testing.T) {
 		got := ask(t, "PUT", url, c.answer, "Content-Type", "application/json")
 		if got.code != c.code || c.code == 200 && got.body != c.body || !strings.Contains(got.body, c.body) {
 			t.Errorf("%s: %d %q; want %d %q", c.answer, got.code, got.body, c.code, c.body)
+		}
+		if id := got.header.Get("X-Request-Id"); len(id) != 36 {
+			t.Errorf("%s: request %q", c.answer, id)
 		}
 		for name, want := range c.header {
 			if name != "Connection" && got.header.Get(name) != want {

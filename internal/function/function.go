@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -48,16 +47,15 @@ type Function struct {
 	// from now on. nil: the function has no account, and its context no token.
 	Token func(ctx context.Context) (iamclient.Token, error)
 
-	Log io.Writer // what the handler prints, its tokens hidden, and a line for each call's start and end
+	Log *Logbook // what the handler prints, and lines for each call's start and end
 	Now func() time.Time
 }
 
 // Runner runs a function. It is safe for concurrent use.
 type Runner struct {
 	f       Function
-	folder  string // of the runtime's own files and the handler's empty home
+	folder  string // of the runtime's own files, the handler's empty home and its temporary files
 	command []string
-	log     *logbook
 
 	slots   chan struct{}
 	mu      sync.Mutex
@@ -83,12 +81,13 @@ func Start(ctx context.Context, f Function) (*Runner, error) {
 		return nil, iam.InvalidField("memory", "a number of megabytes, at least 1")
 	}
 	keepDescriptors()
+	keepMemory()
 	folder, err := os.MkdirTemp("", "propusk-function-")
 	if err != nil {
 		return nil, iam.Wrap(err, iam.Internal, "make a folder for the runtime: %v", err)
 	}
-	r := &Runner{f: f, folder: folder, log: &logbook{out: f.Log}, slots: make(chan struct{}, f.Instances)}
-	err = os.Mkdir(r.home(), 0o700)
+	r := &Runner{f: f, folder: folder, slots: make(chan struct{}, f.Instances)}
+	err = errors.Join(os.Mkdir(r.home(), 0o700), os.Mkdir(r.temporary(), 0o700))
 	if err == nil {
 		r.command, err = f.Handler.command(ctx, folder)
 	}
@@ -99,7 +98,8 @@ func Start(ctx context.Context, f Function) (*Runner, error) {
 	return r, nil
 }
 
-func (r *Runner) home() string { return filepath.Join(r.folder, "home") }
+func (r *Runner) home() string      { return filepath.Join(r.folder, "home") }
+func (r *Runner) temporary() string { return filepath.Join(r.folder, "tmp") }
 
 // Close ends every process of the function and removes what Start has made. It
 // waits for calls under way, which their contexts end.
@@ -154,7 +154,7 @@ func (r *Runner) Invoke(ctx context.Context, c Call) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.log.printf("START RequestID: %s Version: %s\n", c.RequestID, r.f.Version)
+	r.f.Log.printf("START RequestID: %s Version: %s\n", c.RequestID, r.f.Version)
 	limited, cancel := context.WithTimeout(ctx, r.f.Timeout)
 	defer cancel()
 	answer, err := r.answer(limited, told, c.Event)
@@ -165,9 +165,11 @@ func (r *Runner) Invoke(ctx context.Context, c Call) ([]byte, error) {
 		err = &Failure{Status: 504, Own: true, Type: "TimeoutError", Message: fmt.Sprintf("the function has not answered within %v", r.f.Timeout)}
 	}
 	if f, ok := errors.AsType[*Failure](err); ok {
-		r.log.printf("ERROR RequestID: %s %s\n", c.RequestID, f)
+		f = r.f.Log.concealed(f)
+		err = f
+		r.f.Log.printf("ERROR RequestID: %s %s\n", c.RequestID, f)
 	}
-	r.log.printf("END RequestID: %s\nREPORT RequestID: %s Duration: %.3f ms Memory Size: %d MB\n",
+	r.f.Log.printf("END RequestID: %s\nREPORT RequestID: %s Duration: %.3f ms Memory Size: %d MB\n",
 		c.RequestID, c.RequestID, float64(r.f.Now().Sub(began).Microseconds())/1000, r.f.Memory)
 	return answer, err
 }

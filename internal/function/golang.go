@@ -97,6 +97,7 @@ func (h *Handler) goCommand(ctx context.Context, gobin string, o *overlay, verb 
 	}
 	cmd := exec.CommandContext(ctx, gobin, append([]string{verb}, args...)...)
 	cmd.Dir, cmd.Env = h.File, append(withoutCredentials(os.Environ()), "PWD="+h.File)
+	cmd.WaitDelay = toolDelay
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

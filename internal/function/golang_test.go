@@ -2,6 +2,7 @@ package function_test
 
 import (
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -112,7 +113,7 @@ func TestGoModule(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := function.Function{Handler: h, Memory: 1, Timeout: time.Second, Instances: 1, Now: time.Now}
+	f := function.Function{Handler: h, Memory: 1, Timeout: time.Second, Instances: 1, Log: function.NewLogbook(io.Discard), Now: time.Now}
 	if _, err := function.Start(t.Context(), f); err == nil || !strings.Contains(err.Error(), "undefined: nothing") {
 		t.Errorf("a handler that does not compile: %v", err)
 	}

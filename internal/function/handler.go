@@ -31,6 +31,7 @@ type Handler struct {
 	Root    string   // folder in which it runs
 	File    string   // of Python and Node; for Go the package's folder
 	Name    string   // of the function in it
+	Module  string   // of Python: what File is imported as, from Root; empty in no package
 	Command []string // of a Program, looked up
 }
 
@@ -109,8 +110,9 @@ func (h *Handler) source(word string, want Runtime) (bool, error) {
 // entry looks for index.name.
 func (h *Handler) entry(stem, name string, want Runtime) (bool, error) {
 	stems := []string{stem}
-	if folder, file := filepath.Split(stem); strings.Contains(file, ".") && !strings.HasPrefix(file, ".") {
-		stems = append(stems, folder+strings.ReplaceAll(file, ".", "/")) // a.b.name of Python's packages
+	folder, module := filepath.Split(stem)
+	if strings.Contains(module, ".") && !strings.HasPrefix(module, ".") {
+		stems = append(stems, folder+strings.ReplaceAll(module, ".", "/")) // a.b.name of Python's packages
 	}
 	var files []string
 	var runtimes []Runtime
@@ -131,7 +133,14 @@ func (h *Handler) entry(stem, name string, want Runtime) (bool, error) {
 	case runtimes[0] == Go:
 		return true, h.is(Go, filepath.Dir(files[0]), name)
 	}
-	return true, h.is(runtimes[0], files[0], name)
+	if err := h.is(runtimes[0], files[0], name); err != nil || runtimes[0] != Python || files[0] == stem+".py" {
+		return true, err
+	}
+	h.Module, h.Root = module, filepath.Dir(h.File)
+	for range strings.Count(module, ".") {
+		h.Root = filepath.Dir(h.Root)
+	}
+	return true, nil
 }
 
 func (h *Handler) is(r Runtime, file, name string) error {
@@ -140,10 +149,26 @@ func (h *Handler) is(r Runtime, file, name string) error {
 		return iam.InvalidField("handler", "%v", err)
 	}
 	h.Runtime, h.File, h.Name, h.Root = r, file, name, filepath.Dir(file)
-	if r == Go {
+	switch r {
+	case Go:
 		h.Root = file
+	case Python:
+		h.inPackage(strings.TrimSuffix(filepath.Base(file), ".py"))
 	}
 	return nil
+}
+
+// inPackage finds the folder from which a module of Python is imported, which
+// holds the package that the module is in.
+func (h *Handler) inPackage(module string) {
+	for folder := h.Root; ; folder = filepath.Dir(folder) {
+		if info, err := os.Stat(filepath.Join(folder, "__init__.py")); err != nil || info.IsDir() || folder == filepath.Dir(folder) {
+			h.Root = folder
+			return
+		}
+		module = filepath.Base(folder) + "." + module
+		h.Module = module
+	}
 }
 
 func (h *Handler) program(words []string) error {

@@ -20,6 +20,8 @@ type instance struct {
 	calls   *os.File
 	answers *os.File
 	reader  *bufio.Reader
+	last    string // id of the call before
+	late    bool   // it has answered that one more than once
 }
 
 func (r *Runner) start() (*instance, error) {
@@ -81,8 +83,8 @@ func (i *instance) exchange(ctx context.Context, t *told, event []byte) (answer 
 	}()
 	// A handler's process that ends before it has read the whole call may have answered.
 	_, werr := i.calls.Write(call.Bytes())
-	h, body, err := i.read(t.RequestID)
-	healthy = stop() && werr == nil // otherwise the pipes are of no more use
+	h, body, err := i.readFresh(t.RequestID)
+	healthy = stop() && werr == nil && !i.late // otherwise the pipes are of no more use
 	switch {
 	case ctx.Err() != nil && err != nil:
 		return nil, false, ctx.Err()
@@ -99,7 +101,21 @@ func (i *instance) exchange(ctx context.Context, t *told, event []byte) (answer 
 
 var past = time.Unix(1, 0)
 
-// read reads one answer. Its errors are the pipe's and *Failure.
+// readFresh reads the answer to a call. What the process has answered besides to
+// the call before is no fault of this one, and makes the process unfit for the next.
+func (i *instance) readFresh(id string) (head, []byte, error) {
+	for {
+		h, body, err := i.read(id)
+		if err != nil || h.ID == id {
+			i.last, i.late = id, i.late || i.reader.Buffered() > 0
+			return h, body, err
+		}
+		i.late = true
+	}
+}
+
+// read reads one answer, to a call or to the one before. Its errors are the
+// pipe's and *Failure.
 func (i *instance) read(id string) (head, []byte, error) {
 	var h head
 	line, err := i.reader.ReadSlice('\n')
@@ -107,7 +123,7 @@ func (i *instance) read(id string) (head, []byte, error) {
 		return h, nil, err
 	}
 	garbled := &Failure{Status: 502, Own: true, Type: "RuntimeError", Message: "the handler's process answers what nobody asked"}
-	if err != nil || json.Unmarshal(line, &h) != nil || h.ID != id || !slices.Contains([]string{"answer", "error", "fatal"}, h.Kind) || h.Length < 0 {
+	if err != nil || json.Unmarshal(line, &h) != nil || h.ID != id && (h.ID != i.last || h.ID == "") || !slices.Contains([]string{"answer", "error", "fatal"}, h.Kind) || h.Length < 0 {
 		return h, nil, garbled
 	}
 	if h.Length > mostBytes {

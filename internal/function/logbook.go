@@ -5,15 +5,16 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/propusk/propusk/internal/iam"
 )
 
-// logbook is where a function's processes print. Tokens that were handed to them
+// Logbook is where a function's processes print. Tokens that were handed to them
 // are not written out, because logs of CI are read by many: handlers are fond of
-// printing their context.
-type logbook struct {
+// printing their context. It is safe for concurrent use.
+type Logbook struct {
 	mu      sync.Mutex
 	out     io.Writer
 	secrets [][]byte // the last ones, which a process may still hold
@@ -21,7 +22,11 @@ type logbook struct {
 
 const mostSecrets = 8
 
-func (l *logbook) hide(s iam.Secret) {
+// NewLogbook makes one that is written to out.
+func NewLogbook(out io.Writer) *Logbook { return &Logbook{out: out} }
+
+// Hide has a token that a process is given not be shown from now on.
+func (l *Logbook) Hide(s iam.Secret) {
 	text := []byte(s.Reveal())
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -34,21 +39,21 @@ func (l *logbook) hide(s iam.Secret) {
 	}
 }
 
-func (l *logbook) printf(format string, args ...any) {
+func (l *Logbook) printf(format string, args ...any) {
 	p := l.printer()
 	_, _ = fmt.Fprintf(p, format, args...)
 	p.flush()
 }
 
 // printer hides secrets in one stream of text, however that is cut into pieces.
-func (l *logbook) printer() *printer { return &printer{log: l} }
+func (l *Logbook) printer() *printer { return &printer{log: l} }
 
 type printer struct {
-	log  *logbook
+	log  *Logbook
 	held []byte // the end of what came, which may be a secret's beginning
 }
 
-var concealed = []byte("*** hidden ***")
+var stars = []byte("*** hidden ***")
 
 // Write implements io.Writer. It fails when the log's writer does.
 func (p *printer) Write(text []byte) (int, error) {
@@ -56,7 +61,7 @@ func (p *printer) Write(text []byte) (int, error) {
 	defer p.log.mu.Unlock()
 	all := append(p.held, text...)
 	for _, s := range p.log.secrets {
-		all = bytes.ReplaceAll(all, s, concealed)
+		all = bytes.ReplaceAll(all, s, stars)
 	}
 	keep := 0
 	for _, s := range p.log.secrets {
@@ -73,6 +78,27 @@ func (p *printer) flush() {
 	defer p.log.mu.Unlock()
 	_, _ = p.log.out.Write(p.held)
 	p.held = nil
+}
+
+// conceal is a text without the tokens that are hidden.
+func (l *Logbook) conceal(text string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.secrets {
+		text = strings.ReplaceAll(text, string(s), string(stars))
+	}
+	return text
+}
+
+// concealed is a failure whose texts hold no token: an error quotes what it is
+// about, and is read by more people than an answer is.
+func (l *Logbook) concealed(f *Failure) *Failure {
+	out := *f
+	out.Message, out.Type, out.Stack = l.conceal(f.Message), l.conceal(f.Type), slices.Clone(f.Stack)
+	for i, line := range out.Stack {
+		out.Stack[i] = l.conceal(line)
+	}
+	return &out
 }
 
 // overlap is how many bytes at the end of text begin a secret.

@@ -21,9 +21,9 @@ func TestLogHidesTokens(t *testing.T) {
 	want := "a token *** hidden ***.t1.abd and t1.ab, t1.*** hidden ***"
 	for size := 1; size <= len(text); size++ {
 		var out bytes.Buffer
-		l := &logbook{out: &out}
-		l.hide(iam.NewSecret("t1.abc"))
-		l.hide(iam.NewSecret(""))
+		l := NewLogbook(&out)
+		l.Hide(iam.NewSecret("t1.abc"))
+		l.Hide(iam.NewSecret(""))
 		p := l.printer()
 		for rest := text; rest != ""; {
 			n := min(size, len(rest))
@@ -37,9 +37,9 @@ func TestLogHidesTokens(t *testing.T) {
 			t.Errorf("in pieces of %d: %q", size, out.String())
 		}
 	}
-	l := &logbook{out: &bytes.Buffer{}}
+	l := NewLogbook(&bytes.Buffer{})
 	for i := range 100 {
-		l.hide(iam.NewSecret(strings.Repeat("x", i+1)))
+		l.Hide(iam.NewSecret(strings.Repeat("x", i+1)))
 	}
 	if len(l.secrets) != mostSecrets {
 		t.Errorf("%d secrets are remembered", len(l.secrets))

@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"time"
+
+	"github.com/propusk/propusk/internal/resource"
 )
 
 const (
@@ -19,6 +21,7 @@ const (
 // process is one process of a handler, with those that it starts.
 type process struct {
 	cmd    *exec.Cmd
+	mark   string        // a variable that it hands on to what it starts
 	log    *os.File      // what it prints is read here
 	logged chan struct{} // closed when all of that is written
 	ended  chan struct{} // closed when it has ended
@@ -41,7 +44,8 @@ func (r *Runner) spawn(argv, env []string, stdin, stdout *os.File, extra ...*os.
 		return nil, broken(err)
 	}
 	defer write.Close()
-	p := &process{cmd: exec.Command(argv[0], argv[1:]...), log: read, logged: make(chan struct{}), ended: make(chan struct{})}
+	p := &process{cmd: exec.Command(argv[0], argv[1:]...), mark: envProcess + "=" + resource.NewUUID(), log: read, logged: make(chan struct{}), ended: make(chan struct{})}
+	env = append(env, p.mark)
 	p.cmd.Dir, p.cmd.Env, p.cmd.Stderr, p.cmd.Stdout, p.cmd.ExtraFiles = r.f.Handler.Root, env, write, write, extra
 	if stdin != nil { // a nil *os.File in an interface is no nil
 		p.cmd.Stdin = stdin
@@ -55,7 +59,7 @@ func (r *Runner) spawn(argv, env []string, stdin, stdout *os.File, extra ...*os.
 		return nil, broken(err)
 	}
 	go func() {
-		to := r.log.printer()
+		to := r.f.Log.printer()
 		_, _ = io.Copy(to, read)
 		to.flush()
 		_ = read.Close()
@@ -64,6 +68,7 @@ func (r *Runner) spawn(argv, env []string, stdin, stdout *os.File, extra ...*os.
 	go func() {
 		_ = p.cmd.Wait()
 		killGroup(p.cmd.Process.Pid) // what it has left behind, while nobody else can have the number
+		killMarked(p.mark)           // and what has left the group
 		close(p.ended)
 		_ = read.SetReadDeadline(time.Now().Add(lastWords))
 	}()

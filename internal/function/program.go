@@ -51,7 +51,7 @@ func (r *Runner) runProgram(ctx context.Context, t *told, event []byte) ([]byte,
 		return nil, ctx.Err()
 	}
 	if !p.cmd.ProcessState.Success() {
-		r.log.printf("%s\n", bytes.TrimRight(answer, "\n"))
+		r.f.Log.printf("%s\n", bytes.TrimRight(answer, "\n"))
 		f := p.outcome()
 		f.Type = "BashScriptExecutionError"
 		return nil, f

@@ -3,19 +3,25 @@
 package function_test
 
 import (
+	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/propusk/propusk/internal/function"
+	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/iamclient"
 )
 
 const pythonHandlers = `
-import asyncio, os, subprocess, sys, time
+import asyncio, os, subprocess, sys, tempfile, time
 
 calls = 0
 
@@ -46,6 +52,18 @@ def handler(event, context):
     if what == "close": os.close(4); time.sleep(60)
     if what == "garbage": os.write(4, b"garbage\n"); return 1
     if what == "early": os.write(4, b'{"id":"x","kind":"answer","length":2}\n{}'); return 1
+    if what == "twice": os.write(4, ('{"id":"%s","kind":"answer","length":2}\n[]' % context.request_id).encode()); return 1
+    if what == "later":
+        import threading
+        forged = ('{"id":"%s","kind":"answer","length":2}\n[]' % context.request_id).encode()
+        threading.Timer(0.3, os.write, (4, forged)).start()
+        return 1
+    if what == "wait": time.sleep(1); return "waited"
+    if what == "session":
+        child = subprocess.Popen(["sh", "-c", "trap '' TERM; (setsid sleep 60 & echo $!; wait) & sleep 60"], start_new_session=True, stdout=subprocess.PIPE, text=True)
+        return [child.pid, int(child.stdout.readline())]
+    if what == "temporary": return tempfile.mkstemp()[1]
+    if what == "failtoken": raise ValueError("Authorization: " + context.token["access_token"])
     if what == "length": os.write(4, ('{"id":"%s","kind":"answer","length":-1}\n' % context.request_id).encode()); return 1
     if what == "endless": os.write(4, b"x" * 100000); return 1
     if what == "home": return os.environ["HOME"] + " " + str(os.listdir(os.environ["HOME"]))
@@ -118,6 +136,107 @@ func TestPythonHostile(t *testing.T) {
 	fresh()
 	wants(t, r, "fork", "of the parent")
 	wants(t, r, "pid", last)
+}
+
+// TestLateAnswers: what a process answers besides is no answer to the next call.
+func TestLateAnswers(t *testing.T) {
+	needs(t, "python3")
+	r, _ := start(t, nil, write(t, "fn.py", pythonHandlers))
+	wants(t, r, "twice", "[]")
+	wants(t, r, "none", "null")
+	wants(t, r, "later", "1")
+	wants(t, r, "wait", "waited")
+	wants(t, r, "none", "null")
+}
+
+// TestFailureHidesTokens: an error's text has the handler's token by accident.
+func TestFailureHidesTokens(t *testing.T) {
+	needs(t, "python3")
+	r, log := start(t, func(f *function.Function) {
+		f.Token = tokens(iamclient.Token{Text: iam.NewSecret("t1.secret.token"), ExpiresAt: time.Now().Add(time.Hour)})
+	}, write(t, "fn.py", pythonHandlers))
+	f := fails(t, r, "failtoken", "ValueError", "Authorization: *** hidden ***")
+	if text := string(f.JSON()) + log.String(); strings.Contains(text, "t1.secret") {
+		t.Error(text)
+	}
+}
+
+// TestOwnSessions: a process in a session of its own ends with the function's, at
+// a timeout as at the end.
+func TestOwnSessions(t *testing.T) {
+	needs(t, "python3", "setsid")
+	if runtime.GOOS != "linux" {
+		t.Skip("finds them in /proc")
+	}
+	r, _ := start(t, func(f *function.Function) { f.Timeout = 3 * time.Second; f.Instances = 2 }, write(t, "fn.py", pythonHandlers))
+	session := func() (pids []string) {
+		t.Helper()
+		text, err := invoke(r, "session")
+		var numbers []int
+		if err != nil || json.Unmarshal([]byte(text), &numbers) != nil || len(numbers) != 2 {
+			t.Fatalf("%s: %v", text, err)
+		}
+		return []string{strconv.Itoa(numbers[0]), strconv.Itoa(numbers[1])}
+	}
+	pids := session()
+	fails(t, r, "sleep", "TimeoutError", "3s")
+	for _, pid := range pids {
+		gone(t, pid)
+	}
+	pids = session()
+	r.Close()
+	for _, pid := range pids {
+		gone(t, pid)
+	}
+}
+
+// TestTemporaryFiles: what a handler leaves in its temporary folder goes with it.
+func TestTemporaryFiles(t *testing.T) {
+	needs(t, "python3")
+	r, _ := start(t, nil, write(t, "fn.py", pythonHandlers))
+	file, err := invoke(r, "temporary")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(file); err != nil {
+		t.Error(err)
+	}
+	r.Close()
+	if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%s: %v", file, err)
+	}
+}
+
+// TestPythonPackages: a module of a package is imported as one, from the folder
+// that holds the package.
+func TestPythonPackages(t *testing.T) {
+	needs(t, "python3")
+	dir := filepath.Join(t.TempDir(), "a folder of mine")
+	for name, text := range map[string]string{
+		"pkg/__init__.py": "", "pkg/sub/__init__.py": "", "pkg/words.py": "word = 'found'\n", "other.py": "more = ' too'\n",
+		"pkg/sub/fn.py": "import os\nimport other\nfrom ..words import word\nfrom pkg import words\ndef handler(event, context):\n    return __name__ + ' ' + word + other.more + ' ' + os.getcwd()\n",
+		"plain/fn.py":   "import near\ndef handler(event, context): return near.near + __name__\n", "plain/near.py": "near = 'near '\n",
+	} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Chdir(dir)
+	root, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for word, want := range map[string]string{
+		"pkg.sub.fn.handler": "pkg.sub.fn found too " + root, "pkg/sub/fn.handler": "pkg.sub.fn found too " + root, "pkg/sub/fn.py": "pkg.sub.fn found too " + root,
+		"plain/fn.handler": "near fn", "plain/fn.py": "near fn",
+	} {
+		r, _ := start(t, nil, word)
+		wants(t, r, "", want)
+	}
 }
 
 func TestTimeout(t *testing.T) {

@@ -24,7 +24,8 @@ type response struct {
 
 // What becomes of a handler's headers [API fact: message headers].
 var (
-	removed  = []string{"Host", "Authorization", "User-Agent", "Connection", "Max-Forwards", "Cookie"}
+	removed = []string{"Host", "Authorization", "User-Agent", "Connection", "Max-Forwards", "Cookie",
+		"X-Request-Id", "X-Function-Id", "X-Function-Version-Id", "X-Content-Type-Options"}
 	refused  = []string{"Proxy-Authenticate", "Transfer-Encoding", "Via"}
 	remapped = []string{"Content-Md5", "Date", "Server", "Www-Authenticate"}
 )

@@ -3,8 +3,6 @@ package function
 import (
 	"context"
 	"time"
-
-	"github.com/propusk/propusk/internal/iam"
 )
 
 // told is what a handler is told of its call [API fact: context of a Python
@@ -42,12 +40,9 @@ func (r *Runner) told(ctx context.Context, c Call, now time.Time) (*told, error)
 			return nil, &Failure{Status: 503, Type: "ServiceUnavailable", Message: "there is no token for the function's account: " + err.Error()}
 		}
 		now = r.f.Now() // getting it may have taken a while
-		r.hide(got.Text)
+		r.f.Log.Hide(got.Text)
 		t.Token = &toldToken{got.Text.Reveal(), int64(got.ExpiresAt.Sub(now) / time.Second), "Bearer"}
 	}
 	t.Deadline = now.Add(r.f.Timeout).UnixMilli()
 	return t, nil
 }
-
-// hide keeps a secret out of the function's log from now on.
-func (r *Runner) hide(s iam.Secret) { r.log.hide(s) }

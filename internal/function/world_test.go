@@ -70,7 +70,7 @@ func start(t *testing.T, change func(*function.Function), words ...string) (*fun
 	}
 	log := &book{}
 	f := function.Function{Handler: h, ID: "d4efunction", Version: "d4eversion", FolderID: "b1gfolder", Memory: 128,
-		Timeout: 20 * time.Second, Instances: 1, Environ: environ, Log: log, Now: time.Now}
+		Timeout: 20 * time.Second, Instances: 1, Environ: environ, Log: function.NewLogbook(log), Now: time.Now}
 	if change != nil {
 		change(&f)
 	}

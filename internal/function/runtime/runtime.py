@@ -6,6 +6,7 @@ An answer is a line of JSON, {"id": ..., "kind": "answer", "error" or "fatal",
 """
 
 import asyncio
+import importlib
 import importlib.util
 import inspect
 import json
@@ -26,8 +27,8 @@ class Context:
 
 
 class Runtime:
-    def __init__(self, path, name):
-        self.path, self.name = path, name
+    def __init__(self, path, name, root, module):
+        self.path, self.name, self.root, self.module = path, name, root, module
         self.pid = os.getpid()
         for fd in (3, 4):
             os.set_inheritable(fd, False)
@@ -37,14 +38,19 @@ class Runtime:
         self.loop = None
 
     def load(self):
-        """Imports the handler's file under its own name, its folder first in the path."""
-        folder, file = os.path.split(os.path.abspath(self.path))
+        """Imports the handler's file under its own name, the function's folder first in the path."""
+        file = os.path.basename(self.path)
+        sys.path.insert(0, self.root)
+        if self.module:
+            return self.find(file, importlib.import_module(self.module))
         module = file[: -len(".py")]
-        sys.path.insert(0, folder)
         spec = importlib.util.spec_from_file_location(module, self.path)
         loaded = importlib.util.module_from_spec(spec)
         sys.modules[module] = loaded
         spec.loader.exec_module(loaded)
+        self.find(file, loaded)
+
+    def find(self, file, loaded):
         if not callable(getattr(loaded, self.name, None)):
             raise AttributeError(f"{file} has no function {self.name!r}")
         self.handler = getattr(loaded, self.name)
@@ -115,7 +121,7 @@ def describe(e):
 
 
 if __name__ == "__main__":
-    file, function = sys.argv[1:3]
+    file, function, root, module = sys.argv[1:5]
     sys.argv = [file]
     del sys.path[0]  # this file's own folder
-    Runtime(file, function).serve()
+    Runtime(file, function, root, module).serve()
