@@ -31,30 +31,12 @@ func (a AccessCaller) String() string {
 }
 
 func parseAccessCaller(text string) (a AccessCaller, err error) {
-	seen := map[string]bool{}
-	for _, word := range strings.Fields(text) {
-		key, value, ok := strings.Cut(word, "=")
-		if !ok || value == "" {
-			return a, fmt.Errorf("%q is not of the form key=value", word)
-		}
-		if seen[key] {
-			return a, fmt.Errorf("%s is given twice", key)
-		}
-		seen[key] = true
-		switch key {
-		case "name":
-			a.Name = value
-		case "certificate":
-			a.Certificate = value
-		case "service-account":
-			a.ServiceAccount = value
-		case "types":
-			a.Types = strings.Split(value, "|")
-		default:
-			return a, fmt.Errorf("%q is none of name, certificate, service-account and types", key)
-		}
+	types := ""
+	err = parsePairs(text, pair{"name", &a.Name}, pair{"certificate", &a.Certificate}, pair{"service-account", &a.ServiceAccount}, pair{"types", &types})
+	if types != "" {
+		a.Types = strings.Split(types, "|")
 	}
-	return a, nil
+	return a, err
 }
 
 // entries reads a list of mappings in the file: each as the text that a flag

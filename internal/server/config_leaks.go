@@ -1,10 +1,8 @@
 package server
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
-	"strings"
 	"sync"
 )
 
@@ -18,26 +16,8 @@ type LeakSource struct {
 func (l LeakSource) String() string { return "id=" + l.ID + " service-account=" + l.ServiceAccount }
 
 func parseLeakSource(text string) (l LeakSource, err error) {
-	seen := map[string]bool{}
-	for _, word := range strings.Fields(text) {
-		key, value, ok := strings.Cut(word, "=")
-		if !ok || value == "" {
-			return l, fmt.Errorf("%q is not of the form key=value", word)
-		}
-		if seen[key] {
-			return l, fmt.Errorf("%s is given twice", key)
-		}
-		seen[key] = true
-		switch key {
-		case "id":
-			l.ID = value
-		case "service-account":
-			l.ServiceAccount = value
-		default:
-			return l, fmt.Errorf("%q is neither id nor service-account", key)
-		}
-	}
-	return l, nil
+	err = parsePairs(text, pair{"id", &l.ID}, pair{"service-account", &l.ServiceAccount})
+	return l, err
 }
 
 // leakSourceID is what a request may name, within the wire's bound.

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -36,28 +35,8 @@ func (r Registry) String() string {
 }
 
 func parseRegistry(text string) (r Registry, err error) {
-	seen := map[string]bool{}
-	for _, word := range strings.Fields(text) {
-		key, value, ok := strings.Cut(word, "=")
-		if !ok || value == "" {
-			return r, fmt.Errorf("%q is not of the form key=value", word)
-		}
-		if seen[key] {
-			return r, fmt.Errorf("%s is given twice", key)
-		}
-		seen[key] = true
-		switch key {
-		case "service":
-			r.Service = value
-		case "resource":
-			r.Resource = value
-		case "keys":
-			r.Keys = value
-		default:
-			return r, fmt.Errorf("%q is none of service, resource and keys", key)
-		}
-	}
-	return r, nil
+	err = parsePairs(text, pair{"service", &r.Service}, pair{"resource", &r.Resource}, pair{"keys", &r.Keys})
+	return r, err
 }
 
 var (
