@@ -30,6 +30,7 @@ type functionRun struct {
 	p        *program
 	flags    *flag.FlagSet
 	caller   *cli.Caller
+	stderr   io.Writer
 	function function.Function
 
 	account, runtime    string
@@ -99,6 +100,9 @@ func runFunction(ctx context.Context, p *program, args []string) error {
 	case err != nil:
 		return misuse{err}
 	}
+	ctx, gone := untilGone(ctx)
+	defer gone(nil)
+	r.stderr = &lastingWriter{p.stderr, gone}
 	err = r.run(ctx)
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		fmt.Fprintln(p.stderr, "propusk function: interrupted")
@@ -227,7 +231,7 @@ func (r *functionRun) prepare() (err error) {
 			*id = resource.NewID(prefixFunction)
 		}
 	}
-	r.function.Log, r.function.Now = function.NewLogbook(r.p.stderr), time.Now
+	r.function.Log, r.function.Now = function.NewLogbook(r.stderr), time.Now
 	return nil
 }
 
@@ -265,7 +269,7 @@ func (r *functionRun) tokens(ctx context.Context) (*functionAccount, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--service-account: %w", err)
 	}
-	a := newFunctionAccount(id, r.caller, r.function.Timeout)
+	a := newFunctionAccount(id, r.caller, r.function.Timeout, r.function.Log)
 	if _, err := a.tokens.Token(ctx); err != nil {
 		return nil, fmt.Errorf("act as %s: %w", id, err)
 	}

@@ -19,11 +19,12 @@ import (
 // its metadata address hand out. It implements source.Account.
 type functionAccount struct {
 	id     string
+	log    *function.Logbook
 	tokens *function.Tokens
 }
 
-func newFunctionAccount(id string, caller *cli.Caller, timeout time.Duration) *functionAccount {
-	return &functionAccount{id, &function.Tokens{
+func newFunctionAccount(id string, caller *cli.Caller, timeout time.Duration, log *function.Logbook) *functionAccount {
+	return &functionAccount{id, log, &function.Tokens{
 		Make:    func(ctx context.Context) (iamclient.Token, error) { return caller.TokenFor(ctx, id) },
 		Now:     time.Now,
 		AtLeast: max(timeout, time.Second),
@@ -40,6 +41,7 @@ func (a *functionAccount) Token(ctx context.Context) (iamclient.Token, error) {
 	if err != nil {
 		return iamclient.Token{}, iam.Wrap(err, iam.Unavailable, "there is no token at the moment")
 	}
+	a.log.Hide(t.Text)
 	return t, nil
 }
 

@@ -30,7 +30,7 @@ func (r *functionRun) serve(ctx context.Context, runner *function.Runner, listen
 		IdleTimeout: functionIdle, MaxHeaderBytes: functionHeaders,
 		BaseContext: func(net.Listener) context.Context { return calls },
 	}
-	fmt.Fprintf(r.p.stderr, "function %s listens at http://%s\n", r.function.ID, listener.Addr())
+	fmt.Fprintf(r.stderr, "function %s listens at http://%s\n", r.function.ID, listener.Addr())
 	ended := make(chan error, 1)
 	go func() { ended <- door.Serve(listener) }()
 	select {

@@ -3,7 +3,9 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"net/http"
 	"os"
@@ -16,6 +18,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/propusk/propusk/internal/function"
+	"github.com/propusk/propusk/internal/iam"
+	"github.com/propusk/propusk/internal/iamclient"
 	"github.com/propusk/propusk/token"
 )
 
@@ -171,9 +176,16 @@ func TestFunctionListens(t *testing.T) {
 	}
 }
 
-// TestFunctionInterrupted: Ctrl-C ends a call, its process and what was made for it.
+// TestFunctionInterrupted: Ctrl-C, and a terminal that goes, end a call, its process
+// and what was made for it.
 func TestFunctionInterrupted(t *testing.T) {
 	needTools(t, "sh")
+	for _, by := range []syscall.Signal{syscall.SIGINT, syscall.SIGHUP} {
+		t.Run(by.String(), func(t *testing.T) { interruptFunction(t, by) })
+	}
+}
+
+func interruptFunction(t *testing.T, by syscall.Signal) {
 	dir := t.TempDir()
 	var stderr bytes.Buffer
 	cmd := exec.Command("propusk", "function", "run", "--data", "x", "--timeout", "1m", "--", "sh", "-c", "trap '' TERM INT; echo started >&2; sleep 60")
@@ -192,7 +204,7 @@ func TestFunctionInterrupted(t *testing.T) {
 		}
 		stderr.Write(buffer[:n])
 	}
-	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+	if err := cmd.Process.Signal(by); err != nil {
 		t.Fatal(err)
 	}
 	_, _ = stderr.ReadFrom(pipe)
@@ -202,6 +214,63 @@ func TestFunctionInterrupted(t *testing.T) {
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
 		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+// TestFunctionLogCloses: who takes its log away ends it, and it leaves nothing.
+func TestFunctionLogCloses(t *testing.T) {
+	needTools(t, "sh")
+	dir := t.TempDir()
+	cmd := exec.Command("propusk", "function", "run", "--listen", "127.0.0.1:0", "--", "sh", "-c", "echo printed >&2; echo {}")
+	cmd.Dir, cmd.Env = dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + dir}
+	pipe, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Process.Kill() }()
+	line, err := bufio.NewReader(pipe).ReadString('\n')
+	found := listensAt.FindStringSubmatch(line)
+	if err != nil || found == nil {
+		t.Fatalf("%q, %v", line, err)
+	}
+	_ = pipe.Close()
+	_, _ = ask("GET", found[1], "", "")
+	if _ = cmd.Wait(); cmd.ProcessState.ExitCode() < 0 {
+		t.Errorf("it ended by %v", cmd.ProcessState)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+// TestFunctionMetadataHidden: a token of the metadata address that no call was
+// given is hidden in the log, too.
+func TestFunctionMetadataHidden(t *testing.T) {
+	needTools(t, "sh")
+	var out bytes.Buffer
+	log := function.NewLogbook(&out)
+	account := newFunctionAccount("ajefn", nil, time.Second, log)
+	account.tokens.Make = func(context.Context) (iamclient.Token, error) {
+		return iamclient.Token{Text: iam.NewSecret("t1.of.metadata"), ReceivedAt: time.Now(), ExpiresAt: time.Now().Add(time.Hour)}, nil
+	}
+	if got, err := account.Token(t.Context()); err != nil || got.Text.Reveal() != "t1.of.metadata" {
+		t.Fatal(err)
+	}
+	handler, err := function.Find([]string{"sh", "-c", "echo t1.of.metadata >&2; echo done >&2"}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	runner, err := function.Start(t.Context(), function.Function{Handler: handler, Memory: 1, Timeout: 10 * time.Second, Instances: 1,
+		Environ: []string{"PATH=" + os.Getenv("PATH")}, Log: log, Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer runner.Close()
+	if _, err := runner.Invoke(t.Context(), function.Call{RequestID: "id"}); err != nil || strings.Contains(out.String(), "t1.of") || !strings.Contains(out.String(), "done") {
+		t.Errorf("%v\n%s", err, &out)
 	}
 }
 

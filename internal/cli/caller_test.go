@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"errors"
 	"flag"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/propusk/propusk/internal/cli"
 	"github.com/propusk/propusk/internal/iam"
 	"github.com/propusk/propusk/internal/iamclient"
+	"github.com/propusk/propusk/token"
 )
 
 // TestCaller: a caller's program gets tokens of the account and never his own,
@@ -60,8 +62,31 @@ func TestCaller(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
+	if got, err := ask(signedFor(t, "ajefn", now), 12*time.Hour, time.Hour); err != nil || got.ExpiresAt.Sub(now) != time.Hour {
+		t.Errorf("%v, %v", got.ExpiresAt.Sub(now), err)
+	}
+	others := signedFor(t, "ajeother", now)
+	if got, err := ask(others, 12*time.Hour, time.Hour); err == nil || got.Text.Reveal() != "" || !strings.Contains(err.Error(), "a token of another account") || strings.Contains(err.Error(), others) {
+		t.Errorf("the token of another account: %v", err)
+	}
 	refusal = iam.Errorf(iam.PermissionDenied, "no") // no status: the fake's answer is UNKNOWN
 	if _, err := ask("t1.made.token", time.Hour, time.Hour); err == nil {
 		t.Error("it was refused")
 	}
+}
+
+// signedFor is an IAM token that says whose it is.
+func signedFor(t *testing.T, subject string, now time.Time) string {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := token.Sign(&token.Claims{ID: "tok", KeyID: "sik", Installation: "ins", IssuedAt: now, ExpiresAt: now.Add(time.Hour),
+		SubjectType: token.SubjectServiceAccount, SubjectID: subject, OrganizationID: "bpf", FolderID: "b1g",
+		DependsOn: []token.Dependency{{Kind: token.KindToken, ID: "tok"}}}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }
