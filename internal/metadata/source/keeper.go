@@ -184,12 +184,13 @@ func (k *keeper[T]) landed(f *flight, v T, from moment, err error) {
 	if life := expires.Sub(*received); err == nil && life <= 0 {
 		err = iam.Errorf(iam.Unavailable, "what IAM made has ended already")
 	}
+	tell := func() {}
 	k.mu.Lock()
 	k.flight = nil
 	if err == nil {
-		k.succeeded(v, from, expires.Sub(*received))
+		tell = k.succeeded(v, from, expires.Sub(*received))
 	} else if k.ctx.Err() == nil {
-		k.failed(err)
+		tell = k.failed(err)
 	}
 	ended := k.state.refusals > 0 && k.have == nil
 	k.mu.Unlock()
@@ -201,19 +202,26 @@ func (k *keeper[T]) landed(f *flight, v T, from moment, err error) {
 	case k.wake <- struct{}{}:
 	default:
 	}
+	tell() // last, for nobody is to wait for a log that nobody reads
 }
 
-func (k *keeper[T]) succeeded(v T, from moment, life time.Duration) {
-	if k.state.inARow > 0 {
-		k.log.Info("renewed again", "what", k.name, "failures", k.state.inARow)
-	}
+// succeeded takes in a new credential; what it returns writes to the log.
+func (k *keeper[T]) succeeded(v T, from moment, life time.Duration) (tell func()) {
+	failures := k.state.inARow
 	k.have = &held[T]{value: v, from: from, life: life, ahead: 0.8 + 0.2*rand.Float64()}
 	k.state.checked, k.state.succeeded = from, k.clock.wall()
 	k.state.failure, k.state.inARow, k.state.refusals = nil, 0, 0
 	k.state.renewals++
+	return func() {
+		if failures > 0 {
+			k.log.Info("renewed again", "what", k.name, "failures", failures)
+		}
+	}
 }
 
-func (k *keeper[T]) failed(err error) {
+// failed takes in a failure; what it returns writes to the log.
+func (k *keeper[T]) failed(err error) (tell func()) {
+	tell = func() {}
 	now := k.clock.now()
 	s := &k.state
 	s.failed, s.failure = k.clock.wall(), err
@@ -233,7 +241,9 @@ func (k *keeper[T]) failed(err error) {
 			break
 		}
 		if k.have != nil || s.refusals == 1 {
-			k.log.Error("IAM refuses the credential: nothing is served until it takes it again", "what", k.name, "error", err)
+			tell = func() {
+				k.log.Error("IAM refuses the credential: nothing is served until it takes it again", "what", k.name, "error", err)
+			}
 		}
 		k.have, served = nil, false
 	}
@@ -242,8 +252,12 @@ func (k *keeper[T]) failed(err error) {
 	}
 	s.next = now.mono + time.Duration(float64(pause)*(0.75+rand.Float64()/2))
 	if s.inARow == 1 && (served || s.refusals == 0) {
-		k.log.Warn("cannot renew", "what", k.name, "error", err, "served_for", max(0, k.left(now)).Round(time.Second).String())
+		left := max(0, k.left(now))
+		tell = func() {
+			k.log.Warn("cannot renew", "what", k.name, "error", err, "served_for", left.Round(time.Second).String())
+		}
 	}
+	return tell
 }
 
 // definite tells whether waiting does not mend a failure.

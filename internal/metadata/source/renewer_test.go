@@ -3,6 +3,7 @@ package source_test
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"sync"
 	"testing"
@@ -332,6 +333,52 @@ func TestBrokenOriginIsTold(t *testing.T) {
 			t.Error("that it is good again is not told, or not once")
 		}
 	})
+}
+
+// stuck is a log that nobody reads any more.
+type stuck struct {
+	*world
+	held, tried chan struct{}
+}
+
+func (s stuck) Write([]byte) (int, error) {
+	close(s.tried)
+	<-s.held
+	return 0, io.ErrClosedPipe
+}
+
+// Whoever asks waits for no log: neither of the account that has something to
+// tell, nor while it waits to tell it.
+func TestLogThatIsStuck(t *testing.T) {
+	w := &world{}
+	log := stuck{w, make(chan struct{}), make(chan struct{})}
+	r, err := source.NewRenewerAt(w, w.key, source.Policy{Now: w.now, Log: slog.New(slog.NewTextHandler(log, nil))}, mono)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer close(log.held)
+	if _, _, err := tokenOf(t, w, r); err != nil {
+		t.Fatal(err)
+	}
+	w.set(func(w *world) { w.err, w.wallAhead = away(), time.Hour })
+	for range 3 {
+		asked := make(chan error, 1)
+		go func() {
+			_, err := r.Token(t.Context())
+			_ = r.Status()
+			asked <- err
+		}()
+		select {
+		case err := <-asked:
+			if err != nil {
+				t.Fatal(err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("a token is not given because a line cannot be written")
+		}
+		<-log.tried
+	}
 }
 
 func TestClosedAsksNoMore(t *testing.T) {
