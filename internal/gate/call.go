@@ -65,6 +65,7 @@ type Call struct {
 	status  audit.Status
 	// recorded is set when the transaction holds the call's audit line.
 	recorded bool
+	told     bool // the journal holds it
 	proved   bool // the credential in the header was proved before decoding
 }
 
@@ -123,6 +124,10 @@ func (c *Call) Digest() ([]byte, error) {
 // Recorded says that the change's transaction holds the audit line, so that
 // the corridor does not write a second one.
 func (c *Call) Recorded() { c.recorded = true }
+
+// Told says that the journal holds the audit line of what the call hands out, so
+// that the corridor does not write another.
+func (c *Call) Told() { c.told = true }
 
 // Answers says that an error is what another service asked for: that somebody
 // else may not do something. The caller was refused nothing, so the error goes

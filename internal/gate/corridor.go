@@ -71,7 +71,7 @@ func (g *Gate) walkOnce(ctx context.Context, c *Call, ep *endpoint, m proto.Mess
 	if err != nil {
 		return nil, err
 	}
-	if ep.rule.Effect == Issues {
+	if ep.rule.Effect == Issues && !c.told {
 		if err := g.cfg.Recorder.Issued(ctx, c); err != nil {
 			return nil, err
 		}
@@ -109,7 +109,7 @@ func (g *Gate) proveService(ctx context.Context, c *Call) error {
 
 // startOver forgets what a walk has found out.
 func (c *Call) startOver() {
-	c.proved, c.details, c.rests, c.status = false, nil, nil, ""
+	c.proved, c.told, c.details, c.rests, c.status = false, false, nil, nil, ""
 	c.Identity, c.Target, c.Path = nil, "", nil
 }
 

@@ -23,6 +23,7 @@ var registryArea = area{
 		registry.Register(r)
 		propuskpb.RegisterRegistryServiceServer(r, &registryapi.Service{
 			Registries: s.cfg.registries(), Decide: k.decider.Decide, Mint: s.registryKeys.Mint, Issuer: s.issuer,
+			Nobody: &registryapi.Nobody{Now: s.now}, Record: func(c *gate.Call) error { return s.journal.Record(gate.EventOf(c, nil)) },
 			Scoped: func(scopes []string, p iam.Permission) bool { return s.checker.Catalogue().ScopeAllows(scopes, p) },
 		})
 	},

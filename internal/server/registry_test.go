@@ -320,6 +320,36 @@ func TestRegistryWithoutAPassword(t *testing.T) {
 		t.Errorf("sub %v", b.claims["sub"])
 	}
 	h.asks(t, "cr.example.com", "", "", near+"pull,push").refuses(t, "it pushes", http.StatusUnauthorized, "not public")
+
+	// Whoever asks again is given the same, which the audit log knows already.
+	for range 3 {
+		again := h.asks(t, "cr.example.com", "", "", near+"pull")
+		again.grants(t, "public, again", near+"pull")
+		if again.claims["jti"] != b.claims["jti"] || again.life > 300 || again.life < 230 {
+			t.Errorf("another token: %v, for %d s", again.claims, again.life)
+		}
+	}
+	all, err := h.AuditList(t.Context(), server.AuditListRequest{Limit: 10_000, Type: "propusk.registry.IssueToken"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := 0
+	for _, e := range all.Events {
+		if strings.Contains(string(e), b.claims["jti"].(string)) {
+			lines++
+		}
+	}
+	if lines != 1 {
+		t.Errorf("%d audit lines of one token", lines)
+	}
+	if one, two := h.asks(t, "cr.example.com", "iam", h.token, ""), h.asks(t, "cr.example.com", "iam", h.token, ""); one.claims["jti"] == two.claims["jti"] {
+		t.Error("somebody is given a token that was made for another call")
+	}
+	h.update(t, func(tx *store.Tx) error {
+		_, err := store.RemoveBinding(tx, nearRegistry, iam.AccessBinding{Role: "container-registry.images.puller", Subject: iam.Subject{ID: iam.AllUsers, Type: iam.TypeSystem}})
+		return err
+	})
+	h.asks(t, "cr.example.com", "", "", near+"pull").refuses(t, "no longer public", http.StatusUnauthorized, "not public")
 }
 
 // The audit log tells who asked for what and got what, and holds no password.

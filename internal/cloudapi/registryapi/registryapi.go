@@ -44,6 +44,9 @@ type Service struct {
 	// Scoped tells whether one of the scopes of an API key lists a permission.
 	Scoped func(scopes []string, what iam.Permission) bool
 	Mint   func(ctx context.Context, r mint.RegistryRequest) (*mint.IDToken, error)
+	Nobody *Nobody
+	// Record returns when the audit line of a call is durable.
+	Record func(call *gate.Call) error
 	// Issuer is the address that tokens name as theirs.
 	Issuer func() (string, error)
 }
@@ -90,16 +93,51 @@ func (s *Service) IssueToken(ctx context.Context, r *propuskpb.IssueRegistryToke
 	if id := call.Identity; id != nil {
 		request.Subject, request.NotAfter = string(id.Subject.ID), id.NotAfter
 	}
-	t, err := s.Mint(ctx, request)
+	if call.Identity == nil {
+		return s.public(ctx, request)
+	}
+	t, err := s.made(ctx, request)
 	if err != nil {
 		return nil, err
 	}
-	call.NoteDetail(audit.Texts("granted", texts(granted)...))
+	return answer(t, t.IssuedAt), nil
+}
+
+// made makes a token and tells the audit line of it.
+func (s *Service) made(ctx context.Context, r mint.RegistryRequest) (*mint.IDToken, error) {
+	t, err := s.Mint(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	call := gate.From(ctx)
+	call.NoteDetail(audit.Texts("granted", texts(r.Access)...))
 	call.NoteDetail(audit.Text("jti", t.ID))
 	call.NoteDetail(audit.Text("signing_key_id", t.KeyID))
 	call.NoteDetail(audit.Time("expires_at", t.ExpiresAt))
+	return t, nil
+}
+
+// public answers who has not said who he is. The audit log has one line for each
+// token, before anybody is given it, and none for those who are given it again.
+func (s *Service) public(ctx context.Context, r mint.RegistryRequest) (*propuskpb.IssueRegistryTokenResponse, error) {
+	call := gate.From(ctx)
+	t, err := s.Nobody.token(ctx, r, call.Request.RemoteAddr, func() (*mint.IDToken, error) {
+		t, err := s.made(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		return t, s.Record(call)
+	})
+	if err != nil {
+		return nil, err
+	}
+	call.Told()
+	return answer(t, s.Nobody.Now()), nil // what is left of it counts from now
+}
+
+func answer(t *mint.IDToken, given time.Time) *propuskpb.IssueRegistryTokenResponse {
 	return &propuskpb.IssueRegistryTokenResponse{Token: t.Text.Reveal(),
-		IssuedAt: timestamppb.New(t.IssuedAt), ExpiresAt: timestamppb.New(t.ExpiresAt.Truncate(time.Second))}, nil
+		IssuedAt: timestamppb.New(given), ExpiresAt: timestamppb.New(t.ExpiresAt.Truncate(time.Second))}
 }
 
 // asks is what a request asks for, each thing once.
