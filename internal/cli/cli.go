@@ -57,6 +57,7 @@ type command struct {
 	takes      string // what stands beside the flags, such as "ID"; "" for nothing
 	summary    string
 	changes    bool // it answers with an operation
+	makes      bool // it makes the profile that is named, which need not be there
 	needs      need
 	flags      func(f *flag.FlagSet) action
 	example    string // what may follow its words, one use a line; "" where that is plain
@@ -123,7 +124,7 @@ func (c command) run(ctx context.Context, env *Environment, title string, tree b
 	f := flag.NewFlagSet(title, flag.ContinueOnError)
 	f.SetOutput(io.Discard) // what is wrong is said once, by the program
 	act := c.flags(f)
-	s := &session{env: env, discovers: tree}
+	s := &session{env: env, discovers: tree, makes: c.makes}
 	s.declare(f)
 	if c.changes {
 		f.BoolVar(&s.async, "async", false, asyncUsage)

@@ -24,7 +24,7 @@ type beginning struct {
 }
 
 func initCommand() *treeCommand {
-	return &treeCommand{command: command{verb: "init", summary: "sign in and make a profile, step by step", flags: func(f *flag.FlagSet) action {
+	return &treeCommand{command: command{verb: "init", makes: true, summary: "sign in and make a profile, step by step", flags: func(f *flag.FlagSet) action {
 		var b beginning
 		f.StringVar(&b.pages, "federation-endpoint", "", "URL or host of the server's pages; otherwise the profile's, otherwise that of the endpoint")
 		f.StringVar(&b.federation, "federation-id", "", "federation to sign in through")
@@ -52,6 +52,11 @@ func (s *session) initialize(ctx context.Context, b *beginning) error {
 	}
 	if err := s.refuseBoth(b); err != nil {
 		return err
+	}
+	if s.newProfile != "" {
+		if err := profile.CheckName(s.newProfile); err != nil {
+			return &Misuse{err}
+		}
 	}
 	if err := s.openKeyring(); err != nil {
 		return err

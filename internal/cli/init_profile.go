@@ -9,6 +9,11 @@ import (
 
 // pickProfile settles which profile is made or changed.
 func (s *session) pickProfile(b *beginning) error {
+	if s.newProfile != "" {
+		s.sameServer(b)
+		s.profileName = s.newProfile
+		return nil
+	}
 	if len(s.profiles.Names()) == 0 {
 		s.profileName = profile.Default
 		return nil
@@ -27,9 +32,7 @@ func (s *session) pickProfile(b *beginning) error {
 		case err != nil || n == 0:
 			return err
 		case n == 1:
-			if b.pages == "" { // of the same server
-				b.pages = s.pagesOfProfile()
-			}
+			s.sameServer(b)
 			return s.nameProfile()
 		case n < len(choices)-1:
 			return s.switchTo(others[n-2], b)
@@ -37,6 +40,13 @@ func (s *session) pickProfile(b *beginning) error {
 		if err := s.deleteProfile(others); err != nil {
 			return err
 		}
+	}
+}
+
+// sameServer has a new profile be of the server of the one in use.
+func (s *session) sameServer(b *beginning) {
+	if b.pages == "" {
+		b.pages = s.pagesOfProfile()
 	}
 }
 

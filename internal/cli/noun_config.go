@@ -60,7 +60,12 @@ func profileNodes() []node {
 			return s.changeProfiles("Profile '%s' activated\n", args[0], (*profile.File).Activate)
 		})),
 		leaf(ofFile("create", "NAME", "make a profile and activate it", 1, func(s *session, args []string) error {
-			return s.changeProfiles("Profile '%s' created and activated\n", args[0], (*profile.File).Create)
+			if err := s.changeProfiles("Profile '%s' created and activated\n", args[0], (*profile.File).Create); err != nil {
+				return err
+			}
+			s.signIns().Drop(args[0]) // of one of this name that was taken out of the file by hand
+			s.tokens().DropOf(args[0])
+			return nil
 		})),
 		leaf(ofFile("delete", "NAME", "delete a profile that is not the active one", 1, func(s *session, args []string) error {
 			if err := s.changeProfiles("Profile '%s' deleted\n", args[0], (*profile.File).Delete); err != nil {

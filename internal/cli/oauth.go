@@ -140,11 +140,15 @@ func (i *issuer) read(body io.Reader, at string) error {
 	return nil
 }
 
+// shellWords are what shells act on, and addresses need not have: a browser is
+// often started by a script. & stands in our own links too.
+const shellWords = "\"'`$;|<>(){}\\*!^"
+
 // safeURL takes URLs with TLS, and without on this machine.
 func safeURL(text string) error {
 	u, err := url.Parse(text)
 	switch {
-	case err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || len(text) > mostText || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }):
+	case err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || len(text) > mostText || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(shellWords, r) }):
 		return fmt.Errorf("%q is no URL of a server", clipped(text))
 	case u.Scheme == "https", u.Scheme == "http" && isLoopback(u.Hostname()):
 		return nil

@@ -25,6 +25,8 @@ type session struct {
 	configPath  string
 	profileName string
 	profiles    *profile.File // nil without a home folder
+	makes       bool          // a profile that is named need not be there
+	newProfile  string        // that is to be made, of the server of profileName
 	endpoint    string
 	caFile      string
 	plaintext   bool
@@ -199,7 +201,11 @@ func (s *session) readProfiles(must bool) error {
 	if s.profileName = named; named == "" {
 		s.profileName = s.profiles.Current()
 	}
-	if must && named != "" && !s.profiles.Has(named) {
+	switch {
+	case !must || named == "" || s.profiles.Has(named):
+	case s.makes:
+		s.newProfile, s.profileName = named, s.profiles.Current()
+	default:
 		return misuse("there is no profile %q in %s", named, path)
 	}
 	if !s.silent() {

@@ -19,7 +19,7 @@ func (s *session) renewSignIn(ctx context.Context, in *profile.SignIn) (profile.
 	if err != nil {
 		return profile.Token{}, err
 	}
-	replaces := in.ID
+	replaces := ""
 	if kept != nil {
 		replaces = kept.ID
 		switch {
@@ -71,9 +71,10 @@ func (s *session) refresh(ctx context.Context, in *profile.SignIn, replaces stri
 }
 
 // keepUnlessNewer keeps what has become of a sign-in, in place of one that it
-// replaces, unless the person has signed in by init meanwhile.
+// replaces, by its id, or of none; unless the person has signed in by init
+// meanwhile, or given it up.
 func (s *session) keepUnlessNewer(in *profile.SignIn, replaces string) error {
-	if now, err := s.signIns().Get(s.profileName); err == nil && now != nil && now.ID != replaces {
+	if now, err := s.signIns().Get(s.profileName); err == nil && (now == nil && replaces != "" || now != nil && now.ID != replaces) {
 		return nil
 	}
 	return s.signIns().Put(s.profileName, in)

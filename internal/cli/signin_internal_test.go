@@ -136,6 +136,11 @@ func TestDiscovery(t *testing.T) {
 		"right to left":      {document(issuerURL, `https://iam.example.com/\u202e`, tok, d), "not safe"},
 		"a very long one":    {document(issuerURL, "https://iam.example.com/"+strings.Repeat("a", 5000), tok, d), "not safe"},
 		"a very long answer": {strings.Repeat(" ", mostAnswer) + document(issuerURL, a, tok, d), "does not say"},
+		"a shell's words":    {document(issuerURL, "https://iam.example.com/$(id)", tok, d), "not safe"},
+		"a shell's quote":    {document(issuerURL, "https://iam.example.com/?a='b'", tok, d), "not safe"},
+		"a shell's pipe":     {document(issuerURL, "https://iam.example.com/?a|b", tok, d), "not safe"},
+		"another command":    {document(issuerURL, "https://iam.example.com/?a;b", tok, d), "not safe"},
+		"two on Windows":     {document(issuerURL, "https://iam.example.com/?^&b", tok, d), "not safe"},
 		"none":               {"<html>", "does not say"},
 		"nothing":            {"", "does not say"},
 	} {

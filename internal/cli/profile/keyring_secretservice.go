@@ -171,6 +171,9 @@ func (r *secretRing) get(item string) ([]byte, error) {
 	}
 	var s secret
 	if err := r.call(found[0], secretItem+"GetSecret", []any{r.session}, &s); err != nil {
+		if _, gone := r.find(item); errors.Is(gone, errNoItem) { // another process has just put a new one in its place
+			err = errNoItem
+		}
 		return nil, err
 	}
 	return s.Value, nil

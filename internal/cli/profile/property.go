@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -66,7 +67,7 @@ func CheckEndpoint(text string) error {
 
 // Set gives a profile a property, and takes from it those that this one
 // excludes. service-account-key is the path of a key file, whose content is
-// kept; the rest is kept as it is.
+// kept; a relative ca-file becomes absolute; the rest is kept as it is.
 func (f *File) Set(name, property, value string) error {
 	if err := CheckProperty(property); err != nil {
 		return err
@@ -103,9 +104,14 @@ func (f *File) Set(name, property, value string) error {
 			return errors.New("keyring: auto, on or off")
 		}
 	case "ca-file":
-		if _, err := os.Stat(value); err != nil {
+		full, err := filepath.Abs(value) // the next command runs elsewhere
+		if err == nil {
+			_, err = os.Stat(full)
+		}
+		if err != nil {
 			return fmt.Errorf("ca-file: %w", err)
 		}
+		v = text(full)
 	}
 	p := f.make(name)
 	for _, other := range excluded[property] {

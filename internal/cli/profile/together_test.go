@@ -1,6 +1,7 @@
 package profile_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -86,7 +87,7 @@ func children(t *testing.T, n int, what, folder string) []string {
 			c.Env = append(os.Environ(), envChild+"="+what, envFolder+"="+folder)
 			text, err := c.Output()
 			if err != nil {
-				t.Errorf("process %d: %v", i, err)
+				t.Errorf("process %d: %v", i, said(err))
 			}
 			out[i] = string(text)
 		})
@@ -114,4 +115,12 @@ func TestManyProcesses(t *testing.T) {
 	if err != nil || len(left) != 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
+}
+
+// said is an error of a process with what it told.
+func said(err error) string {
+	if e, ok := errors.AsType[*exec.ExitError](err); ok {
+		return fmt.Sprintf("%v: %s", err, e.Stderr)
+	}
+	return err.Error()
 }

@@ -1,0 +1,105 @@
+package cli_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestDroppedWhileItIsRenewed: a sign-in that the person gives up while a
+// command renews it does not come back, for another profile of its name to find.
+func TestDroppedWhileItIsRenewed(t *testing.T) {
+	f, p := cloud(t), newPages(t)
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	if code, text, _ := f.begin(t, path, "1\n", "--federation-endpoint", p.URL); code != 0 {
+		t.Fatal(text)
+	}
+	if err := os.RemoveAll(filepath.Join(filepath.Dir(path), "cache")); err != nil {
+		t.Fatal(err)
+	}
+	p.meanwhile = func() {
+		if code, _, errs := f.tree(t, path, nil, "config set token y0_new"); code != 0 {
+			p.wrong = append(p.wrong, errs)
+		}
+	}
+	if code, out, errs := f.tree(t, path, nil, "iam create-token"); code != 0 || out != "t1.made.n2\n" {
+		t.Errorf("%d, %s, %s", code, out, errs)
+	}
+	if _, err := os.Stat(signInFile(path)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the sign-in is back: %v", err)
+	}
+}
+
+// TestCertificatesAreFoundFromEverywhere: the profile is for other folders too.
+func TestCertificatesAreFoundFromEverywhere(t *testing.T) {
+	f, p := cloud(t), newPages(t)
+	folder := t.TempDir()
+	path := filepath.Join(folder, "config.yaml")
+	t.Chdir(folder)
+	if err := os.WriteFile("ca.pem", []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, text, _ := f.begin(t, path, "1\n", "--federation-endpoint", p.URL); code != 0 {
+		t.Fatal(text)
+	}
+	if code, _, errs := f.tree(t, path, nil, "config set ca-file ca.pem"); code != 0 {
+		t.Fatal(errs)
+	}
+	if text := read(t, path); !strings.Contains(text, "ca-file: "+filepath.Join(folder, "ca.pem")) {
+		t.Errorf("%s", text)
+	}
+}
+
+// TestNewProfileByName: init makes the profile that a flag or a variable names,
+// of the server that the active one is of, without asking which.
+func TestNewProfileByName(t *testing.T) {
+	f, p := cloud(t), newPages(t)
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	if code, text, _ := f.begin(t, path, "1\n", "--federation-endpoint", p.URL, "--profile", "first"); code != 0 {
+		t.Fatal(text)
+	}
+	if code, text, _ := f.begin(t, path, "1\n", "--profile", "second"); code != 0 || strings.Contains(text, "Pick desired action") {
+		t.Fatalf("%d, %s", code, text)
+	}
+	text := read(t, path)
+	for _, part := range []string{"current: second", "  first:", "  second:"} {
+		if !strings.Contains(text, part) {
+			t.Errorf("no %q in %s", part, text)
+		}
+	}
+	if strings.Count(text, "federation-endpoint: "+p.URL) != 2 || strings.Contains(text, "default:") {
+		t.Errorf("%s", text)
+	}
+	for _, name := range []string{"first", "second"} {
+		if _, err := os.Stat(filepath.Join(filepath.Dir(path), "sign-in", name+".json")); err != nil {
+			t.Error(err)
+		}
+	}
+	if code, text, _ := f.begin(t, path, "1\n", "--profile", "No Name"); code != 2 || !strings.Contains(text, "is no name of a profile") {
+		t.Errorf("%d, %s", code, text)
+	}
+	if code, _, errs := f.tree(t, path, nil, "config list --profile third"); code != 2 || !strings.Contains(errs, `there is no profile "third"`) {
+		t.Errorf("%d, %s", code, errs)
+	}
+}
+
+// TestProfileMadeByHandIsNobodys: a profile that was taken out of the file by
+// hand leaves its sign-in, which the next of its name does not get.
+func TestProfileMadeByHandIsNobodys(t *testing.T) {
+	f, p := cloud(t), newPages(t)
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	if code, text, _ := f.begin(t, path, "1\n", "--federation-endpoint", p.URL, "--profile", "mine"); code != 0 {
+		t.Fatal(text)
+	}
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errs := f.tree(t, path, nil, "config profile create mine"); code != 0 {
+		t.Fatal(errs)
+	}
+	if code, out, errs := f.tree(t, path, nil, "iam create-token"); code != 2 || out != "" || !strings.Contains(errs, "say who you are") {
+		t.Errorf("%d, %s, %s", code, out, errs)
+	}
+}
