@@ -86,6 +86,8 @@ func (s *suite) testGit(t *testing.T, _ string) {
 		t.Errorf("with a new token: %q", out)
 	}
 
+	f.keepsNothing(t, ca, "!"+binary+" git-credential --config "+f.config+" --host "+host)
+
 	// Another host, at another port of the same machine, sees no token.
 	var seen atomic.Bool
 	stranger := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -98,6 +100,26 @@ func (s *suite) testGit(t *testing.T, _ string) {
 	defer stranger.Close()
 	if out, err := f.tryGit(append(helper, "-c", "http.sslVerify=false"), "ls-remote", stranger.URL+"/a.git"); err == nil || seen.Load() {
 		t.Errorf("a stranger was shown a token: %t, %v\n%s", seen.Load(), err, out)
+	}
+}
+
+// keepsNothing sets git up as the guide says, beside a helper that keeps what
+// others have given.
+func (f *forge) keepsNothing(t *testing.T, ca, helper string) {
+	t.Helper()
+	kept := filepath.Join(f.folder, "kept")
+	f.git(t, nil, "config", "--global", "http.sslCAInfo", ca)
+	f.git(t, nil, "config", "--global", "credential.helper", "store --file="+kept)
+	f.git(t, nil, "config", "--global", "--replace-all", "credential."+f.URL+".helper", "")
+	f.git(t, nil, "config", "--global", "--add", "credential."+f.URL+".helper", helper)
+	if out := f.git(t, nil, "ls-remote", f.URL+"/a.git"); !strings.Contains(out, "refs/heads/main") {
+		t.Errorf("as the guide says: %q", out)
+	}
+	if text, err := os.ReadFile(kept); !os.IsNotExist(err) {
+		t.Errorf("another helper keeps the token: %d bytes, %v", len(text), err)
+	}
+	if err := os.Remove(filepath.Join(f.folder, ".gitconfig")); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -29,10 +29,11 @@ type gitAnswer struct {
 // gitCredential is a credential helper of git (gitcredentials(7)): it gives an
 // IAM token to the hosts that it is told of, and to no other.
 func gitCredential() command {
-	return command{verb: "git-credential", takes: "get|store|erase", summary: "give git an IAM token as the password of user " + gitUser +
-		"; git config credential.https://HOST.helper '!propusk git-credential --host HOST'", flags: func(f *flag.FlagSet) action {
+	return command{verb: "git-credential", takes: "get|store|erase", summary: "give git an IAM token as the password of user " + gitUser, flags: func(f *flag.FlagSet) action {
 		var hosts hostList
-		f.Var(&hosts, "host", "host, or host:port, that may have the token; may be given several times. Others get no answer")
+		f.Var(&hosts, "host", "host, or host:port, that may have the token; may be given several times. Others get no answer. For each: "+
+			"git config --replace-all credential.https://HOST.helper '', so that no other helper keeps the token, then "+
+			"git config --add credential.https://HOST.helper '!propusk git-credential --host HOST'")
 		return func(ctx context.Context, s *session, args []string) error {
 			if len(args) != 1 {
 				return misuse("say get, store or erase: git does")
