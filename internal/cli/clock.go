@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -72,6 +73,8 @@ func saidTime(refused error) (time.Time, bool) {
 const (
 	clockStep  = 55 * time.Minute // within the life of a JWT, so that no clock is stepped over
 	clockSteps = 27               // a day: a wrong time zone, and more
+
+	farthestClock = 48 * time.Hour
 )
 
 // exchangeShifted signs for the server's time, so that a machine with a wrong
@@ -79,7 +82,9 @@ const (
 // its time is tried with other times.
 func (s *session) exchangeShifted(ctx context.Context, key *keyfile.File, refused error) (profile.Token, error) {
 	began := s.env.Now()
-	if at, ok := saidTime(refused); ok {
+	if at, ok := saidTime(refused); ok && !believable(at, began) {
+		return profile.Token{}, fmt.Errorf("%w\n%s", refused, differs(at.Sub(began)))
+	} else if ok {
 		got, err := s.exchangeAt(ctx, key, at)
 		if err != nil {
 			err = fmt.Errorf("%w\n%s", err, differs(at.Sub(began)))
@@ -91,6 +96,13 @@ func (s *session) exchangeShifted(ctx context.Context, key *keyfile.File, refuse
 		err = fmt.Errorf("%w\nyour clock says %s and differs from the server's", err, began.UTC().Format(time.RFC3339))
 	}
 	return got, err
+}
+
+// believable tells whether a JWT is signed for a time that the server tells. One
+// for next year would be good then, in whosever hands it is: so it is within
+// two days of this machine's clock.
+func believable(at, now time.Time) bool {
+	return at.Sub(now).Abs() <= farthestClock
 }
 
 func (s *session) searchTime(ctx context.Context, key *keyfile.File, refused error) (profile.Token, error) {
@@ -111,4 +123,18 @@ func (s *session) searchTime(ctx context.Context, key *keyfile.File, refused err
 		}
 	}
 	return profile.Token{}, refused
+}
+
+// learnClock has proofs be for the server's time, as it tells that in an answer
+// (RFC 9110 section 6.6.1), and tells when that is not this machine's.
+func (i *issuer) learnClock(h http.Header, began time.Time) {
+	at, err := http.ParseTime(h.Get("Date"))
+	if err != nil || h.Get("Age") != "" { // an old answer, which somebody has kept
+		return
+	}
+	now := i.s.env.Now()
+	i.s.compareClocks(at, began, now)
+	if i.s.skewTold && believable(at, now) {
+		i.ahead = at.Sub(now)
+	}
 }

@@ -123,6 +123,15 @@ func TestWrongClock(t *testing.T) {
 			t.Errorf("%d after %d tries, %s, want %s", code, tries, errs, want)
 		}
 	}
+	// For a far time nothing is signed: it would be good then, in whosever hands it is.
+	tries = 0
+	f.refuse = func() error {
+		tries++
+		return status.Error(codes.Unauthenticated, "The JWT has expired: the time here is "+time.Now().AddDate(1, 0, 0).UTC().Format(time.RFC3339))
+	}
+	if code, _, errs := f.tree(t, config(t, ""), environ, "iam create-token"); code != 1 || tries != 1 || !strings.Contains(errs, "your clock differs from the server's by 87") {
+		t.Errorf("%d after %d tries, %s", code, tries, errs)
+	}
 	f.refuse = func() error { return status.Error(codes.Unauthenticated, "The JWT has expired") }
 	if code, _, errs := f.tree(t, config(t, ""), environ, "iam create-token"); code != 1 || !strings.Contains(errs, "and differs from the server's") {
 		t.Errorf("%d, %s", code, errs)

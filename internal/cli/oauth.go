@@ -41,6 +41,7 @@ type issuer struct {
 
 	s      *session
 	client *http.Client
+	ahead  time.Duration // of this machine's clock the server's is, when that matters
 	sleep  func(context.Context, time.Duration) error
 }
 
@@ -94,6 +95,7 @@ func (s *session) issuerAt(ctx context.Context, at string) (*issuer, error) {
 	if err != nil {
 		return nil, misuse("--federation-endpoint: %q is no URL", at)
 	}
+	began := s.env.Now()
 	answer, err := i.client.Do(r)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -105,6 +107,7 @@ func (s *session) issuerAt(ctx context.Context, at string) (*issuer, error) {
 	if answer.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("%s does not say where people sign in (%s); name the server's HTTP address by --federation-endpoint", printable(at), printable(answer.Status))
 	}
+	i.learnClock(answer.Header, began)
 	return i, i.read(answer.Body, at)
 }
 
@@ -229,7 +232,7 @@ func (i *issuer) post(ctx context.Context, in *profile.SignIn, endpoint string, 
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("User-Agent", "propusk-cli/"+i.s.env.Version)
 	if in.Key != nil {
-		proof, err := proofOf(in.Key, r.Method, endpoint, i.s.env.Now())
+		proof, err := proofOf(in.Key, r.Method, endpoint, i.s.env.Now().Add(i.ahead))
 		if err != nil {
 			return nil, err
 		}

@@ -90,8 +90,11 @@ func readArrival(query, issuer, state string) (arrival, error) {
 // says how it ended.
 func (c *callback) listen() (stop func(), err error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
+	if err != nil { // a machine of IPv6 alone (RFC 8252 section 7.3 has both)
+		var err6 error
+		if l, err6 = net.Listen("tcp", "[::1]:0"); err6 != nil {
+			return nil, err
+		}
 	}
 	c.host = l.Addr().String()
 	server := &http.Server{Handler: c, ReadTimeout: httpLimit, WriteTimeout: httpLimit, MaxHeaderBytes: 64 << 10, ErrorLog: log.New(io.Discard, "", 0)}

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestDroppedWhileItIsRenewed: a sign-in that the person gives up while a
@@ -101,5 +102,24 @@ func TestProfileMadeByHandIsNobodys(t *testing.T) {
 	}
 	if code, out, errs := f.tree(t, path, nil, "iam create-token"); code != 2 || out != "" || !strings.Contains(errs, "say who you are") {
 		t.Errorf("%d, %s, %s", code, out, errs)
+	}
+}
+
+// TestBoundSignInWithAWrongClock: a key is proved for the server's time, and the
+// difference is told.
+func TestBoundSignInWithAWrongClock(t *testing.T) {
+	for ahead, want := range map[time.Duration]string{
+		time.Hour:            "your clock differs from the server's by 1h0m0s (yours is behind)",
+		-time.Hour:           "your clock differs from the server's by 1h0m0s (yours is ahead)",
+		20 * time.Second:     "",
+		365 * 24 * time.Hour: "invalid_dpop_proof", // that proof would be good in whosever hands it is, in a year
+	} {
+		f, p := cloud(t), newPages(t)
+		p.ahead = ahead
+		path := filepath.Join(t.TempDir(), "config.yaml")
+		code, text, _ := f.begin(t, path, "1\n", "--federation-endpoint", p.URL, "--dpop")
+		if wrong := want == "invalid_dpop_proof"; (code != 0) != wrong || !strings.Contains(text, want) || want == "" && strings.Contains(text, "your clock") {
+			t.Errorf("%v: %d, %s", ahead, code, text)
+		}
 	}
 }

@@ -41,7 +41,8 @@ type pages struct {
 	refreshed int
 	jkt       string // of the key that the refresh token is bound to
 	wrong     []string
-	meanwhile func() // happens while a refresh token is used
+	meanwhile func()        // happens while a refresh token is used
+	ahead     time.Duration // of this machine's clock
 }
 
 func newPages(t *testing.T) *pages {
@@ -61,6 +62,7 @@ func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	_ = r.ParseForm()
+	w.Header().Set("Date", time.Now().Add(p.ahead).UTC().Format(http.TimeFormat))
 	switch r.URL.Path {
 	case "/.well-known/openid-configuration":
 		p.say(w, 200, map[string]any{"issuer": p.URL, "authorization_endpoint": p.URL + "/authorize", "token_endpoint": p.URL + "/token"})
@@ -144,6 +146,7 @@ func (p *pages) proved(r *http.Request) (string, error) {
 		Method string `json:"htm"`
 		URL    string `json:"htu"`
 		ID     string `json:"jti"`
+		Issued int64  `json:"iat"`
 	}
 	for n, into := range []any{&header, &claims} {
 		text, err := base64.RawURLEncoding.DecodeString(parts[n])
@@ -167,6 +170,9 @@ func (p *pages) proved(r *http.Request) (string, error) {
 	}
 	if claims.Method != http.MethodPost || claims.URL != p.URL+"/token" || claims.ID == "" || header.Type != "dpop+jwt" {
 		return "", fmt.Errorf("a proof of another request: %+v", claims)
+	}
+	if off := time.Since(time.Unix(claims.Issued, 0)) + p.ahead; off.Abs() > time.Minute {
+		return "", fmt.Errorf("the proof is of another time, by %v", off)
 	}
 	text, err := json.Marshal(header.Key)
 	if err != nil {
