@@ -12,6 +12,8 @@ import (
 
 	iampb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1"
 	"go.yaml.in/yaml/v3"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/propusk/propusk/internal/cli"
@@ -123,6 +125,36 @@ func TestARefusedTokenIsNotGivenTwice(t *testing.T) {
 		if err != nil || !strings.Contains(stdout.String(), goodToken) {
 			t.Errorf("%v %s", err, stdout.String())
 		}
+	}
+}
+
+// A client of several clusters asks for each of them: what is kept is not lost
+// when no other token can be had, and is given once more, for it may be good.
+func TestAGoodTokenIsNotLost(t *testing.T) {
+	f := newFake(t)
+	config := profileWithKey(t)
+	f.created = &iampb.CreateIamTokenResponse{IamToken: "t1.first.token", ExpiresAt: timestamppb.New(time.Now().Add(time.Hour))}
+	ask := func(words ...string) (string, string) {
+		t.Helper()
+		var stdout, stderr bytes.Buffer
+		err := cli.Run(t.Context(), cli.Environment{Environ: []string{"YC_ENDPOINT=" + f.endpoint, "YC_CONFIG=" + config,
+			`KUBERNETES_EXEC_INFO={"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1"}`},
+			Stdout: &stdout, Stderr: &stderr, Now: time.Now, Parent: 100}, "k8s", append([]string{"create-token", "--retry", "0"}, words...))
+		if err != nil {
+			t.Errorf("%v: %v", words, err)
+		}
+		return stdout.String(), stderr.String()
+	}
+	ask()
+	f.refuse = func() error { return status.Error(codes.Unavailable, "away") }
+	out, told := ask()
+	if !strings.Contains(out, "t1.first.token") || !strings.Contains(told, "away") {
+		t.Errorf("while the server is away: %s, told %q", out, told)
+	}
+	f.refuse = nil
+	asked := len(f.asked)
+	if out := f.runIn(t, []string{"YC_CONFIG=" + config}, "", "k8s", "create-token").good(t); !strings.Contains(out, "t1.first.token") || len(f.asked) != asked {
+		t.Errorf("it was lost: %s", out)
 	}
 }
 

@@ -115,6 +115,22 @@ func TestOnlyReviewsAreTaken(t *testing.T) {
 	}
 }
 
+// Kubernetes trusts names that begin with "system:" as its own, and a member of
+// system:masters with everything; whatever our ids come to be, none of them is such.
+func TestNobodyIsTheClusterItself(t *testing.T) {
+	for what, m := range map[string]*propuskpb.ReviewTokenResponse{
+		"user":           {Authenticated: true, SubjectId: "system:admin", Groups: []string{"ajegroup"}},
+		"administrators": {Authenticated: true, SubjectId: "ajesomebody", Groups: []string{"ajegroup", "system:masters"}},
+		"nobody's name":  {Authenticated: true, Groups: []string{"ajegroup"}},
+	} {
+		d := &kubernetes.Door{Gate: answering(func(*propuskpb.ReviewTokenRequest) (*propuskpb.ReviewTokenResponse, error) { return m, nil })}
+		w := ask(d, http.MethodPost, "application/json", question)
+		if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), `"authenticated":false`) || strings.Contains(w.Body.String(), "aje") {
+			t.Errorf("%s: %d %s", what, w.Code, w.Body)
+		}
+	}
+}
+
 type broken struct{ with any }
 
 func (b broken) Call(context.Context, *gate.Request) (*gate.Response, error) { panic(b.with) }

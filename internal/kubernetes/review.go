@@ -85,13 +85,22 @@ func read(w http.ResponseWriter, r *http.Request) (*review, *failure) {
 	return &asked, nil
 }
 
-// answer is a review in the version of the question.
+// answer is a review in the version of the question. Whoever would be taken for a
+// part of the cluster itself is nobody.
 func (asked *review) answer(m *propuskpb.ReviewTokenResponse) *review {
-	out := &review{Version: asked.Version, Kind: kind, Status: &status{Authenticated: m.GetAuthenticated(), Error: m.GetError()}}
-	if m.GetAuthenticated() {
-		out.Status.Audiences = m.GetAudiences()
+	out := &review{Version: asked.Version, Kind: kind, Status: &status{Error: m.GetError()}}
+	switch {
+	case !m.GetAuthenticated():
+	case m.GetSubjectId() == "" || ofKubernetes(m.GetSubjectId()) || slices.ContainsFunc(m.GetGroups(), ofKubernetes):
+		out.Status.Error = "The account's name, or a group's, is none that a cluster may be told"
+	default:
+		out.Status.Authenticated, out.Status.Audiences = true, m.GetAudiences()
 		out.Status.User = &user{Name: m.GetSubjectId(), UID: m.GetSubjectId(), Groups: m.GetGroups(),
 			Extra: map[string][]string{extraToken: {m.GetTokenId()}, extraOrganizations: m.GetOrganizationIds()}}
 	}
 	return out
 }
+
+// ofKubernetes tells whether a name is one of those that Kubernetes keeps for
+// itself, of which system:masters is bound by no rule at all.
+func ofKubernetes(name string) bool { return strings.HasPrefix(name, "system:") }
