@@ -75,7 +75,7 @@ func (s *session) send(ctx context.Context, method string, request, into proto.M
 		switch {
 		case err == nil:
 			return nil
-		case ctx.Err() != nil:
+		case over(ctx, err):
 			return s.interrupted(ctx, method) // the person has had enough
 		case status.Code(err) != codes.Unavailable || s.lastAttempt(attempt) || time.Since(began)+pause > retryFor:
 			return s.failureOf(err, answered, headers)
@@ -86,6 +86,15 @@ func (s *session) send(ctx context.Context, method string, request, into proto.M
 		case <-time.After(pause/2 + mathrand.N(pause)):
 		}
 	}
+}
+
+// over tells whether a call has failed because ctx has ended. The server keeps
+// to the same deadline, and may say so a moment before.
+func over(ctx context.Context, err error) bool {
+	if at, limited := ctx.Deadline(); limited && status.Code(err) == codes.DeadlineExceeded && time.Until(at) < time.Second {
+		<-ctx.Done()
+	}
+	return ctx.Err() != nil
 }
 
 func (s *session) lastAttempt(n int) bool {
@@ -164,6 +173,9 @@ func (s *session) finish(ctx context.Context, op *operationpb.Operation) error {
 	}
 	if status := op.GetError(); status != nil {
 		return s.failureOfStatus(status, nil, metadata.Pairs(clientTraceIDHeader, s.traceID))
+	}
+	if s.whole {
+		return s.print(ctx, op)
 	}
 	if op.GetResponse() == nil {
 		return nil

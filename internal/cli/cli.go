@@ -60,6 +60,7 @@ type command struct {
 	makes      bool // it makes the profile that is named, which need not be there
 	needs      need
 	flags      func(f *flag.FlagSet) action
+	aliases    []string
 	example    string // what may follow its words, one use a line; "" where that is plain
 }
 
@@ -139,6 +140,11 @@ func (c command) run(ctx context.Context, env *Environment, title string, tree b
 	case c.takes == "" && len(rest) > 0:
 		return misuse("unexpected argument %q", rest[0])
 	}
+	if err := s.checkNewer(f); err != nil {
+		return err
+	}
+	ctx, stop := s.limited(ctx)
+	defer stop()
 	switch c.needs {
 	case theServer:
 		err = s.check(f)
@@ -149,5 +155,5 @@ func (c command) run(ctx context.Context, env *Environment, title string, tree b
 		return err
 	}
 	defer s.close()
-	return s.keepLog(title, f, act(ctx, s, rest))
+	return s.keepLog(title, f, s.inTime(ctx, act(ctx, s, rest)))
 }

@@ -227,10 +227,23 @@ func (l *line) profiles() []string {
 }
 
 func versionCommand() *treeCommand {
-	return &treeCommand{command: command{verb: "version", summary: "print the version", needs: nothing, flags: func(*flag.FlagSet) action {
+	return &treeCommand{command: command{verb: "version", summary: "print the version", needs: nothing, flags: func(f *flag.FlagSet) action {
+		alone := f.Bool("semantic", false, "print numbers alone, which programs compare")
 		return func(_ context.Context, s *session, _ []string) error {
-			_, err := fmt.Fprintln(s.env.Stdout, s.env.Version)
+			text := s.env.Version
+			if *alone {
+				text = semantic(text)
+			}
+			_, err := fmt.Fprintln(s.env.Stdout, text)
 			return err
 		}
 	}}}
+}
+
+// semantic is a version by semver.org; one that is none is before all others.
+func semantic(version string) string {
+	if text := strings.TrimPrefix(version, "v"); text != "" && text[0] >= '0' && text[0] <= '9' {
+		return text
+	}
+	return "0.0.0-devel"
 }

@@ -34,6 +34,9 @@ func (c command) help(env *Environment, f *flag.FlagSet) {
 		fmt.Fprintf(&b, " %s", c.takes)
 	}
 	b.WriteString(" [flags]\n\n")
+	if len(c.aliases) > 0 {
+		fmt.Fprintf(&b, "Aliases:\n  %s\n\n", strings.Join(append([]string{c.verb}, c.aliases...), ", "))
+	}
 	b.WriteString(c.examples(f.Name()))
 	everywhere := flag.NewFlagSet("", flag.ContinueOnError)
 	new(session).declare(everywhere)
@@ -93,10 +96,10 @@ func (l *labels) Set(text string) error {
 	}
 	for pair := range strings.SplitSeq(text, ",") {
 		key, value, ok := strings.Cut(pair, "=")
-		if !ok || key == "" {
+		if !ok || strings.TrimSpace(key) == "" {
 			return fmt.Errorf("%q is not key=value", pair)
 		}
-		(*l)[key] = value
+		(*l)[strings.TrimSpace(key)] = value
 	}
 	return nil
 }

@@ -45,7 +45,7 @@ func (s *session) interrupted(ctx context.Context, method string) error {
 // goesOn tells of an operation whose end was not seen.
 func (s *session) goesOn(op *operationpb.Operation, err error) error {
 	text := fmt.Sprintf("operation %s goes on; `operation wait %[1]s` waits for its end", printable(op.GetId()))
-	if errors.Is(err, context.Canceled) {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return &Interrupted{text, err}
 	}
 	return fmt.Errorf("%s: %w", text, err)

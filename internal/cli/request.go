@@ -78,7 +78,15 @@ func (q *request) subjects(s *session, args []string) (out []named, err error) {
 	if q.byName != "" {
 		out = append(out, named{q.byName, "name"})
 	}
+	ways := 0
+	for _, way := range [...]bool{len(args) > 0, q.id != "", q.byName != ""} {
+		if way {
+			ways++
+		}
+	}
 	switch {
+	case ways > 1 && q.subject.many:
+		return nil, misuse("name the %s one way: beside the flags, by --id or by --name", q.subject.thing)
 	case len(out) == 0 || slices.Contains(args, ""):
 		return nil, misuse("name the %s: %s", q.subject.thing, q.takes())
 	case len(out) > 1 && !q.subject.many:

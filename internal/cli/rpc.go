@@ -74,6 +74,7 @@ func (r rpc) gets(summary string) node {
 	r.subject = &about
 	n := r.shows("get", summary)
 	n.aliases = []string{"describe", "show"}
+	n.run.aliases = n.aliases
 	return n
 }
 

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"strconv"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
@@ -46,6 +47,8 @@ type session struct {
 	quiet       bool
 	noBrowser   bool
 	attempts    int
+	timeout     time.Duration // 0 for none
+	whole       bool          // of a change the operation is printed
 
 	typed     *bufio.Reader // of what a person types
 	bearer    iam.Secret    // the IAM token in use, once there is one
@@ -89,6 +92,7 @@ func (s *session) declare(f *flag.FlagSet) {
 	f.BoolVar(&s.debugBodies, "debug-grpc", false, "the same as --debug, with what is sent and answered; secrets are left out")
 	f.BoolVar(&s.quiet, "no-user-output", false, "print nothing for people on standard error but errors")
 	f.BoolVar(&s.noBrowser, "no-browser", false, "do not open a browser: print the link")
+	s.declareNewer(f)
 	for _, d := range []struct {
 		into        *string
 		name, usage string

@@ -123,7 +123,8 @@ func TestWordsOfTheReference(t *testing.T) {
 }
 
 const everywhere = ` --profile --debug --debug-grpc --no-user-output --retry --cloud-id --folder-id --folder-name --endpoint --token
- --impersonate-service-account-id --no-browser --format --jq`
+ --impersonate-service-account-id --no-browser --format --jq --query --region --pager --no-pager --timeout --print-metadata --syntax
+ --cli-auto-prompt --no-cli-auto-prompt`
 
 var reference = strings.ReplaceAll(`
 iam create-token`+strings.ReplaceAll(everywhere, "\n", "")+`

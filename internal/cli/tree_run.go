@@ -199,7 +199,11 @@ func (n *node) help(w io.Writer, path []string, columns int) {
 	}
 	b.WriteString("Commands:\n")
 	for _, c := range n.below {
-		entry(&b, columns, 24, c.word, c.summary)
+		summary := c.summary
+		if c.run != nil && len(c.aliases) > 0 {
+			summary += "; also " + strings.Join(c.aliases, ", ")
+		}
+		entry(&b, columns, 24, c.word, summary)
 	}
 	fmt.Fprintf(&b, "\n`%s COMMAND --help` explains a command.\n", strings.Join(path, " "))
 	if n.word == "" {

@@ -24,7 +24,9 @@ func TestValues(t *testing.T) {
 	}{
 		{&iampb.CreateServiceAccountRequest{}, "name", "a b", &iampb.CreateServiceAccountRequest{Name: "a b"}},
 		{&iampb.CreateServiceAccountRequest{}, "labels", "a=b,c=", &iampb.CreateServiceAccountRequest{Labels: map[string]string{"a": "b", "c": ""}}},
+		{&iampb.CreateServiceAccountRequest{}, "labels", "a=b, c=d=e", &iampb.CreateServiceAccountRequest{Labels: map[string]string{"a": "b", "c": "d=e"}}},
 		{&iampb.CreateServiceAccountRequest{}, "labels", "a", nil},
+		{&iampb.CreateServiceAccountRequest{}, "labels", "a=b, =c", nil},
 		{&iampb.CreateServiceAccountRequest{}, "expires_at", "2030-01-02T03:04:05+03:00", &iampb.CreateServiceAccountRequest{
 			ExpiresAt: timestamppb.New(time.Date(2030, 1, 2, 0, 4, 5, 0, time.UTC))}},
 		{&iampb.CreateServiceAccountRequest{}, "expires_at", "tomorrow", nil},
