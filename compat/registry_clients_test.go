@@ -77,17 +77,11 @@ const (
 func (w *images) testHelm(t *testing.T, registry string) {
 	const client = "registry/go"
 	folder := t.TempDir()
-	chart := filepath.Join(folder, "chart")
-	if err := os.MkdirAll(chart, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	write(t, filepath.Join(chart, "Chart.yaml"), []byte("apiVersion: v2\nname: chart\nversion: 1.0.0\n"))
 	home := func(name string) []string {
 		at := filepath.Join(folder, name)
 		return []string{"HOME=" + at, "HELM_REGISTRY_CONFIG=" + at + "/registry.json", "HELM_CACHE_HOME=" + at, "HELM_CONFIG_HOME=" + at, "HELM_DATA_HOME=" + at}
 	}
-	w.works(t, home("x"), "", client, "helm", "package", chart, "-d", folder)
-	packed := filepath.Join(folder, "chart-1.0.0.tgz")
+	packed := w.chart(t, home("x"))
 	where := "oci://" + registry + "/" + registryID + "/charts"
 	for user, password := range w.users() {
 		env := home(user)
@@ -221,6 +215,17 @@ func (w *images) testDockerCredential(t *testing.T, registry string) {
 	image := registry + "/" + registryID + "/helped:1"
 	w.works(t, env, "", client, "crane", "append", "--insecure", "-f", layer(t), "-t", image)
 	w.works(t, env, "", client, "crane", "manifest", "--insecure", image)
+	// helm has a file of its own and looks into docker's when that says nothing of a registry.
+	folder := t.TempDir()
+	env = append(env, "HELM_REGISTRY_CONFIG="+folder+"/registry.json", "HELM_CACHE_HOME="+folder, "HELM_CONFIG_HOME="+folder, "HELM_DATA_HOME="+folder)
+	packed := w.chart(t, env)
+	where, got := "oci://"+registry+"/"+registryID+"/helped-charts", t.TempDir()
+	w.works(t, env, "", client, "helm", "push", packed, where, "--plain-http")
+	w.works(t, env, "", client, "helm", "pull", where+"/chart", "--version", "1.0.0", "-d", got, "--plain-http")
+	same(t, packed, filepath.Join(got, "chart-1.0.0.tgz"))
+	if text, err := os.ReadFile(folder + "/registry.json"); err == nil && bytes.Contains(text, []byte("t1.")) {
+		t.Errorf("helm's file: %s", text)
+	}
 	for _, line := range env {
 		if name, at, _ := strings.Cut(line, "="); name == "DOCKER_CONFIG" {
 			text, err := os.ReadFile(filepath.Join(at, "config.json"))
@@ -229,6 +234,19 @@ func (w *images) testDockerCredential(t *testing.T, registry string) {
 			}
 		}
 	}
+}
+
+// chart packs a chart for helm.
+func (w *images) chart(t *testing.T, environment []string) string {
+	t.Helper()
+	folder := t.TempDir()
+	chart := filepath.Join(folder, "chart")
+	if err := os.MkdirAll(chart, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(chart, "Chart.yaml"), []byte("apiVersion: v2\nname: chart\nversion: 1.0.0\n"))
+	w.works(t, environment, "", "registry/go", "helm", "package", chart, "-d", folder)
+	return filepath.Join(folder, "chart-1.0.0.tgz")
 }
 
 // testRevoked: a token that has been ended is told so, and gets nothing more.

@@ -11,7 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
+	"runtime"
 	"strings"
 
 	"github.com/propusk/propusk/internal/cli/profile"
@@ -183,6 +183,9 @@ func (s *session) dockerRegistries() (out dockerRegistries, err error) {
 	if err != nil {
 		return out, fmt.Errorf("registries of docker: %s: %w", path, err)
 	}
+	if out.Registries == nil { // null is written there
+		out.Registries = map[string]dockerRegistry{}
+	}
 	return out, nil
 }
 
@@ -229,22 +232,40 @@ func (s *session) configureDocker(f *flag.FlagSet, hosts []string) error {
 	if !s.quiet {
 		fmt.Fprintf(s.env.Stderr, "Credential helper is configured in '%s'\n", config) // [API fact: configure-docker]
 	}
-	if name := "docker-credential-" + helperName(f); !s.inPath(name) {
+	name := "docker-credential-" + helperName(f)
+	switch at := s.inPath(name); {
+	case at == "":
 		s.tell("docker will look for a program %s: link this one under that name in a folder of $PATH", name)
+	case !thisProgram(at): // that of the cloud itself has the same name, and its tokens are for nobody here
+		s.tell("docker will run %s, which is another program than this one and may send %s other passwords: put this one before it in $PATH under that name",
+			at, strings.Join(hosts, ", "))
 	}
 	return nil
 }
 
-// inPath tells whether a program is found by its name.
-func (s *session) inPath(name string) bool {
-	return slices.ContainsFunc(filepath.SplitList(s.env.variable("PATH")), func(folder string) bool {
+// inPath is the program that is found by a name; "" when there is none.
+func (s *session) inPath(name string) string {
+	for _, folder := range filepath.SplitList(s.env.variable("PATH")) {
 		for _, end := range []string{"", ".exe"} {
-			if info, err := os.Stat(filepath.Join(folder, name+end)); err == nil && !info.IsDir() {
-				return true
+			at := filepath.Join(folder, name+end)
+			if info, err := os.Stat(at); err == nil && info.Mode().IsRegular() && (runtime.GOOS == "windows" || info.Mode()&0o111 != 0) {
+				return at
 			}
 		}
-		return false
-	})
+	}
+	return ""
+}
+
+// thisProgram tells whether a file is the program that runs, or a copy of it. A
+// file that cannot be looked at is taken for one.
+func thisProgram(at string) bool {
+	own, err := os.Executable()
+	if err != nil {
+		return true
+	}
+	there, terr := os.Stat(at)
+	here, herr := os.Stat(own)
+	return terr != nil || herr != nil || os.SameFile(there, here) || there.Size() == here.Size()
 }
 
 // registryHost is the host, or host:port, of a registry's address as clients
