@@ -107,6 +107,9 @@ func (p *program) main(ctx context.Context, args []string) int {
 		p.usage(p.stdout)
 		return 0
 	}
+	if args[0] == "--version" || args[0] == "-v" {
+		args = append([]string{"version"}, args[1:]...)
+	}
 	for _, c := range commands {
 		if c.name == args[0] {
 			return p.exit(c.name, c.run(ctx, p, args[1:]))

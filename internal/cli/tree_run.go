@@ -110,6 +110,7 @@ func execute(ctx context.Context, env *Environment, program string, args []strin
 	if len(args) > 0 && args[0] == "help" {
 		args = append(slices.Clone(args[1:]), "--help")
 	}
+	args = versionAhead(args)
 	top := root()
 	at, path := &top, []string{program}
 	var before []string
@@ -120,7 +121,7 @@ func execute(ctx context.Context, env *Environment, program string, args []strin
 			continue
 		}
 		if strings.HasPrefix(word, "-") && word != "-" {
-			n, err := globalFlag(args)
+			n, err := at.flagAhead(args)
 			if err != nil {
 				return err
 			}
@@ -152,21 +153,13 @@ func globalFlag(args []string) (int, error) {
 	v := f.Lookup(name)
 	switch {
 	case v == nil:
-		return 0, &Misuse{outOfPlace(f, name)}
+		return 0, &Misuse{unknownFlag(f, name)}
 	case whole || isBool(v):
 		return 1, nil
 	case len(args) < 2:
 		return 0, misuse("flag needs an argument: --%s", name)
 	}
 	return 2, nil
-}
-
-// outOfPlace is a flag before the command's name that is none of every command.
-func outOfPlace(everywhere *flag.FlagSet, name string) error {
-	if err := unknownFlag(everywhere, name); strings.Contains(err.Error(), "did you mean") {
-		return err
-	}
-	return fmt.Errorf("unknown flag: --%s is none of every command; it stands after the command's name", name)
 }
 
 // noWord is a command that there is not.
