@@ -201,6 +201,8 @@ func TestRefusals(t *testing.T) {
 		"wrong password": {&iam.Error{Kind: iam.Unauthenticated, Message: "The token has expired"}, 401, "UNAUTHORIZED", "The token has expired [request id " + gateID, "invalid_grant", "", ""},
 		"no role":        {&iam.Error{Kind: iam.PermissionDenied, Message: "needs x"}, 403, "DENIED", "needs x", "invalid_scope", "", ""},
 		"a field":        {iam.InvalidField("service", "is too long"), 400, "UNSUPPORTED", "service: is too long", "invalid_request", "", ""},
+		"nothing there":  {&iam.Error{Kind: iam.NotFound, Message: "none"}, 404, "NAME_UNKNOWN", "none", "invalid_request", "", ""},
+		"not built":      {&iam.Error{Kind: iam.Unimplemented, Message: "no registry"}, 404, "UNSUPPORTED", "no registry", "invalid_request", "", ""},
 		"busy":           {&iam.Error{Kind: iam.ResourceExhausted, Message: "slowly", RetryAfter: 1500 * time.Millisecond}, 429, "TOOMANYREQUESTS", "slowly", "invalid_request", "2", ""},
 		"away":           {&iam.Error{Kind: iam.Unavailable, Message: "away"}, 503, "UNAVAILABLE", "away", "server_error", "", ""},
 		"broken":         {errors.New("table signing_keys"), 500, "UNKNOWN", "Internal error", "server_error", "", "signing_keys"},

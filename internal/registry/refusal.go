@@ -17,6 +17,7 @@ const (
 	denied       = "DENIED"
 	unsupported  = "UNSUPPORTED"
 	nameInvalid  = "NAME_INVALID"
+	nameUnknown  = "NAME_UNKNOWN"
 	tooMany      = "TOOMANYREQUESTS"
 	unavailable  = "UNAVAILABLE"
 	unknown      = "UNKNOWN"
@@ -41,6 +42,8 @@ var byKind = map[iam.Kind]struct {
 }{
 	iam.Unauthenticated:    {http.StatusUnauthorized, unauthorized},
 	iam.PermissionDenied:   {http.StatusForbidden, denied},
+	iam.NotFound:           {http.StatusNotFound, nameUnknown},
+	iam.Unimplemented:      {http.StatusNotFound, unsupported},
 	iam.InvalidArgument:    {http.StatusBadRequest, unsupported},
 	iam.FailedPrecondition: {http.StatusBadRequest, unsupported},
 	iam.ResourceExhausted:  {http.StatusTooManyRequests, tooMany},

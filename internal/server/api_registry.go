@@ -54,6 +54,27 @@ func (s *Server) registryUsers() *registryapi.Users {
 	}
 }
 
+// registryDocuments is what registries read: it implements registry.Keys. Without
+// registries there is nothing to read, and nobody can have keys made.
+type registryDocuments struct{ s *Server }
+
+func (d registryDocuments) JWKS(ctx context.Context) ([]byte, error) {
+	if len(d.s.cfg.Registries) == 0 {
+		return nil, errNoRegistries
+	}
+	return d.s.registryKeys.JWKS(ctx)
+}
+
+func (d registryDocuments) Certificates(ctx context.Context) ([]byte, error) {
+	if len(d.s.cfg.Registries) == 0 {
+		return nil, errNoRegistries
+	}
+	return d.s.registryKeys.Certificates(ctx)
+}
+
+var errNoRegistries = iam.Errorf(iam.Unimplemented,
+	"This server makes tokens for no registry: its operator has to add one to the setting registries")
+
 // buildRegistryKeys makes the rings of the keys of registry tokens, which read
 // them when somebody asks for one.
 func (s *Server) buildRegistryKeys() (err error) {

@@ -218,7 +218,7 @@ func (s *Server) buildPages(pageKey []byte) error {
 	mux := http.NewServeMux()
 	(&publish.Door{Gate: s.gate, Documents: s.revoked, OpenID: openID{s}, Stopping: s.doors.Stopping()}).Mount(mux)
 	tokens := &sts.Door{Gate: s.gate, Log: s.log}
-	images := &registry.Door{Gate: s.gate, Keys: s.registryKeys, Log: s.log}
+	images := &registry.Door{Gate: s.gate, Keys: registryDocuments{s}, Log: s.log}
 	programs := &oauth.Door{Config: oauth.Config{Gate: s.gate, Issuer: s.issuer, Log: s.log}}
 	clusters := &kubernetes.Door{Gate: s.gate, Log: s.log}
 	people, err := s.newWebDoor(pageKey)

@@ -394,3 +394,63 @@ func outcome(line string) string {
 	}
 	return "done"
 }
+
+// What nobody has asked for is not made: a server without registries has no keys
+// for them, however often strangers ask.
+func TestWithoutRegistriesThereAreNoKeys(t *testing.T) {
+	k := newCluster(t, server.Config{})
+	for _, path := range []string{"/v2/token/keys", "/v2/token/certs"} {
+		r, err := http.Get("http://" + k.HTTPAddr() + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(r.Body)
+		r.Body.Close()
+		if err != nil || r.StatusCode != http.StatusNotFound || !strings.Contains(string(text), "setting registries") {
+			t.Errorf("%s: %d %s, %v", path, r.StatusCode, text, err)
+		}
+	}
+	out, err := k.RotateKeys(t.Context(), server.RotateKeysRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range out.Keys {
+		if strings.Contains(key.Signs, "registry") {
+			t.Errorf("a key of %s", key.Signs)
+		}
+	}
+}
+
+// An operator sees the keys of registries, makes new ones and ends one.
+func TestOperatorsRotateKeysOfRegistries(t *testing.T) {
+	h := newHarbor(t)
+	first := h.asks(t, "cr.example.com", "iam", h.token, "")
+	keys := func(distrust string) map[string]string {
+		t.Helper()
+		out, err := h.RotateKeys(t.Context(), server.RotateKeysRequest{Distrust: distrust})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := map[string]string{}
+		for _, key := range out.Keys {
+			if strings.Contains(key.Signs, "registry") {
+				all[key.ID] = key.Signs
+			}
+		}
+		return all
+	}
+	kid := first.header["kid"].(string)
+	all := keys("")
+	if len(all) != 3 || all[kid] != "registry tokens" {
+		t.Fatalf("after a rotation: %v", all)
+	}
+	if b := h.asks(t, "cr.example.com", "iam", h.token, ""); b.header["kid"] != kid {
+		t.Error("a new key signs before registries can know it")
+	}
+	if all = keys(kid); all[kid] != "" || len(all) != 3 {
+		t.Errorf("after it is distrusted: %v", all)
+	}
+	if b := h.asks(t, "cr.example.com", "iam", h.token, ""); b.header["kid"] == kid || b.status != http.StatusOK {
+		t.Errorf("a distrusted key signs: %d %v", b.status, b.header)
+	}
+}
