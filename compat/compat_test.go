@@ -64,6 +64,9 @@ func TestClients(t *testing.T) {
 	for _, client := range folders(t, "metadata") {
 		suite.run(t, client, func(t *testing.T, client string) { suite.testMetadata(t, client, metadata) })
 	}
+	for _, client := range folders(t, "function") {
+		suite.run(t, client, suite.testFunction)
+	}
 	suite.run(t, "metadata/sources", func(t *testing.T, _ string) { suite.testSources(t, metadata) })
 	suite.run(t, "netns/metadata", suite.testLinkLocal)
 	for _, client := range folders(t, "s3") {

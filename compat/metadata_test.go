@@ -92,15 +92,22 @@ func runMetadata(t *testing.T, cmd *exec.Cmd) string {
 	return ""
 }
 
+// builtBy makes what a client needs of another one's build, and tells where it is.
+func (s *suite) builtBy(t *testing.T, client string) []string {
+	t.Helper()
+	by, err := os.ReadFile(filepath.Join(client, "built-by"))
+	if err != nil {
+		return nil
+	}
+	name := strings.TrimSpace(string(by))
+	s.build(t, name)
+	return []string{"BUILD_CACHE=" + filepath.Join(cacheRoot(t), name)}
+}
+
 // testMetadata has a client of the metadata address find its token there, and
 // call the server with it. The program itself checks what it gets.
 func (s *suite) testMetadata(t *testing.T, client, address string) {
-	environment := []string{"METADATA=" + address, "STS_URL=" + s.server.env["HTTP_URL"]}
-	if by, err := os.ReadFile(filepath.Join(client, "built-by")); err == nil { // another client's build has what it needs
-		name := strings.TrimSpace(string(by))
-		s.build(t, name)
-		environment = append(environment, "BUILD_CACHE="+filepath.Join(cacheRoot(t), name))
-	}
+	environment := append(s.builtBy(t, client), "METADATA="+address, "STS_URL="+s.server.env["HTTP_URL"])
 	s.build(t, client)
 	out, err := s.execute(t, client, "./run", "", environment...)
 	if err != nil {
