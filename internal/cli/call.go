@@ -78,7 +78,7 @@ func (s *session) send(ctx context.Context, method string, request, into proto.M
 		case over(ctx, err):
 			return s.interrupted(ctx, method) // the person has had enough
 		case status.Code(err) != codes.Unavailable || s.lastAttempt(attempt) || time.Since(began)+pause > retryFor:
-			return s.failureOf(err, answered, headers)
+			return afterOthers(attempt, s.failureOf(err, answered, headers))
 		}
 		select {
 		case <-ctx.Done():
@@ -86,6 +86,15 @@ func (s *session) send(ctx context.Context, method string, request, into proto.M
 		case <-time.After(pause/2 + mathrand.N(pause)):
 		}
 	}
+}
+
+// afterOthers adds what earlier tries, whose answers were lost, may have to do
+// with a failure: a secret is told once, and so not to the second try.
+func afterOthers(attempt int, err error) error {
+	if f, ok := errors.AsType[*Failure](err); ok && attempt > 1 && f.Code == iam.AlreadyExists {
+		f.Details = append(f.Details, "the answer to an earlier try of this command was lost, which may have made it: delete it, and make another")
+	}
+	return err
 }
 
 // over tells whether a call has failed because ctx has ended. The server keeps
