@@ -8,21 +8,22 @@ import "strings"
 // variable that names an endpoint may come from a file that is not his. What he
 // says outright, by a flag or a variable, goes where he says.
 func (s *session) bound(c *credential) error {
-	own, what := s.profiles.Get(s.profileName, "endpoint"), "the credential"
+	own, what, instead := s.profiles.Get(s.profileName, "endpoint"), "the credential", "make a profile for that server by init --profile NAME --endpoint"
 	if c.signIn != nil && c.signIn.Endpoint != "" {
 		own, what = c.signIn.Endpoint, "the sign-in"
 	}
 	if own == "" || strings.EqualFold(own, s.endpoint) {
 		return nil
 	}
-	asked := "by the profile itself"
+	asked := "by the profile"
 	switch s.endpoint {
-	case s.profiles.Get(s.profileName, "endpoint"):
+	case firstOf(s.profiles.Get(s.profileName, "endpoint"), defaultEndpoint):
+		instead = "sign in again by init"
 	case s.env.variable(envEndpoint):
 		asked = "by $" + envEndpoint
 	default:
 		asked = "by --endpoint"
 	}
-	return misuse("%s of profile %q is for %s, and is not sent to %s, which is named %s: make a profile for that server by init --endpoint, or say who you are by --key-file, --token or a variable",
-		what, s.profileName, printable(own), printable(s.endpoint), asked)
+	return misuse("%s of profile %q is for %s, and is not sent to %s, which is named %s: %s, or say who you are by --key-file, --token or a variable",
+		what, s.profileName, printable(own), printable(s.endpoint), asked, instead)
 }
