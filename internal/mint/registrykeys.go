@@ -183,7 +183,7 @@ func (k *RegistryKeys) certificate(ctx context.Context, keyID string, public *rs
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if c := k.known; c != nil && c.keyID == keyID && c.rootID == root.ID && c.ends.Sub(now) > leafRenew {
+	if c := k.known; c != nil && c.keyID == keyID && c.rootID == root.ID && c.ends.Sub(now) > leafRenew && c.ends.Sub(now) <= leafLife { // or the clock was ahead then
 		return c.der, nil
 	}
 	parent, err := k.rootOf(root)

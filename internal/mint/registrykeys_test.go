@@ -223,3 +223,22 @@ func TestRegistryDistrust(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A clock that was ahead and is set right leaves no certificate behind that
+// begins in the future.
+func TestRegistryClockSetBack(t *testing.T) {
+	c := &clock{whole}
+	k := newRegistryKeys(t, newDB(t, c.Now), newBox(t), c.Now)
+	pinned, err := k.Certificates(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := mint.RegistryRequest{Issuer: "i", Audience: "a"}
+	registryToken(t, k, r)
+	c.at = c.at.Add(3 * time.Hour)
+	registryToken(t, k, r)
+	c.at = c.at.Add(-3 * time.Hour)
+	if err := registryToken(t, k, r).by(t, pinned, c.Now()); err != nil {
+		t.Error(err)
+	}
+}
