@@ -69,10 +69,11 @@ func (s *session) answerGit(ctx context.Context, hosts hostList, asked *gitReque
 	if err := s.authenticate(ctx); err != nil {
 		return err
 	}
-	if _, err := oneWord(s.bearer.Reveal()); err != nil { // lines of it would say other things to git
+	word, err := oneWord(s.bearer.Reveal()) // lines of it would say other things to git
+	if err != nil {
 		return err
 	}
-	_, err := io.WriteString(s.env.Stdout, (&gitAnswer{s.bearer, s.expires}).text())
+	_, err = io.WriteString(s.env.Stdout, (&gitAnswer{iam.NewSecret(word), s.expires}).text())
 	return err
 }
 

@@ -95,6 +95,23 @@ func TestGitHearsWhenTheTokenEnds(t *testing.T) {
 	}
 }
 
+// What a server gives for a token says nothing else to git.
+func TestGitIsToldOneToken(t *testing.T) {
+	f := newFake(t)
+	for _, bad := range []string{"t1.a.b\nhost=evil.example.org", "t1.a.b\rc", "t1.a.b\x00c", "t1.a.b c"} {
+		f.created = &iampb.CreateIamTokenResponse{IamToken: bad, ExpiresAt: timestamppb.New(time.Now().Add(time.Hour))}
+		r := f.runIn(t, []string{"YC_SERVICE_ACCOUNT_KEY_FILE=" + keyText(t)}, "protocol=https\nhost=h\n", "git-credential", "--host", "h", "get")
+		if r.err == nil || r.stdout != "" {
+			t.Errorf("%q: git hears %q", bad, r.stdout)
+		}
+		f.created.IamToken = goodToken + "\r\n" // a line's end around it is none of it
+		r = f.runIn(t, []string{"YC_SERVICE_ACCOUNT_KEY_FILE=" + keyText(t)}, "protocol=https\nhost=h\n", "git-credential", "--host", "h", "get")
+		if out := r.good(t); !strings.Contains(out, "\npassword="+goodToken+"\npassword_expiry_utc=") {
+			t.Errorf("git hears %q", out)
+		}
+	}
+}
+
 // A token that the host has refused is not given twice; one that it did not
 // refuse is kept.
 func TestGitErases(t *testing.T) {

@@ -117,6 +117,9 @@ func TestARefusedTokenIsNotGivenTwice(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v %v", info, err)
 	}
+	if text, err := os.ReadFile(filepath.Join(filepath.Dir(config), "cache", "k8s-asker")); err != nil || strings.Contains(string(text), "t1.") {
+		t.Errorf("the token is beside its place: %v", err)
+	}
 	// Tokens that are not kept are nobody's to make anew.
 	for range 2 {
 		var stdout, stderr bytes.Buffer

@@ -68,6 +68,9 @@ func TestFailuresAreKubernetes(t *testing.T) {
 			Kind, APIVersion, Status, Reason, Message string
 			Code                                      int
 		}
+		if strings.Contains(w.Body.String(), http.ErrHijacked.Error()) {
+			t.Errorf("what went wrong inside is told: %s", w.Body)
+		}
 		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Code != c.code || got.Code != c.code || got.Reason != c.reason ||
 			got.Kind != "Status" || got.APIVersion != "v1" || got.Status != "Failure" || got.Message == "" {
 			t.Errorf("%v: %d %s", c.err, w.Code, w.Body)
@@ -122,6 +125,7 @@ func TestNobodyIsTheClusterItself(t *testing.T) {
 		"user":           {Authenticated: true, SubjectId: "system:admin", Groups: []string{"ajegroup"}},
 		"administrators": {Authenticated: true, SubjectId: "ajesomebody", Groups: []string{"ajegroup", "system:masters"}},
 		"nobody's name":  {Authenticated: true, Groups: []string{"ajegroup"}},
+		"not proved":     {SubjectId: "ajesomebody", Groups: []string{"ajegroup"}, TokenId: "ajetoken", Error: "no"},
 	} {
 		d := &kubernetes.Door{Gate: answering(func(*propuskpb.ReviewTokenRequest) (*propuskpb.ReviewTokenResponse, error) { return m, nil })}
 		w := ask(d, http.MethodPost, "application/json", question)
