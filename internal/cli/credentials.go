@@ -233,6 +233,9 @@ func (s *session) make(ctx context.Context, c *credential) (profile.Token, error
 // jwtLife is as long as the server allows; the JWT is used once, at once.
 const jwtLife = time.Hour
 
+// tokensPath ends the audience of a server [API fact: JWT audience].
+const tokensPath = "/iam/v1/tokens"
+
 func (s *session) exchangeKey(ctx context.Context, key *keyfile.File) (profile.Token, error) {
 	got, err := s.exchangeAt(ctx, key, s.env.Now())
 	if err == nil || !aboutClock(err) {
@@ -242,11 +245,21 @@ func (s *session) exchangeKey(ctx context.Context, key *keyfile.File) (profile.T
 }
 
 func (s *session) exchangeAt(ctx context.Context, key *keyfile.File, now time.Time) (profile.Token, error) {
-	jwt, err := keyfile.SignJWT(key, keyfile.PublicAudience, now, jwtLife)
-	if err != nil {
-		return profile.Token{}, &Misuse{fmt.Errorf("key file: %w", err)}
+	if s.audience == "" {
+		s.audience = keyfile.PublicAudience
 	}
-	return s.exchange(ctx, &iampb.CreateIamTokenRequest{Identity: &iampb.CreateIamTokenRequest_Jwt{Jwt: jwt.Reveal()}})
+	for {
+		jwt, err := keyfile.SignJWT(key, s.audience, now, jwtLife)
+		if err != nil {
+			return profile.Token{}, &Misuse{fmt.Errorf("key file: %w", err)}
+		}
+		got, err := s.exchange(ctx, &iampb.CreateIamTokenRequest{Identity: &iampb.CreateIamTokenRequest_Jwt{Jwt: jwt.Reveal()}})
+		if own := "https://" + s.endpoint + tokensPath; refusedFor(err, "another audience") && s.audience != own {
+			s.audience = own // the server's operator does not take the public cloud's
+			continue
+		}
+		return got, err
+	}
 }
 
 func (s *session) exchange(ctx context.Context, r *iampb.CreateIamTokenRequest) (profile.Token, error) {

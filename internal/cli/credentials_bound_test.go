@@ -1,6 +1,8 @@
 package cli_test
 
 import (
+	"encoding/base64"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -8,6 +10,9 @@ import (
 	"strings"
 	"testing"
 
+	iampb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	propuskpb "github.com/propusk/propusk/proto/propusk/v1"
@@ -74,5 +79,36 @@ func TestAnotherServerGetsNothing(t *testing.T) {
 		if code, out, errs := evil.tree(t, signedIn, nil, "iam create-token"); code != 2 || out != "" || !strings.Contains(errs, "init") || len(evil.asked) > 0 {
 			t.Errorf("after %s: %d, %s, %s, asked %v", line, code, out, errs, evil.asked)
 		}
+	}
+}
+
+// TestServerOfItsOwnAudience: one that does not take what is meant for the public
+// cloud gets a JWT that is meant for it.
+func TestServerOfItsOwnAudience(t *testing.T) {
+	f := newFake(t)
+	var meant []string
+	f.refuse = func() error {
+		jwt := f.requests[len(f.requests)-1].(*iampb.CreateIamTokenRequest).GetJwt()
+		claims, err := base64.RawURLEncoding.DecodeString(strings.Split(jwt, ".")[1])
+		if err != nil {
+			return err
+		}
+		meant = append(meant, string(claims))
+		if len(meant) == 1 {
+			return status.Error(codes.Unauthenticated, "The JWT is meant for another audience: 'aud' names none of this server's")
+		}
+		return nil
+	}
+	code, out, errs := f.tree(t, config(t, ""), []string{"YC_SERVICE_ACCOUNT_KEY_FILE=" + keyText(t)}, "iam create-token")
+	own := fmt.Sprintf(`"aud":"https://%s/iam/v1/tokens"`, f.endpoint)
+	if code != 0 || out != goodToken+"\n" || len(meant) != 2 || strings.Contains(meant[0], own) || !strings.Contains(meant[1], own) {
+		t.Errorf("%d, %s, %s, %q", code, out, errs, meant)
+	}
+	f.refuse = func() error {
+		return status.Error(codes.Unauthenticated, "The JWT is meant for another audience: 'aud' names none of this server's")
+	}
+	f.asked = nil
+	if code, _, errs := f.tree(t, config(t, ""), []string{"YC_SERVICE_ACCOUNT_KEY_FILE=" + keyText(t)}, "iam create-token"); code != 1 || len(f.asked) != 2 || !strings.Contains(errs, "another audience") {
+		t.Errorf("%d after %d, %s", code, len(f.asked), errs)
 	}
 }

@@ -54,6 +54,7 @@ type session struct {
 	bearer    iam.Secret    // the IAM token in use, once there is one
 	expires   expiry        // of that token, when known
 	ring      *profile.Keyring
+	audience  string // of JWTs, once one was signed
 	kept      string // under what the token in use was found kept
 	skewTold  bool
 	traceID   string   // of the run
