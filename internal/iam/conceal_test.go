@@ -16,6 +16,7 @@ func TestConceal(t *testing.T) {
 		{"Access key YC" + long[:38] + " not found", "Access key YC**** not found"},
 		{"Access key YC" + long[:41] + " not found", "Access key YC**** not found"},
 		{"Access key YC" + long[:24] + "…", "Access key YC****…"},
+		{"Access key YC_" + strings.Repeat("AZ_", 12) + "9 not found", "Access key YC**** not found"},
 		{`path "t1.` + long + "." + long[:86] + `" is bad`, `path "t1.****" is bad`},
 		{"c1." + long + "==." + long[:86] + "==, s1." + long + "." + long, "c1.****, s1.****"},
 		{"rt1." + long[:40], "rt1.****"},
@@ -39,6 +40,7 @@ func TestConceal(t *testing.T) {
 		{"Folder b1g0123456789abcdefy not found", "Folder b1g0123456789abcdefy not found"},
 		{"v1.2 of yandex.cloud.iam.v1.ApiKeyService", "v1.2 of yandex.cloud.iam.v1.ApiKeyService"},
 		{"host1.internal.example.com/first", "host1.internal.example.com/first"},
+		{"give --key-file or $YC_SERVICE_ACCOUNT_KEY_FILE, please", "give --key-file or $YC_SERVICE_ACCOUNT_KEY_FILE, please"},
 	} {
 		if got := iam.Conceal(c.given); got != c.want {
 			t.Errorf("%q: %q, want %q", c.given, got, c.want)
