@@ -66,7 +66,7 @@ func flagEntry(b *strings.Builder, columns int, v *flag.Flag) {
 	}
 	if !isBool(v) {
 		switch {
-		case v.DefValue != "" && v.DefValue != "0":
+		case v.DefValue != "" && v.DefValue != "0" && v.DefValue != "0s":
 			name += " (" + v.DefValue + ")"
 		default:
 			name += " " + kindOf(v)

@@ -12,22 +12,22 @@ import (
 // server.
 func configNodes() []node {
 	return []node{
-		leaf(local("get", "PROPERTY", "print a property of the profile", 1, func(s *session, args []string) error {
+		leaf(printed(local, "get", "PROPERTY", "print a property of the profile", 1, func(s *session, args []string) ([]byte, error) {
 			f, err := profile.Read(s.configPath)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			if err := profile.CheckProperty(args[0]); err != nil && f.Get(s.profileName, args[0]) == "" {
-				return &Misuse{err}
+				return nil, &Misuse{err}
 			}
-			return s.raw(f.Value(s.profileName, args[0]))
+			return f.Value(s.profileName, args[0])
 		})),
-		leaf(local("list", "", "print the profile, without its secrets", 0, func(s *session, _ []string) error {
+		leaf(printed(local, "list", "", "print the profile, without its secrets", 0, func(s *session, _ []string) ([]byte, error) {
 			f, err := profile.Read(s.configPath)
 			if err != nil {
-				return err
+				return nil, err
 			}
-			return s.raw(f.List(s.profileName))
+			return orEmpty(f.List(s.profileName))
 		})),
 		leaf(local("set", "PROPERTY VALUE", "give the profile a property; service-account-key takes a key file, and a token of - is read from standard input", 2,
 			func(s *session, args []string) error {
@@ -75,13 +75,13 @@ func profileNodes() []node {
 			s.tokens().DropOf(args[0])
 			return nil
 		})),
-		leaf(ofFile("get", "NAME", "print a profile, without its secrets", 1, func(s *session, args []string) error {
+		leaf(printed(ofFile, "get", "NAME", "print a profile, without its secrets", 1, func(s *session, args []string) ([]byte, error) {
 			f, err := profile.Read(s.configPath)
 			if err != nil {
-				return err
+				return nil, err
 			}
-			text, err := f.List(args[0])
-			return s.raw(text, misused(err))
+			text, err := orEmpty(f.List(args[0]))
+			return text, misused(err)
 		})),
 		leaf(ofFile("list", "", "list the profiles", 0, func(s *session, _ []string) error {
 			f, err := profile.Read(s.configPath)
