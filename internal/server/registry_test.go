@@ -194,6 +194,8 @@ func TestRegistryTokenHoldsWhatOneMay(t *testing.T) {
 	far := "repository:" + farRegistry + "/app:"
 	ask(far+"pull,push").grants(t, "pushing is not pulling", far+"push")
 	ask(far+"pull").refuses(t, "pushing is not pulling", http.StatusForbidden, "images.pull")
+	// A role that reaches further is none on what is no registry.
+	ask("repository:"+h.far.FolderID+"/app:push").refuses(t, "a folder in a registry's place", http.StatusForbidden, "on the registry "+h.far.FolderID)
 
 	mapped := func(scopes string) berth { return h.asks(t, "mapped", "iam", h.token, scopes) }
 	mapped("repository:library/app:pull,push").grants(t, "a plain name", "repository:library/app:pull,push")
