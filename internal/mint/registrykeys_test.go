@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -240,5 +241,35 @@ func TestRegistryClockSetBack(t *testing.T) {
 	c.at = c.at.Add(-3 * time.Hour)
 	if err := registryToken(t, k, r).by(t, pinned, c.Now()); err != nil {
 		t.Error(err)
+	}
+}
+
+// Nodes that need the first keys together make one root and one signing key.
+func TestRegistryFirstKeysOfManyNodes(t *testing.T) {
+	c := &clock{whole}
+	db, box := newDB(t, c.Now), newBox(t)
+	var wg sync.WaitGroup
+	pinned, kids := make([]string, 4), make([]string, 4)
+	for i := range pinned {
+		k := newRegistryKeys(t, db, box, c.Now)
+		wg.Go(func() {
+			made, err := k.Mint(t.Context(), mint.RegistryRequest{Issuer: "i", Audience: "a"})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			kids[i] = made.KeyID
+			text, err := k.Certificates(t.Context())
+			if err != nil {
+				t.Error(err)
+			}
+			pinned[i] = string(text)
+		})
+	}
+	wg.Wait()
+	for i := range pinned {
+		if pinned[i] != pinned[0] || kids[i] != kids[0] || strings.Count(pinned[i], "BEGIN") != 1 {
+			t.Errorf("node %d: key %s, certificates\n%s", i, kids[i], pinned[i])
+		}
 	}
 }
