@@ -21,7 +21,8 @@ import (
 const (
 	// registryLead is how long a key is in the key set before it signs: a
 	// registry reads the file that it is given when it starts, and then no more.
-	registryLead = 7 * 24 * time.Hour
+	// Who has it start anew each week does not do so to the minute.
+	registryLead = 8 * 24 * time.Hour
 	// registryRootLife is how long what registries pin is good for.
 	registryRootLife = 20 // years
 	// A signing key's certificate is made anew all the time, so that a key which
@@ -99,7 +100,7 @@ func (k *RegistryKeys) Notice(entries []store.Entry) {
 // RotateDue replaces signing keys by age. The root stays as it is.
 func (k *RegistryKeys) RotateDue(ctx context.Context) error { return k.signing.RotateDue(ctx) }
 
-// Rotate publishes a new signing key at once, which signs a week later.
+// Rotate publishes a new signing key at once, which signs eight days later.
 func (k *RegistryKeys) Rotate(ctx context.Context) error { return k.signing.Rotate(ctx) }
 
 // Distrust ends a signing key or the root, as IDKeys.Distrust does. Registries

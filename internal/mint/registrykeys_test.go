@@ -164,7 +164,11 @@ func TestRegistryPinsOnce(t *testing.T) {
 	if set, err := k.JWKS(t.Context()); err != nil || len(set) < 3*len(old)/2 {
 		t.Errorf("the new key is not published: %s, %v", set, err)
 	}
-	c.at = c.at.Add(8 * 24 * time.Hour)
+	c.at = c.at.Add(7*24*time.Hour + 12*time.Hour)
+	if p := registryToken(t, k, r); p.Header.KeyID != first {
+		t.Error("a new key signs before a registry that reads the keys each week, not to the hour, has read it")
+	}
+	c.at = c.at.Add(12 * time.Hour)
 	elsewhere := newRegistryKeys(t, db, box, c.Now)
 	for _, node := range []*mint.RegistryKeys{k, elsewhere} {
 		p := registryToken(t, node, r)
