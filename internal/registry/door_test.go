@@ -148,6 +148,7 @@ func TestRefusesToRead(t *testing.T) {
 		"two headers":          {twice, 400, "UNSUPPORTED", "more than one Authorization header"},
 		"bearer":               {get("service=s", "Authorization", "Bearer t1.secret"), 401, "UNAUTHORIZED", "by the scheme Basic"},
 		"not base64":           {get("service=s", "Authorization", "Basic t1.secret"), 401, "UNAUTHORIZED", "in Base64"},
+		"bits left over":       {get("service=s", "Authorization", "Basic aWFtOnQxLnh="), 401, "UNAUTHORIZED", "in Base64"}, // "iam:t1.x" ends in "g="
 		"no colon":             {get("service=s", "Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte("t1.secret"))), 401, "UNAUTHORIZED", "joined by a colon"},
 		"not UTF-8":            {get("service=s", "Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte("iam:\xff"))), 401, "UNAUTHORIZED", "in Base64"},
 		"password in address":  {get("service=s&username=iam&password=t1.secret"), 400, "UNSUPPORTED", "does not belong into the address"},
