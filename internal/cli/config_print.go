@@ -30,6 +30,11 @@ func printed(of func(string, string, string, int, func(*session, []string) error
 					return misuse("--format: %w", err)
 				}
 			}
+			if s.filter != "" {
+				if err := output.CheckFilter(s.filter); err != nil {
+					return &Misuse{err}
+				}
+			}
 			if err := act(ctx, s, args); err != nil {
 				return err
 			}

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/propusk/propusk/internal/cli/output"
 	"github.com/propusk/propusk/internal/iam"
 )
 
@@ -62,9 +61,7 @@ func Main(ctx context.Context, env Environment, program string, args []string) i
 		return exitPipeClosed
 	}
 	fmt.Fprintln(env.Stderr, "ERROR: "+errorBlock(err))
-	_, wrong := errors.AsType[*Misuse](err)
-	_, filter := errors.AsType[*output.FilterError](err)
-	if wrong || filter {
+	if _, wrong := errors.AsType[*Misuse](err); wrong {
 		return exitMisused
 	}
 	return exitFailed
