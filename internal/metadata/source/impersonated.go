@@ -28,10 +28,12 @@ func (i *Impersonated) Make(ctx context.Context) (iamclient.Token, error) {
 // ServiceAccountID is the account that is acted for.
 func (i *Impersonated) ServiceAccountID() string { return i.Account }
 
-// Changed tells whether the origin has changed.
-func (i *Impersonated) Changed() bool {
-	c, ok := i.Origin.(changing)
-	return ok && c.Changed()
+// Version is the origin's.
+func (i *Impersonated) Version() string {
+	if v, ok := i.Origin.(versioned); ok {
+		return v.Version()
+	}
+	return ""
 }
 
 // Broken is what is broken of the origin.

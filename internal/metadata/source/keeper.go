@@ -35,10 +35,12 @@ type keeper[T any] struct {
 	log     *slog.Logger
 	ctx     context.Context // of all its renewals
 	refused func()          // called, if set, when a refusal is certain
+	renewed func()          // called, if set, after each renewal
 
 	mu     sync.Mutex
 	have   *held[T]
 	flight *flight
+	drops  int // so that what was under way then is dropped too
 	state  state
 	wake   chan struct{} // has one when the due time may have come nearer
 }
@@ -54,6 +56,7 @@ type held[T any] struct {
 // flight is a renewal under way.
 type flight struct {
 	began time.Duration // by the monotonic clock
+	drops int           // of the keeper, when it began
 	done  chan struct{}
 }
 
@@ -166,7 +169,7 @@ func (k *keeper[T]) start() *flight {
 	if k.flight != nil {
 		return k.flight
 	}
-	f := &flight{began: k.clock.mono(), done: make(chan struct{})}
+	f := &flight{began: k.clock.mono(), drops: k.drops, done: make(chan struct{})}
 	k.flight = f
 	go func() {
 		ctx, cancel := context.WithTimeout(k.ctx, makeLimit)
@@ -187,6 +190,9 @@ func (k *keeper[T]) landed(f *flight, v T, from moment, err error) {
 	tell := func() {}
 	k.mu.Lock()
 	k.flight = nil
+	if err == nil && f.drops != k.drops {
+		err = errOutdated
+	}
 	if err == nil {
 		tell = k.succeeded(v, from, expires.Sub(*received))
 	} else if k.ctx.Err() == nil {
@@ -194,8 +200,11 @@ func (k *keeper[T]) landed(f *flight, v T, from moment, err error) {
 	}
 	ended := k.state.refusals > 0 && k.have == nil
 	k.mu.Unlock()
-	if ended && k.refused != nil {
+	switch {
+	case ended && k.refused != nil:
 		k.refused()
+	case err == nil && k.renewed != nil:
+		k.renewed()
 	}
 	close(f.done)
 	select {
@@ -263,11 +272,14 @@ func (k *keeper[T]) failed(err error) (tell func()) {
 // definite tells whether waiting does not mend a failure.
 func definite(err error) bool { return errors.Is(err, ErrNoAccount) || iamclient.Definite(err) }
 
+var errOutdated = iam.Errorf(iam.Unavailable, "what it was made of has become another meanwhile")
+
 // drop forgets what is held, because what it was made of is good no more.
 func (k *keeper[T]) drop() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.have = nil
+	k.drops++
 }
 
 // again makes a new credential, or waits for the one that is being made.

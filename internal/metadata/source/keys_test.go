@@ -11,7 +11,7 @@ import (
 )
 
 func TestAccessKeysAreMadeWhenAskedFor(t *testing.T) {
-	inBubble(t, source.Policy{KeyLife: time.Hour}, func(t *testing.T, w *world, r *source.Renewer) {
+	inBubble(t, source.Policy{KeyLife: time.Hour, Recheck: -1}, func(t *testing.T, w *world, r *source.Renewer) {
 		time.Sleep(24 * time.Hour)
 		if _, _, keys := w.counts(); keys != 0 {
 			t.Fatalf("%d keys were made for nobody", keys)
@@ -51,6 +51,36 @@ func TestEndedTokenMakesNoKeysButAnotherDoes(t *testing.T) {
 		}
 		if now, _, err := tokenOf(t, w, r); err != nil || now == text {
 			t.Errorf("the ended token is still served: %v", err)
+		}
+	})
+}
+
+// What was made with a key or a token that somebody has ended is of no use, however
+// long it seems to live.
+func TestKeysAreRechecked(t *testing.T) {
+	inBubble(t, source.Policy{}, func(t *testing.T, w *world, r *source.Renewer) {
+		first, err := r.AccessKey(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for began := time.Now(); ; time.Sleep(30 * time.Second) {
+			key, err := r.AccessKey(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if key.ID != first.ID {
+				break
+			}
+			if time.Since(began) > 13*time.Minute {
+				t.Fatalf("the key is served after %s", time.Since(began))
+			}
+		}
+		w.set(func(w *world) { w.keyErr = away() })
+		for range 60 {
+			if _, err := r.AccessKey(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strconv"
 	"sync"
 
 	"github.com/propusk/propusk/internal/iam"
@@ -21,9 +22,10 @@ type Origin interface {
 	ServiceAccountID() string
 }
 
-// changing is an Origin that can tell whether a token made now would be made of
-// something else than the last one: then it is, without waiting.
-type changing interface{ Changed() bool }
+// versioned is an Origin that can tell of what it makes tokens. When that is
+// something else than before, a token is made anew without waiting, and what was
+// made by the former is served no more.
+type versioned interface{ Version() string }
 
 // KeyFile makes tokens of an authorized-key file. The file is read anew for each
 // token, so that a rotated key is taken up; one that cannot be read, or is broken,
@@ -34,7 +36,8 @@ type KeyFile struct {
 
 	mu     sync.Mutex
 	key    *keyfile.File
-	read   fs.FileInfo // of the file when it was last looked into
+	seen   fs.FileInfo // of the file when Version was last asked
+	files  uint64      // that Version has seen
 	broken error
 }
 
@@ -63,15 +66,23 @@ func (k *KeyFile) ServiceAccountID() string {
 	return k.key.ServiceAccountID
 }
 
-// Changed tells whether there is another file than the one that was read last.
-func (k *KeyFile) Changed() bool {
+// Version is another one each time that another file is found; "" when there is none.
+func (k *KeyFile) Version() string {
 	now, err := os.Stat(k.path)
 	if err != nil {
-		return false // nothing to take up
+		return "" // nothing to take up
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return !sameFile(now, k.read)
+	if !sameFile(now, k.seen) {
+		k.seen = now
+		k.files++
+	}
+	return strconv.FormatUint(k.files, 10)
+}
+
+func sameFile(a, b fs.FileInfo) bool {
+	return a != nil && b != nil && os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
 }
 
 // Broken is why the file is not the one in use; nil when it is.
@@ -82,7 +93,6 @@ func (k *KeyFile) Broken() error {
 }
 
 func (k *KeyFile) reload() {
-	info, missing := os.Stat(k.path) // before it is read: a change in between is one more change
 	text, err := readSmall(k.path)
 	var key *keyfile.File
 	if err == nil {
@@ -90,16 +100,9 @@ func (k *KeyFile) reload() {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if missing == nil {
-		k.read = info
-	}
 	if k.broken = err; err == nil {
 		k.key = key
 	}
-}
-
-func sameFile(a, b fs.FileInfo) bool {
-	return a != nil && b != nil && os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
 }
 
 // longestFile bounds what is read of a credential's file.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -88,25 +89,27 @@ func TestKeyFileIsRotated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.ServiceAccountID() != s.ServiceAccountID || o.Changed() || o.Broken() != nil {
-		t.Errorf("%s, changed %v, broken %v", o.ServiceAccountID(), o.Changed(), o.Broken())
+	if o.ServiceAccountID() != s.ServiceAccountID || o.Broken() != nil {
+		t.Errorf("%s, broken %v", o.ServiceAccountID(), o.Broken())
 	}
 	for _, broken := range []string{"", "{}", string(first[:len(first)/2]), strings.Repeat("x", 70<<10)} {
+		before := o.Version()
 		write(t, path, []byte(broken))
-		if !o.Changed() {
+		now := o.Version()
+		if now == before || now == "" {
 			t.Errorf("%.10q: the change was not noticed", broken)
 		}
 		if got, err := o.Make(t.Context()); err != nil || !works(t, s, got.Text) {
 			t.Errorf("%.10q in the file: %v, want a token of the old key", broken, err)
 		}
-		if o.Broken() == nil || o.Changed() {
-			t.Errorf("%.10q: broken %v, changed %v; want it known, and not to be read for ever", broken, o.Broken(), o.Changed())
+		if o.Broken() == nil || o.Version() != now {
+			t.Errorf("%.10q: broken %v, %q and then %q; want it known, and not to be read for ever", broken, o.Broken(), now, o.Version())
 		}
 	}
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := o.Make(t.Context()); err != nil || !works(t, s, got.Text) {
+	if got, err := o.Make(t.Context()); err != nil || !works(t, s, got.Text) || o.Version() != "" {
 		t.Errorf("no file: %v, want a token of the old key", err)
 	}
 	second, _ := newKey(t, s)
@@ -137,29 +140,100 @@ func TestRotationIsTakenUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := renewer(t, o, c.Ephemeral)
-	if got, err := r.Token(t.Context()); err != nil || !works(t, s, got.Text) {
+	r, other := renewer(t, o, c.Ephemeral), renewer(t, o, nil)
+	for _, r := range []*source.Renewer{r, other} {
+		if got, err := r.Token(t.Context()); err != nil || !works(t, s, got.Text) {
+			t.Fatal(err)
+		}
+	}
+	before, err := r.AccessKey(t.Context())
+	if err != nil {
 		t.Fatal(err)
 	}
 	write(t, path, second)
 	remove()
 	deadline := time.Now().Add(10 * time.Second)
-	for {
+	for _, r := range []*source.Renewer{r, other} {
+		for {
+			got, err := r.Token(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if works(t, s, got.Text) {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatal("10 s after the key was replaced its tokens are not served")
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+	}
+	// What was made with the former key has ended with it.
+	key, err := r.AccessKey(t.Context())
+	if err != nil || time.Until(key.ExpiresAt) < 5*time.Hour || key.ID == before.ID {
+		t.Errorf("access key: %v until %v, the former one: %t", err, key.ExpiresAt, key.ID == before.ID)
+	}
+}
+
+// either is an origin whose tokens become those of another account.
+type either struct {
+	source.Origin
+	then   source.Origin
+	turned atomic.Bool
+}
+
+func (e *either) Make(ctx context.Context) (iamclient.Token, error) {
+	if e.turned.Load() {
+		return e.then.Make(ctx)
+	}
+	return e.Origin.Make(ctx)
+}
+
+// Tokens and access keys are of the same account.
+func TestOriginIsOfAnotherAccount(t *testing.T) {
+	t.Parallel()
+	s := propusktest.New(t)
+	c := client(t, s)
+	of := func(text []byte) source.Origin {
+		path := filepath.Join(t.TempDir(), "key.json")
+		write(t, path, text)
+		o, err := source.NewKeyFile(c, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return o
+	}
+	o := &either{Origin: of(s.Key), then: of(s.AdminKey)}
+	var ahead atomic.Int64 // of the monotonic clock
+	r, err := source.NewRenewerAt(o, c.Ephemeral, source.Policy{}, func() time.Duration { return time.Since(epoch) + time.Duration(ahead.Load()) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.Close)
+	if got, err := r.Token(t.Context()); err != nil || whose(t, got.Text) != s.ServiceAccountID {
+		t.Fatal(err)
+	}
+	ahead.Store(int64(7 * time.Minute)) // the key is due later than the token
+	mine, err := r.AccessKey(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.turned.Store(true)
+	ahead.Store(int64(13 * time.Minute))
+	for end := time.Now().Add(10 * time.Second); ; {
 		got, err := r.Token(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if works(t, s, got.Text) {
+		if whose(t, got.Text) != s.ServiceAccountID {
 			break
 		}
-		if time.Now().After(deadline) {
-			t.Fatal("10 s after the key was replaced its tokens are not served")
+		if time.Now().After(end) {
+			t.Fatal("the other account is not taken up")
 		}
-		time.Sleep(100 * time.Millisecond)
 	}
-	key, err := r.AccessKey(t.Context())
-	if err != nil || time.Until(key.ExpiresAt) < 5*time.Hour {
-		t.Errorf("access key: %v until %v", err, key.ExpiresAt)
+	if key, err := r.AccessKey(t.Context()); err != nil || key.ID == mine.ID {
+		t.Errorf("the token is of another account, and the access key of the former: %v", err)
 	}
 }
 

@@ -29,6 +29,9 @@ type Renewer struct {
 	ended  sync.WaitGroup
 
 	hasKeys bool
+	version atomic.Pointer[string] // of the origin, of which the last token was to be made
+	mu      sync.Mutex
+	basis   string      // what the tokens that came last were made of, and whose they are
 	broken  atomic.Bool // so that it is told once
 }
 
@@ -55,16 +58,17 @@ func newRenewer(origin Origin, keys Keys, policy Policy, mono func() time.Durati
 		times: func(t *iamclient.Token) (*time.Time, *time.Time) { return &t.ReceivedAt, &t.ExpiresAt },
 	}
 	r.keys = &keeper[iamclient.AccessKey]{
-		name: "access key", share: p.MinimumLife, clock: c, log: log, ctx: ctx, wake: make(chan struct{}, 1),
+		name: "access key", share: p.MinimumLife, recheck: p.Recheck, clock: c, log: log, ctx: ctx, wake: make(chan struct{}, 1),
 		times: func(a *iamclient.AccessKey) (*time.Time, *time.Time) { return &a.ReceivedAt, &a.ExpiresAt },
 		make: func(ctx context.Context) (iamclient.AccessKey, error) {
 			return r.makeKey(ctx, keys)
 		},
 	}
 	r.tokens.refused = r.keys.drop // of an account that is gone, keys are not served either
+	r.tokens.renewed = r.follow
 	var changed func() bool
-	if o, ok := origin.(changing); ok {
-		changed = o.Changed
+	if _, ok := origin.(versioned); ok {
+		changed = r.changed
 	}
 	r.ended.Go(func() { r.tokens.run(false, changed) })
 	if keys != nil {
@@ -73,11 +77,36 @@ func newRenewer(origin Origin, keys Keys, policy Policy, mono func() time.Durati
 	return r, nil
 }
 
+// changed tells whether a token made now would be made of something else than
+// the last one.
+func (r *Renewer) changed() bool {
+	before, now := r.version.Load(), r.origin.(versioned).Version()
+	return before != nil && now != "" && now != *before
+}
+
+// follow drops the access key when tokens are made of something else than
+// before, or are another account's: what was made by the former may have ended
+// with it.
+func (r *Renewer) follow() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	basis := *r.version.Load() + " " + r.subject()
+	if r.basis != "" && r.basis != basis {
+		r.keys.drop()
+	}
+	r.basis = basis
+}
+
 // fragile is an Origin that goes on with what it had when what it is made of is
 // broken.
 type fragile interface{ Broken() error }
 
 func (r *Renewer) makeToken(ctx context.Context) (iamclient.Token, error) {
+	version := ""
+	if o, ok := r.origin.(versioned); ok {
+		version = o.Version() // before anything is read: a change in between is one more change
+	}
+	r.version.Store(&version)
 	got, err := r.origin.Make(ctx)
 	if o, ok := r.origin.(fragile); ok {
 		broken := o.Broken()
@@ -125,6 +154,11 @@ func (r *Renewer) ServiceAccountID() string {
 	if id := r.origin.ServiceAccountID(); id != "" {
 		return id
 	}
+	return r.subject()
+}
+
+// subject is whose the token is that is held, "" when it does not tell.
+func (r *Renewer) subject() string {
 	r.tokens.mu.Lock()
 	defer r.tokens.mu.Unlock()
 	if r.tokens.have == nil {
