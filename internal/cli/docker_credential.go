@@ -21,14 +21,6 @@ import (
 // docker login's user names].
 const registryUser = "iam"
 
-// errNotDockers is known to docker's clients by its text: they ask nobody else
-// then, and go on without a password.
-var errNotDockers = errors.New("credentials not found in native keychain")
-
-// mostDockerRequest bounds what a client says: an address, or what it would have
-// stored.
-const mostDockerRequest = 64 << 10
-
 // dockerCredential is a credential helper of docker and of whatever reads its
 // configuration (helm, crane, skopeo, kubelet): it gives an IAM token to the
 // registries that configure has named, and to no other.
@@ -54,7 +46,7 @@ func dockerCredential() command {
 				case "store":
 					return fmt.Errorf("docker login is not supported with the %s credential helper, and not needed: it finds the password by itself", helperName(f))
 				case "erase":
-					return nil // nothing was stored
+					return s.eraseForDocker(f)
 				case "version":
 					_, err := fmt.Fprintf(s.env.Stdout, "docker-credential-%s %s\n", helperName(f), s.env.Version)
 					return err
@@ -103,35 +95,6 @@ func helperName(f *flag.FlagSet) string {
 		return "yc"
 	}
 	return "propusk"
-}
-
-// answerDocker prints the password for the registry that a client names.
-func (s *session) answerDocker(ctx context.Context, f *flag.FlagSet) error {
-	asked, err := io.ReadAll(io.LimitReader(s.env.Stdin, mostDockerRequest))
-	if err != nil {
-		return fmt.Errorf("standard input: %w", err)
-	}
-	server := strings.TrimSpace(string(asked))
-	known, err := s.dockerRegistries()
-	if err != nil {
-		return err
-	}
-	at, ok := known.Registries[registryHost(server)]
-	if !ok {
-		return errNotDockers
-	}
-	if s.profileName == "" && s.env.variable(envProfile) == "" {
-		s.profileName = at.Profile
-	}
-	// Nobody is there to answer questions, and what is printed is read by a program.
-	s.env.HideTyping, s.env.Stdin, s.noBrowser, s.quiet = nil, strings.NewReader(""), true, true
-	if err := s.check(f); err != nil {
-		return err
-	}
-	if err := s.authenticate(ctx); err != nil {
-		return err
-	}
-	return json.NewEncoder(s.env.Stdout).Encode(struct{ ServerURL, Username, Secret string }{server, registryUser, s.bearer.Reveal()})
 }
 
 // listForDocker prints the registries that there are passwords for.
