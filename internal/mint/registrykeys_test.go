@@ -109,6 +109,18 @@ func TestRegistryToken(t *testing.T) {
 	if err := p.by(t, pinned, c.Now()); err != nil {
 		t.Error(err)
 	}
+	block, _ := pem.Decode(pinned)
+	root, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(p.Header.Chain[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if leaf.IsCA || leaf.KeyUsage != x509.KeyUsageDigitalSignature || !root.MaxPathLenZero || root.KeyUsage != x509.KeyUsageCertSign {
+		t.Errorf("who has a signing key certifies others: leaf %v %v, root %v %v", leaf.IsCA, leaf.KeyUsage, root.MaxPathLenZero, root.KeyUsage)
+	}
 	for _, at := range []time.Duration{-50 * time.Minute, 50 * time.Minute} { // a registry's clock
 		if err := p.by(t, pinned, c.Now().Add(at)); err != nil {
 			t.Errorf("%v away: %v", at, err)
