@@ -207,11 +207,11 @@ func (r *functionRun) open() (net.Listener, error) {
 	if ip := net.ParseIP(host); err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		return nil, misuse{fmt.Errorf("--listen: %q is not an address on loopback: who may connect may use the function's account", r.listen)}
 	}
-	listener, err := net.Listen("tcp", r.listen)
+	listener, err := listenForFunction(r.listen)
 	if err != nil {
 		return nil, fmt.Errorf("--listen: %w", err)
 	}
-	return onlyThisUser(listener), nil
+	return listener, nil
 }
 
 // prepare finds the handler and settles what is wrong with the command line.

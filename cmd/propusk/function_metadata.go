@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"net"
 	"net/http"
 	"net/netip"
 	"time"
@@ -68,12 +67,12 @@ func startFunctionMetadata(account *functionAccount, now func() time.Time) (*fun
 	if err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := listenForFunction("127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
 	m := &functionMetadata{listener.Addr().String(), &http.Server{Handler: door, ReadHeaderTimeout: functionHeaderTime, IdleTimeout: functionIdle, MaxHeaderBytes: functionHeaders}}
-	go func() { _ = m.server.Serve(onlyThisUser(listener)) }()
+	go func() { _ = m.server.Serve(listener) }()
 	return m, nil
 }
 

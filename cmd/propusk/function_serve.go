@@ -18,6 +18,15 @@ const (
 	functionGrace      = time.Second // for calls under way, after Ctrl-C
 )
 
+// listenForFunction listens on loopback, for programs of this user alone.
+func listenForFunction(address string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	return onlyThisUser(listener), nil
+}
+
 // serve lets HTTP requests call the function until ctx ends.
 func (r *functionRun) serve(ctx context.Context, runner *function.Runner, listener net.Listener) error {
 	calls, cancel := context.WithCancel(context.WithoutCancel(ctx))

@@ -4,7 +4,10 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -42,6 +45,40 @@ func TestThisUser(t *testing.T) {
 		if uid != os.Geteuid() || !found {
 			t.Errorf("%s: owner %d, %v", address, uid, found)
 		}
+	}
+}
+
+// TestFunctionListener: another user's connection is dropped, where a function is
+// called and where its tokens are.
+func TestFunctionListener(t *testing.T) {
+	l, err := listenForFunction("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if _, ok := l.(*ownListener); !ok {
+		t.Errorf("%T is everybody's", l)
+	}
+	if os.Geteuid() != 0 { // nobody can be another one; the tables are tried below
+		return
+	}
+	other := exec.Command("bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/$1; read -t 10 line <&3; echo \"$?:$line\"", "bash", strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
+	other.SysProcAttr, other.Dir = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}, "/"
+	accepted := make(chan error, 1)
+	go func() {
+		c, err := l.Accept()
+		if err == nil {
+			_, _ = c.Write([]byte("secret\n"))
+			_ = c.Close()
+		}
+		accepted <- err
+	}()
+	if out, err := other.CombinedOutput(); err != nil || string(out) != "1:\n" {
+		t.Errorf("another user's connection: %q, %v", out, err)
+	}
+	_ = l.Close()
+	if err := <-accepted; err == nil {
+		t.Error("it was let in")
 	}
 }
 
