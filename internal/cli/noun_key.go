@@ -86,6 +86,9 @@ func createKey(f *flag.FlagSet) action {
 // writable tries whether a file can be made, before a key is made whose secret
 // half could not be kept.
 func writable(path string) error {
+	if err := keyfile.Replaceable(path); err != nil {
+		return err
+	}
 	tmp, err := os.CreateTemp(filepath.Dir(path), ".try-*")
 	if err != nil {
 		return err

@@ -228,6 +228,8 @@ func TestQuestions(t *testing.T) {
 		{"a person says yes", "y\n", keyboard, nil, true},
 		{"a person says no", "n\n", keyboard, nil, false},
 		{"a person says nothing", "", keyboard, nil, false},
+		{"a person presses enter", "\n", keyboard, nil, false},
+		{"a person says something else", "yesterday\n", keyboard, nil, false},
 		{"a person has said yes", "", keyboard, []string{"-y"}, true},
 		{"a script", "", nil, nil, true},
 		{"a script without a terminal", "", nobody, nil, true},

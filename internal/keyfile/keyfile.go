@@ -81,8 +81,12 @@ func quote(s string) []byte {
 }
 
 // Write puts the file at path with mode 0600, whole or not at all: a reader
-// never sees half a key, and a file that was there is replaced.
+// never sees half a key, and a file that was there is replaced. What Replaceable
+// refuses stays as it is.
 func (f *File) Write(path string) error {
+	if err := Replaceable(path); err != nil {
+		return fmt.Errorf("key file: %w", err)
+	}
 	tmp, err := os.CreateTemp(filepath.Dir(path), ".key-*") // mode 0600 from the start
 	if err != nil {
 		return fmt.Errorf("key file: %w", err)
@@ -100,6 +104,20 @@ func (f *File) Write(path string) error {
 	}
 	if err != nil {
 		return fmt.Errorf("key file: %w", err)
+	}
+	return nil
+}
+
+// Replaceable refuses a path where something else stands than a file: a folder,
+// or a device such as /dev/stdout, of which root would take the name away. "-"
+// is no path, though a file may be called so: ./- is one.
+func Replaceable(path string) error {
+	if path == "-" {
+		return errors.New(`"-" is no file: say ./- if it is one`)
+	}
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is there, and is no file", path)
 	}
 	return nil
 }

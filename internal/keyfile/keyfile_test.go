@@ -104,6 +104,21 @@ func TestWriteThenRead(t *testing.T) {
 	if err := f.Write(filepath.Join(path, "no-folder")); err == nil {
 		t.Error("writing below a file must fail")
 	}
+	device := filepath.Join(filepath.Dir(path), "device")
+	if err := os.Symlink(os.DevNull, device); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{device, filepath.Dir(path), "-"} {
+		if err := f.Write(path); err == nil {
+			t.Errorf("%s is replaced", path)
+		}
+	}
+	if info, err := os.Lstat(device); err != nil || info.Mode()&os.ModeSymlink == 0 {
+		t.Errorf("%v, %v", info, err)
+	}
+	if err := keyfile.Replaceable(filepath.Join(filepath.Dir(path), "none")); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestParse(t *testing.T) {
