@@ -42,8 +42,9 @@ func refusedHeader(name string) *answer {
 	// Some servers behind proxies take "_" for "-"; a proxy that lets such a
 	// header through has forwarded it all the same.
 	switch name := strings.ReplaceAll(strings.ToLower(name), "_", "-"); {
-	case strings.HasPrefix(name, "x-forwarded-"), name == "forwarded", name == "x-real-ip", name == "via",
-		name == "x-client-ip", name == "true-client-ip", name == "cf-connecting-ip", name == "proxy-authorization":
+	case strings.HasPrefix(name, "x-forwarded"), strings.HasPrefix(name, "forwarded"), strings.HasPrefix(name, "x-original-"),
+		strings.HasSuffix(name, "client-ip"), strings.HasPrefix(name, "x-envoy-"), name == "x-real-ip", name == "via", name == "x-rewrite-url",
+		name == "cdn-loop", name == "cf-connecting-ip", name == "proxy-authorization":
 		return plain(http.StatusForbidden, "forwarded", "Forwarded requests are refused")
 	case name == "origin", name == "referer", strings.HasPrefix(name, "sec-fetch-"), strings.HasPrefix(name, "access-control-request-"):
 		return plain(http.StatusForbidden, "browser", "Requests of browsers are refused")

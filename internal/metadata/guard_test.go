@@ -13,7 +13,8 @@ const tokenPath = "/computeMetadata/v1/instance/service-accounts/default/token"
 
 func TestForwardedAndBrowsersAreRefused(t *testing.T) {
 	for _, h := range []string{"X-Forwarded-For: 10.0.0.5", "x-forwarded-for: ", "X-Forwarded-Host: a", "X-Forwarded-Proto: http", "Forwarded: for=1", "X-Real-IP: 1", "Via: 1.1 p",
-		"X_Forwarded_For: 1", "X-Client-Ip: 1", "True-Client-IP: 1", "Proxy-Authorization: x",
+		"X_Forwarded_For: 1", "X-Client-Ip: 1", "True-Client-IP: 1", "X-Forwarded: 1", "Forwarded-For: 1", "X-Original-Forwarded-For: 1",
+		"X-Original-URL: /", "X-Rewrite-URL: /", "X-Cluster-Client-IP: 1", "X-Envoy-External-Address: 1", "CDN-Loop: a", "Client-IP: 1", "Proxy-Authorization: x",
 		"Origin: null", "Origin: http://169.254.169.254", "Sec-Fetch-Mode: no-cors", "Sec-Fetch-Site: same-origin", "Referer: http://a/", "Access-Control-Request-Method: PUT"} {
 		for _, path := range []string{"/", tokenPath, "/latest/meta-data/", "/nowhere"} {
 			if w := ask(full(t), "GET", path, flavour, h); w.Code != 403 {

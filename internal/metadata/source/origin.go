@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -96,7 +97,9 @@ func (k *KeyFile) reload() {
 	text, err := readSmall(k.path)
 	var key *keyfile.File
 	if err == nil {
-		key, err = keyfile.Parse(text)
+		if key, err = keyfile.Parse(text); err != nil {
+			err = fmt.Errorf("%s: %w", k.path, err)
+		}
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()

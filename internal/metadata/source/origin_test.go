@@ -239,7 +239,9 @@ func TestOriginIsOfAnotherAccount(t *testing.T) {
 
 func TestKeyFileIsMissingAtStart(t *testing.T) {
 	folder := t.TempDir()
-	for _, path := range []string{filepath.Join(folder, "none.json"), folder} {
+	broken := filepath.Join(folder, "broken.json")
+	write(t, broken, []byte("{"))
+	for _, path := range []string{filepath.Join(folder, "none.json"), folder, broken} {
 		if _, err := source.NewKeyFile(nil, path); err == nil || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v", path, err)
 		}
