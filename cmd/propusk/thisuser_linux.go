@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // onlyThisUser drops connections on loopback that another user of the machine has
@@ -40,7 +41,27 @@ func ofThisUser(c net.Conn) bool {
 	if err != nil {
 		return false
 	}
-	known := false
+	for try := 1; ; try++ {
+		own, found, known := ownerOf(client, server)
+		if found || !known {
+			return own || !known
+		}
+		if try == ownerTries { // its program has closed it
+			return false
+		}
+		time.Sleep(ownerPause)
+	}
+}
+
+// A table that changes while it is read may leave a connection out.
+const (
+	ownerTries = 3
+	ownerPause = time.Millisecond
+)
+
+// ownerOf tells whether the socket is this user's; whether the kernel's tables
+// have it; and whether there are tables.
+func ownerOf(client, server netip.AddrPort) (own, found, known bool) {
 	for _, table := range []string{"/proc/self/net/tcp", "/proc/self/net/tcp6"} {
 		file, err := os.Open(table)
 		if err != nil {
@@ -49,11 +70,11 @@ func ofThisUser(c net.Conn) bool {
 		uid, found := socketOwner(file, client, server)
 		_ = file.Close()
 		if found {
-			return uid == os.Geteuid() || uid == 0
+			return uid == os.Geteuid() || uid == 0, true, true
 		}
 		known = true
 	}
-	return !known
+	return false, false, known
 }
 
 // established is the one state in which the kernel is sure to know a socket's
