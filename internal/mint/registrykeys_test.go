@@ -222,6 +222,7 @@ func TestRegistryDistrust(t *testing.T) {
 	if leaked.by(t, pinned, c.Now()) == nil {
 		t.Error("the last certificate of a distrusted key is believed for longer than two hours")
 	}
+	registryToken(t, k, r) // whose certificate is the root's that ends next, and has hours to live
 	_, roots, err := k.List(t.Context())
 	if err != nil || len(roots) != 1 {
 		t.Fatal(roots, err)
