@@ -119,6 +119,7 @@ listeners: [{listen: "127.0.0.1:0", interfaces: [lo], PODS}]`)
 		"nobody's id":            {"aje00000000000000000", "annotated-pods: {account: admin, namespaces: [shop]}", "404 Not Found"},
 		"one who may not be":     {admin.ServiceAccountID, "annotated-pods: {account: robot, namespaces: [shop]}", "404 Not Found"},
 		"another pod's":          {robot, "accounts-by-pod: {shop/other: robot}", "404 Not Found"},
+		"another namespace's":    {robot, "accounts-by-pod: {other/cart: robot}", "404 Not Found"},
 		"no id":                  {strings.Repeat("a", 51), "annotated-pods: {account: admin, namespaces: [shop]}", "404 Not Found"},
 		"by name before any tag": {admin.ServiceAccountID, "accounts-by-pod: {shop/cart: robot}, annotated-pods: {account: admin, namespaces: [shop]}", robot},
 	} {
