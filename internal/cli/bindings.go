@@ -87,7 +87,8 @@ func whoFlags(f *flag.FlagSet) who {
 			})
 			w[x.name] = text
 		} else {
-			w[x.name] = f.String(x.name, "", x.usage)
+			w[x.name] = new(string)
+			singleVar(f, w[x.name], x.name, x.usage)
 		}
 	}
 	return w
@@ -127,8 +128,11 @@ func bindingOf(ctx context.Context, s *session, text string) (*accesspb.AccessBi
 	role := ""
 	all := ways()
 	for pair := range strings.SplitSeq(text, ",") {
-		key, value, _ := strings.Cut(pair, "=")
+		key, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
 		if key == "role" {
+			if role != "" {
+				return nil, misuse("--access-binding: %q names two roles", text)
+			}
 			role = value
 			continue
 		}
@@ -201,7 +205,9 @@ func listBindings(f *flag.FlagSet, service string) action {
 }
 
 func updateBindings(f *flag.FlagSet, service string, what accesspb.AccessBindingAction) action {
-	id, role := f.String("id", "", "the resource; may stand beside the flags"), f.String("role", "", "id of the role; required")
+	id, role := new(string), new(string)
+	singleVar(f, id, "id", "the resource; may stand beside the flags")
+	singleVar(f, role, "role", "id of the role; required")
 	w := whoFlags(f)
 	return func(ctx context.Context, s *session, args []string) error {
 		resource, err := oneID(*id, args)
@@ -223,7 +229,8 @@ func updateBindings(f *flag.FlagSet, service string, what accesspb.AccessBinding
 
 func setBindings(f *flag.FlagSet, service string) action {
 	var wanted texts
-	id := f.String("id", "", "the resource; may stand beside the flags")
+	id := new(string)
+	singleVar(f, id, "id", "the resource; may stand beside the flags")
 	f.Var(&wanted, "access-binding", "role=ROLE,subject=TYPE:ID; once for each binding. In place of subject= may stand the names of add-access-binding's flags")
 	none := f.Bool("none", false, "take every binding away")
 	yes := yesFlag(f)

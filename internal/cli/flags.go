@@ -115,6 +115,28 @@ func (t *texts) Set(text string) error {
 	return nil
 }
 
+// single is a flag that names one thing. Given again with another value it is
+// refused: only one would count, and the other keep or lose its access unseen.
+type single struct{ into *string }
+
+func singleVar(f *flag.FlagSet, into *string, name, usage string) { f.Var(single{into}, name, usage) }
+
+func (s single) String() string {
+	if s.into == nil {
+		return ""
+	}
+	return *s.into
+}
+
+// Set implements flag.Value.
+func (s single) Set(text string) error {
+	if *s.into != "" && *s.into != text {
+		return errors.New("it stands there twice, and only one can be meant")
+	}
+	*s.into = text
+	return nil
+}
+
 // given tells which flags stand on the command line.
 func given(f *flag.FlagSet) map[string]bool {
 	out := map[string]bool{}

@@ -23,7 +23,8 @@ func (c command) named(about *subject) command {
 	c.takes = "NAME|ID"
 	c.flags = func(f *flag.FlagSet) action {
 		act := inner(f)
-		name := f.String("name", "", "name of the "+about.thing+"; may stand beside the flags")
+		name := new(string)
+		singleVar(f, name, "name", "name of the "+about.thing+"; may stand beside the flags")
 		organization := new(string)
 		about.where(f, organization)
 		return func(ctx context.Context, s *session, args []string) error {

@@ -153,12 +153,12 @@ func (r rpc) declare(f *flag.FlagSet) (*request, error) {
 	}
 	q := &request{rpc: r, flags: f, message: in.New(), answer: out}
 	if r.subject != nil {
-		f.StringVar(&q.id, "id", "", "id of the "+r.subject.thing+"; may stand beside the flags")
+		singleVar(f, &q.id, "id", "id of the "+r.subject.thing+"; may stand beside the flags")
 		if r.subject.flag != "" {
-			f.StringVar(&q.id, r.subject.flag, "", "the same as --id")
+			singleVar(f, &q.id, r.subject.flag, "the same as --id")
 		}
 		if r.subject.by != nil {
-			f.StringVar(&q.byName, "name", "", "name of the "+r.subject.thing+"; may stand beside the flags")
+			singleVar(f, &q.byName, "name", "name of the "+r.subject.thing+"; may stand beside the flags")
 		}
 	}
 	for _, o := range r.options {

@@ -93,3 +93,41 @@ func TestDiscoveryLeavesOut(t *testing.T) {
 		t.Errorf("a server without discovery: %q, %v", got, err)
 	}
 }
+
+// TestTwice: of two things where one is meant, none is silently left out.
+func TestTwice(t *testing.T) {
+	server := newAnyServer(t, func(string, proto.Message) (proto.Message, error) {
+		return &operationpb.Operation{Id: "op", Done: true}, nil
+	})
+	for line, want := range map[string]string{
+		"folder remove-access-binding --id x --role viewer --subject a:b --subject a:c":          "--subject: it stands there twice",
+		"folder remove-access-binding --id x --role viewer --role editor --subject a:b":          "--role: it stands there twice",
+		"folder remove-access-binding --id x --id y --role editor --subject a:b":                 "--id: it stands there twice",
+		"folder remove-access-binding --name x --name y --role editor --subject a:b":             "--name: it stands there twice",
+		"folder set-access-bindings --id x --access-binding role=viewer,role=editor,subject=a:b": "names two roles",
+		"folder set-access-bindings --id x --access-binding role=viewer,subject=a:b,subject=a:c": "names two subjects",
+		"folder set-access-bindings --id x --id y --access-binding role=viewer,subject=a:b":      "--id: it stands there twice",
+		"folder delete --id x --id y":                                         "--id: it stands there twice",
+		"folder delete x --cloud-id c --folder-id x --folder-name y --name z": "name the folder one way",
+		"folder delete --name x --name y":                                     "--name: it stands there twice",
+	} {
+		server.asked = nil
+		if _, stderr, code := server.run(t, Environment{}, append([]string{"resource-manager"}, strings.Fields(line)...)...); code != exitMisused || !strings.Contains(stderr, want) || len(server.asked) > 0 {
+			t.Errorf("%s: %d, asked %d, %q", line, code, len(server.asked), stderr)
+		}
+	}
+	if _, stderr, code := server.run(t, Environment{}, strings.Fields("iam service-account list --folder-id x --folder-name y")...); code != exitMisused || !strings.Contains(stderr, "--folder-id and --folder-name exclude each other") {
+		t.Errorf("%d, %q", code, stderr)
+	}
+	for _, line := range []string{
+		"folder add-access-binding --id x --id x --role viewer --role=viewer --subject a:b --subject a:b",
+		"folder delete --id x --folder-id a --folder-id b --format json --format text",
+	} {
+		if _, stderr, code := server.run(t, Environment{}, append([]string{"resource-manager"}, strings.Fields(line)...)...); code != 0 {
+			t.Errorf("%s: %d, %q", line, code, stderr)
+		}
+	}
+	if _, stderr, code := server.run(t, Environment{}, "resource-manager", "folder", "set-access-bindings", "--id", "x", "--access-binding", "role=viewer, subject=a:b"); code != 0 {
+		t.Errorf("a space: %d, %q", code, stderr)
+	}
+}
