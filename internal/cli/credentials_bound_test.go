@@ -9,12 +9,16 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	iampb "github.com/yandex-cloud/go-genproto/yandex/cloud/iam/v1"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/propusk/propusk/internal/cli/profile"
+	"github.com/propusk/propusk/internal/iam"
 	propuskpb "github.com/propusk/propusk/proto/propusk/v1"
 )
 
@@ -110,5 +114,92 @@ func TestServerOfItsOwnAudience(t *testing.T) {
 	f.asked = nil
 	if code, _, errs := f.tree(t, config(t, ""), []string{"YC_SERVICE_ACCOUNT_KEY_FILE=" + keyText(t)}, "iam create-token"); code != 1 || len(f.asked) != 2 || !strings.Contains(errs, "another audience") {
 		t.Errorf("%d after %d, %s", code, len(f.asked), errs)
+	}
+}
+
+// TestTokensAreOfWhatTheyWereMadeOf: a token that is kept is of one server, of one
+// credential, and of one account that it acts as.
+func TestTokensAreOfWhatTheyWereMadeOf(t *testing.T) {
+	a, b := newFake(t), newFake(t)
+	ends := timestamppb.New(time.Now().Add(time.Hour))
+	for f, name := range map[*fake]string{a: "a", b: "b"} {
+		f.created = &iampb.CreateIamTokenResponse{IamToken: "t1.of." + name, ExpiresAt: ends}
+		f.answer = func(string, proto.Message) (proto.Message, error) {
+			return &iampb.CreateIamTokenResponse{IamToken: "t1.as." + name, ExpiresAt: ends}, nil
+		}
+	}
+	path := config(t, "profiles: {default: {token: y0_first}}")
+	expect := func(f *fake, line, want string) {
+		t.Helper()
+		if code, out, errs := f.tree(t, path, nil, line); code != 0 || out != want+"\n" {
+			t.Errorf("%s: %d, %s, %s, want %s", line, code, out, errs, want)
+		}
+	}
+	expect(a, "iam create-token", "t1.of.a")
+	expect(b, "iam create-token", "t1.of.b")
+	expect(a, "iam create-token --impersonate-service-account-id ajesa", "t1.as.a")
+	expect(a, "iam create-token", "t1.of.a")
+	if code, _, errs := a.tree(t, path, nil, "config set token y0_second"); code != 0 {
+		t.Fatal(errs)
+	}
+	a.created.IamToken = "t1.of.another"
+	expect(a, "iam create-token", "t1.of.another")
+}
+
+// TestPagesOfAnotherServer: init at another server signs nobody in at the pages
+// of the profile's.
+func TestPagesOfAnotherServer(t *testing.T) {
+	own, other, p := cloud(t), cloud(t), newPages(t)
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	if code, text, _ := own.begin(t, path, "1\n", "--federation-endpoint", p.URL); code != 0 {
+		t.Fatal(text)
+	}
+	if code, text, _ := other.begin(t, path, "1\n1\n"); code != 1 || !strings.Contains(text, "where people sign in, at http://"+other.endpoint) || p.made != 1 {
+		t.Errorf("%d, %s", code, text)
+	}
+}
+
+// TestSignedInElsewhereMeanwhile: a command that waits for another one's sign-in
+// takes it only when it is one at its own server.
+func TestSignedInElsewhereMeanwhile(t *testing.T) {
+	f := cloud(t)
+	path := config(t, "profiles: {default: {federation-id: fed1}}")
+	signIns := profile.SignInsOf(path, nil)
+	done, alone := signIns.Hold("default")
+	if !alone {
+		t.Fatal("somebody has it")
+	}
+	go func() {
+		defer done()
+		time.Sleep(200 * time.Millisecond) // the command has found none
+		in, err := profile.NewSignIn("http://127.0.0.1:1", false)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		in.Endpoint, in.Federation, in.RefreshToken = "iam.example.com:443", "fed1", iam.NewSecret("rt1.x")
+		if err := signIns.Put("default", in); err != nil {
+			t.Error(err)
+		}
+	}()
+	if code, out, errs := f.tree(t, path, nil, "iam create-token"); code != 2 || out != "" || !strings.Contains(errs, "is for iam.example.com:443, and is not sent to "+f.endpoint) {
+		t.Errorf("%d, %s, %s", code, out, errs)
+	}
+}
+
+// TestMetadataAddressSendsElsewhere: no other address is asked in its place.
+func TestMetadataAddressSendsElsewhere(t *testing.T) {
+	f := newFake(t)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/elsewhere" {
+			http.Redirect(w, r, "/elsewhere", http.StatusFound)
+			return
+		}
+		_, _ = w.Write([]byte(`{"access_token":"t1.meta.data","expires_in":3600,"token_type":"Bearer"}`))
+	}))
+	defer s.Close()
+	path := config(t, "profiles: {default: {instance-service-account: true}}")
+	if code, out, errs := f.tree(t, path, []string{"YC_METADATA_ADDR=" + strings.TrimPrefix(s.URL, "http://")}, "iam create-token"); code != 1 || out != "" || !strings.Contains(errs, "302") {
+		t.Errorf("%d, %s, %s", code, out, errs)
 	}
 }

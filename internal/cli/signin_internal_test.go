@@ -222,6 +222,7 @@ func TestDevice(t *testing.T) {
 		"no code":        {answers{strings.Replace(begun, "AAAA-BBBB", "", 1)}, nil, "names no page"},
 		"no token":       {answers{begun, `200 {}`}, []time.Duration{2 * second}, errNoToken.Error()},
 		"not a bearer":   {answers{begun, strings.Replace(done, "Bearer", "mac", 1)}, []time.Duration{2 * second}, errNoToken.Error()},
+		"two next ones":  {answers{begun, strings.Replace(done, `"token_type"`, `"refresh_token":"rt1.a rt1.b","token_type"`, 1)}, []time.Duration{2 * second}, errNoToken.Error()},
 		"two lines":      {answers{begun, strings.Replace(done, "t1.a.b", `t1.a.b\r\nx: y`, 1)}, []time.Duration{2 * second}, errNoToken.Error()},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -242,6 +243,25 @@ func TestDevice(t *testing.T) {
 				t.Errorf("%q", err)
 			}
 		})
+	}
+}
+
+// TestDeviceShowsNothingUnsafe: a link is shown only when it is one.
+func TestDeviceShowsNothingUnsafe(t *testing.T) {
+	for _, link := range []string{`https://iam.example.com/\u001b[2J`, "javascript:alert(1)", "http://evil.example/"} {
+		left := answers{`200 {"device_code":"D","user_code":"A\u001b[2J","verification_uri":"https://iam.example.com/device","verification_uri_complete":"` + link + `","expires_in":600}`,
+			`200 {"access_token":"t1.a.b","token_type":"Bearer","expires_in":60}`}
+		var pauses []time.Duration
+		var shown strings.Builder
+		i := testIssuer(&left, &pauses)
+		i.s.env.Stderr = &shown
+		in, err := profile.NewSignIn(issuerURL, false)
+		if err == nil {
+			_, err = i.byDevice(t.Context(), in, time.Hour)
+		}
+		if text := shown.String(); err != nil || strings.ContainsAny(text, "\x1b") || strings.Contains(text, "or go to") || !strings.Contains(text, "https://iam.example.com/device") {
+			t.Errorf("%s: %v, %q", link, err, text)
+		}
 	}
 }
 

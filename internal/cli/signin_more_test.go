@@ -1,12 +1,17 @@
 package cli_test
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/propusk/propusk/internal/cli"
 )
 
 // TestDroppedWhileItIsRenewed: a sign-in that the person gives up while a
@@ -120,6 +125,62 @@ func TestBoundSignInWithAWrongClock(t *testing.T) {
 		code, text, _ := f.begin(t, path, "1\n", "--federation-endpoint", p.URL, "--dpop")
 		if wrong := want == "invalid_dpop_proof"; (code != 0) != wrong || !strings.Contains(text, want) || want == "" && strings.Contains(text, "your clock") {
 			t.Errorf("%v: %d, %s", ahead, code, text)
+		}
+	}
+}
+
+// TestBrowserKnowsNoCredentials: what it is started with holds none.
+func TestBrowserKnowsNoCredentials(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		return // scripts are others there
+	}
+	f, p := cloud(t), newPages(t)
+	folder := t.TempDir()
+	script, seen := filepath.Join(folder, "browser"), filepath.Join(folder, "seen")
+	if err := os.WriteFile(script, []byte("#!/bin/sh\nenv >"+seen+".new && mv "+seen+".new "+seen+"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	var errs bytes.Buffer
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	ended := make(chan int)
+	go func() {
+		ended <- cli.Main(ctx, cli.Environment{Environ: []string{"YC_ENDPOINT=" + f.endpoint, "YC_CONFIG=" + filepath.Join(folder, "config.yaml"), "PATH=" + os.Getenv("PATH"),
+			"BROWSER=" + script, "YC_IAM_TOKEN=t1.in.environment", "YC_TOKEN=y0_environment", "YC_SERVICE_ACCOUNT_KEY_FILE={}"},
+			Stdin: strings.NewReader(""), Stdout: &errs, Stderr: &errs, Now: time.Now}, "yc", []string{"init", "--username", "alice", "--federation-endpoint", p.URL})
+	}()
+	var text []byte
+	for deadline := time.Now().Add(20 * time.Second); text == nil && time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		text, _ = os.ReadFile(seen)
+	}
+	stop()
+	<-ended
+	if !strings.Contains(string(text), "YC_CONFIG=") {
+		t.Fatalf("it was not started: %q, %s", text, &errs)
+	}
+	for _, name := range []string{"YC_IAM_TOKEN", "YC_TOKEN", "YC_SERVICE_ACCOUNT_KEY_FILE"} {
+		if strings.Contains(string(text), name) {
+			t.Errorf("it has %s", name)
+		}
+	}
+}
+
+// TestDeletedByInit: a profile that init deletes leaves nothing, and one that it
+// makes anew nothing of before.
+func TestDeletedByInit(t *testing.T) {
+	f, p := cloud(t), newPages(t)
+	path := filepath.Join(t.TempDir(), "config.yaml")
+	for _, name := range []string{"first", "second"} {
+		if code, text, _ := f.begin(t, path, "1\n", "--federation-endpoint", p.URL, "--profile", name); code != 0 {
+			t.Fatal(text)
+		}
+	}
+	if code, text, _ := f.begin(t, path, "4\n1\n1\n1\n"); code != 0 || !strings.Contains(text, "Profile 'first' deleted") {
+		t.Fatalf("%d, %s", code, text)
+	}
+	for pattern, want := range map[string]int{"sign-in/first.json": 0, "cache/first-*.json": 0, "sign-in/second.json": 1, "cache/second-*.json": 1} {
+		if found, err := filepath.Glob(filepath.Join(filepath.Dir(path), filepath.FromSlash(pattern))); err != nil || len(found) != want {
+			t.Errorf("%s: %v, want %d, %v", pattern, found, want, err)
 		}
 	}
 }
