@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 
+	"github.com/propusk/propusk/internal/iamclient"
 	"github.com/propusk/propusk/internal/metadata"
 	"github.com/propusk/propusk/internal/server"
 )
@@ -41,7 +42,7 @@ func (f *metadataFlags) set() *flag.FlagSet {
 	fs.StringVar(&f.keyFile, "service-account-key-file", "", "the authorized key of the account whose tokens are given")
 	fs.StringVar(&f.endpoint, "endpoint", "", "IAM's host:port for gRPC")
 	fs.StringVar(&f.ca, "ca-file", "", "a PEM file with the authority of IAM's certificate; without it, the system's")
-	fs.BoolVar(&f.plaintext, "plaintext", false, "speak to IAM without TLS, on loopback alone")
+	fs.BoolVar(&f.plaintext, "plaintext", false, "speak to IAM without TLS, on loopback alone; so it is there unless --ca-file, --config or --plaintext=false is given")
 	fs.StringVar(&f.exchange, "exchange-url", "", "IAM's public address, for accounts that have a token of another issuer")
 	fs.StringVar(&f.node, "node", "", "the node of a Kubernetes cluster whose pods are told apart")
 	fs.StringVar(&f.debug, "debug-listen", "", "the host:port for /metrics, /healthz and /readyz; without it, there is none")
@@ -114,7 +115,12 @@ func (f *metadataFlags) settings() (*metadata.Settings, error) {
 			*to = map[string]string{"endpoint": f.endpoint, "ca-file": f.ca, "exchange-url": f.exchange, "debug-listen": f.debug, "node": f.node}[name]
 		}
 	}
-	s.Plaintext = s.Plaintext || f.plaintext
+	switch {
+	case f.given["plaintext"]:
+		s.Plaintext = f.plaintext
+	case f.file == "" && s.CAFile == "": // as the client's commands have it
+		s.Plaintext = iamclient.OnThisMachine(s.Endpoint)
+	}
 	if err := f.single(s); err != nil {
 		return nil, err
 	}

@@ -123,6 +123,13 @@ func reasonOf(err error) string {
 	return err.Error()
 }
 
+// OnThisMachine tells whether an endpoint, host:port, is on loopback, where a token
+// may travel without TLS.
+func OnThisMachine(endpoint string) bool {
+	host, _, err := net.SplitHostPort(endpoint)
+	return err == nil && isLoopback(host)
+}
+
 func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
