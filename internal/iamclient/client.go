@@ -49,12 +49,14 @@ type Options struct {
 
 // Client asks one IAM. It is safe for concurrent use.
 type Client struct {
-	conn    *grpc.ClientConn
-	now     func() time.Time
-	attempt time.Duration
+	conn     *grpc.ClientConn
+	endpoint string
+	now      func() time.Time
+	attempt  time.Duration
 
 	mu   sync.Mutex
 	skew time.Duration // how far IAM's clock is ahead of this machine's; known from its answers
+	own  string        // the audience that IAM wants, when it is not the public cloud's
 }
 
 // Dial makes a client. It connects when it is first asked, so an IAM that is
@@ -86,7 +88,7 @@ func Dial(o Options) (*Client, error) {
 	if err != nil {
 		return nil, iam.InvalidField("endpoint", "%v", err)
 	}
-	c := &Client{conn: conn, now: o.Now, attempt: o.Attempt}
+	c := &Client{conn: conn, endpoint: o.Endpoint, now: o.Now, attempt: o.Attempt}
 	if c.now == nil {
 		c.now = time.Now
 	}

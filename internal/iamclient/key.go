@@ -28,11 +28,38 @@ func (c *Client) Exchange(ctx context.Context, key *keyfile.File) (Token, error)
 }
 
 func (c *Client) exchangeAt(ctx context.Context, key *keyfile.File, at time.Time) (Token, error) {
-	jwt, err := keyfile.SignJWT(key, keyfile.PublicAudience, at, jwtLife)
+	audience := c.audience()
+	got, err := c.exchangeFor(ctx, key, at, audience)
+	if own := "https://" + c.endpoint + tokensPath; audience != own && refusedJWT(err, "another audience") {
+		if got, err = c.exchangeFor(ctx, key, at, own); err == nil { // its operator does not take the public cloud's
+			c.mu.Lock()
+			c.own = own
+			c.mu.Unlock()
+		}
+	}
+	return got, err
+}
+
+func (c *Client) exchangeFor(ctx context.Context, key *keyfile.File, at time.Time, audience string) (Token, error) {
+	jwt, err := keyfile.SignJWT(key, audience, at, jwtLife)
 	if err != nil {
 		return Token{}, err
 	}
 	return c.create(ctx, &iampb.CreateIamTokenRequest{Identity: &iampb.CreateIamTokenRequest_Jwt{Jwt: jwt.Reveal()}}, jwt)
+}
+
+// tokensPath ends the audience of a server [API fact: JWT audience].
+const tokensPath = "/iam/v1/tokens"
+
+// audience is the public cloud's, which servers take unless they are told
+// otherwise, or the one that this server was found to want.
+func (c *Client) audience() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.own != "" {
+		return c.own
+	}
+	return keyfile.PublicAudience
 }
 
 const (
