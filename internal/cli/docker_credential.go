@@ -59,6 +59,7 @@ func dockerCredential() command {
 // containerNode is where people know the helper's configuration.
 func containerNode() node {
 	return node{word: "container", summary: "container registries", below: []node{
+		leaf(dockerCredential()), // where aliases of the original's helper look
 		{word: "registry", summary: "sign in to container registries", below: []node{
 			leaf(command{verb: "configure-docker", takes: "REGISTRY…", needs: nothing, summary: "have docker and its like ask this program for passwords of registries",
 				example: "cr.example.com --profile ci", flags: func(f *flag.FlagSet) action {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/propusk/propusk/internal/cli/profile"
+	"github.com/propusk/propusk/internal/keyfile"
 )
 
 // configNodes keep the file of profiles on this machine; nothing is asked of a
@@ -29,9 +30,12 @@ func configNodes() []node {
 			}
 			return orEmpty(f.List(s.profileName))
 		})),
-		leaf(local("set", "PROPERTY VALUE", "give the profile a property; service-account-key takes a key file, and a token of - is read from standard input", 2,
+		leaf(local("set", "PROPERTY VALUE", "give the profile a property; service-account-key takes a key file; it and a token are read from standard input when the value is -", 2,
 			func(s *session, args []string) error {
 				value := args[1]
+				if args[0] == "service-account-key" && value == "-" {
+					return s.setKey()
+				}
 				if args[0] == "token" {
 					text, err := s.secret("token", value)
 					if err != nil {
@@ -149,4 +153,21 @@ func misused(err error) error {
 		return nil
 	}
 	return &Misuse{err}
+}
+
+// setKey gives the profile the authorized key on standard input.
+func (s *session) setKey() error {
+	text, err := s.secret("service-account-key", "-")
+	if err != nil {
+		return err
+	}
+	key, err := keyfile.Parse([]byte(text))
+	if err != nil {
+		return misuse("service-account-key: %v", err)
+	}
+	if err := profile.Change(s.configPath, func(f *profile.File) error { f.SetKey(s.profileName, key); return nil }); err != nil {
+		return err
+	}
+	s.supersede("service-account-key")
+	return nil
 }

@@ -71,8 +71,9 @@ func memberNode() node {
 	return node{word: "user", aliases: []string{"users"}, summary: "members of an organization", below: []node{
 		rpc{method: organizationpb.UserService_ListMembers_FullMethodName, within: "organization_id", options: []option{organizationOption()},
 			columns: []output.Column{
-				{Title: "ID", Field: "subject_claims.sub"}, {Title: "NAME", Field: "subject_claims.name"},
-				{Title: "LOGIN", Field: "subject_claims.preferred_username"}, {Title: "EMAIL", Field: "subject_claims.email"},
+				{Title: "ID", Field: "subject_claims.sub"}, {Title: "USERNAME", Field: "subject_claims.preferred_username"},
+				{Title: "EMAIL", Field: "subject_claims.email"}, {Title: "FEDERATION ID", Field: "subject_claims.federation.id"},
+				{Title: "LAST AUTHENTICATED AT", Field: "subject_claims.last_authenticated_at"},
 			}}.lists("list", "list the members of an organization"),
 		rpc{method: organizationpb.UserService_DeleteMembership_FullMethodName, subject: &subject{thing: "person", field: "subject_id", flag: "subject-id"},
 			within: "organization_id", options: []option{organizationOption()}}.changes("remove", "take a member out of an organization"),

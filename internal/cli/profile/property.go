@@ -85,7 +85,8 @@ func (f *File) Set(name, property, value string) error {
 		if err != nil {
 			return err
 		}
-		v = keyNode(key)
+		f.SetKey(name, key)
+		return nil
 	case "instance-service-account":
 		if value != "true" && value != "false" {
 			return errors.New("instance-service-account: true or false")
@@ -113,12 +114,22 @@ func (f *File) Set(name, property, value string) error {
 		}
 		v = text(full)
 	}
+	f.put(name, property, v)
+	return nil
+}
+
+// SetKey gives a profile an authorized key.
+func (f *File) SetKey(name string, key *keyfile.File) {
+	f.put(name, "service-account-key", keyNode(key))
+}
+
+// put gives a profile a property and takes away what it excludes.
+func (f *File) put(name, property string, v *yaml.Node) {
 	p := f.make(name)
 	for _, other := range excluded[property] {
 		remove(p, other)
 	}
 	put(p, strings.Split(property, "."), v)
-	return nil
 }
 
 // Unset takes a property away; one that is not there is no error.
