@@ -16,8 +16,8 @@ require (
 	github.com/propusk/propusk/token v0.0.0
 	github.com/rogpeppe/go-internal v1.16.0
 	github.com/yandex-cloud/go-genproto v0.137.0
-	go.yaml.in/yaml/v3 v3.0.6
 	github.com/zalando/go-keyring v0.2.8
+	go.yaml.in/yaml/v3 v3.0.6
 	golang.org/x/crypto v0.57.0
 	golang.org/x/net v0.60.0
 	golang.org/x/sys v0.48.0
