@@ -14,7 +14,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../compat"
 
 clients() {
   local file
-  for file in curl/needs jwt/*/run sdk/*/run sigv4/*/run idtoken/*/run sts/*/run s3/*/run metadata/*/run netns/*/run openid/*/run registry/*/run web/*/run kubernetes/*/run; do dirname "$file"; done
+  for file in curl/needs jwt/*/run sdk/*/run sigv4/*/run idtoken/*/run sts/*/run s3/*/run function/*/run metadata/*/run netns/*/run openid/*/run registry/*/run web/*/run kubernetes/*/run; do dirname "$file"; done
 }
 
 # lacking prints the Debian packages that some client still misses.

@@ -88,12 +88,16 @@ func allCalls(n node) (out []rpc) {
 func isThere(answer protoreflect.MessageDescriptor, field string) bool {
 	for i := range answer.Fields().Len() {
 		if f := answer.Fields().Get(i); f.IsList() && f.Message() != nil {
-			outer, inner, nested := strings.Cut(field, ".")
-			x := f.Message().Fields().ByName(protoreflect.Name(outer))
-			return x != nil && (!nested || x.Message() != nil && x.Message().Fields().ByName(protoreflect.Name(inner)) != nil)
+			return hasPath(f.Message(), field)
 		}
 	}
 	return false
+}
+
+func hasPath(m protoreflect.MessageDescriptor, path string) bool {
+	name, below, nested := strings.Cut(path, ".")
+	x := m.Fields().ByName(protoreflect.Name(name))
+	return x != nil && (!nested || x.Message() != nil && hasPath(x.Message(), below))
 }
 
 func TestLooks(t *testing.T) {
